@@ -1,0 +1,52 @@
+"""The base of every configuration: frozen, closed to unknown fields, strict about numbers.
+
+Strict numbers: `width: true` or `width: "196"` is a mistake to be told, not a 1 or a 196.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+Int = Annotated[int, Field(strict=True)]
+Float = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Bool = Annotated[bool, Field(strict=True)]
+
+PositiveInt = Annotated[Int, Field(gt=0)]
+PositiveFloat = Annotated[Float, Field(gt=0)]
+NonNegativeFloat = Annotated[Float, Field(ge=0)]
+
+
+class _NotInKey:
+    """Marks a field that does not decide the trajectory, so is left out of the trial key."""
+
+
+NOT_IN_KEY = _NotInKey()
+
+
+class Config(BaseModel):
+    """A component's typed settings."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def named(config: Any) -> Any:
+    """A component field: `loss: cross_entropy` is short for `loss: {name: cross_entropy}`."""
+    return Annotated[config, BeforeValidator(lambda value: {"name": value} if isinstance(value, str) else value)]
+
+
+def decisive(value: Any) -> Any:
+    """What of a configuration goes into the trial key, as plain JSON types.
+
+    Fields that stand at their default are left out (but `name`), so that a setting added later with a neutral default
+    leaves the keys of all earlier trials as they were. Changing a default therefore needs a new `TRIAL_SEMANTICS`.
+    """
+    if isinstance(value, BaseModel):
+        return {
+            name: decisive(getattr(value, name))
+            for name, field in type(value).model_fields.items()
+            if NOT_IN_KEY not in field.metadata
+            and (name == "name" or getattr(value, name) != field.get_default(call_default_factory=True))
+        }
+    if isinstance(value, list | tuple):
+        return [decisive(item) for item in value]
+    return value

@@ -1,0 +1,73 @@
+"""Settings of the data sets.
+
+Each declares the digest of its content, which is part of the trial key and verified when the data is loaded: planning
+needs no data, and a trial cannot silently be trained on something else.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from trainables.configuration import NOT_IN_KEY, Config, PositiveInt, named
+
+DIGITS_DIGEST = "sha256:1ce055a110bc2450adee82b27d03d46cc63571c890cebd5b15af01e0d95dd97b"
+MNIST_DIGEST = "sha256:d3bba0ce073901b7c0c5264630a1d97b21d250061900b89e8cafc17b2d4840de"
+
+Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+
+
+class DigitsConfig(Config):
+    """scikit-learn's bundled 1,797 handwritten digits of 8 x 8 pixels: the first 1,000 train, the other 797 test.
+
+    The first `num_train` and `num_test` of each, in file order; pixels scaled to [0, 1], then normalised with the
+    mean and standard deviation of the first 1,000.
+    """
+
+    name: Literal["digits"] = "digits"
+    num_train: Annotated[PositiveInt, Field(le=1000)] = 1000
+    num_test: Annotated[PositiveInt, Field(le=797)] = 797
+
+    @property
+    def digest(self) -> str:
+        return DIGITS_DIGEST
+
+
+class MnistConfig(Config):
+    """MNIST: the first `num_train` and `num_test` images in file order, pixels scaled to [0, 1], then normalised with
+    mean 0.1307 and standard deviation 0.3081.
+
+    `root` is torchvision's folder; by default GROKGRID_DATA, else the data folder under grokgrid's home.
+    """
+
+    name: Literal["mnist"] = "mnist"
+    num_train: Annotated[PositiveInt, Field(le=60000)] = 60000
+    num_test: Annotated[PositiveInt, Field(le=10000)] = 10000
+    root: Annotated[Path | None, NOT_IN_KEY] = None
+
+    @property
+    def digest(self) -> str:
+        return MNIST_DIGEST
+
+
+class NpzConfig(Config):
+    """Arrays of one's own: x_train, y_train, x_test, y_test in one .npz file.
+
+    x: (images, …), floating point as it is, or uint8, which is scaled to [0, 1]. y: (images,), integer classes from 0.
+    `grokgrid data digest FILE` prints the digest.
+    """
+
+    name: Literal["npz"] = "npz"
+    path: Annotated[Path, NOT_IN_KEY]
+    digest: Digest
+    num_train: PositiveInt | None = None
+    num_test: PositiveInt | None = None
+
+    @model_validator(mode="after")
+    def _is_npz(self) -> Self:
+        if self.path.suffix != ".npz":
+            raise ValueError(f"path must end in .npz, not {self.path.name!r}")
+        return self
+
+
+DataConfig = named(Annotated[DigitsConfig | MnistConfig | NpzConfig, Field(discriminator="name")])

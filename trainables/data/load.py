@@ -1,0 +1,151 @@
+"""Loading: from files to normalised tensors in memory, on the device, once a process."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from trainables.data.config import DigitsConfig, MnistConfig, NpzConfig
+
+Arrays = dict[str, NDArray[np.generic]]
+"""x_train, y_train, x_test, y_test, whole and as they lie in the files."""
+
+
+class DataError(Exception):
+    """Data that is missing or is not what the configuration declares; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """x: (images, …) floating point; y: (images,) int64 classes."""
+
+    x_train: torch.Tensor
+    y_train: torch.Tensor
+    x_test: torch.Tensor
+    y_test: torch.Tensor
+    num_classes: int
+
+
+@lru_cache(maxsize=2)
+def load(config: DigitsConfig | MnistConfig | NpzConfig, dtype: torch.dtype, device: torch.device) -> Data:
+    """The configured part of a data set, normalised.
+
+    Raises:
+        DataError: the data is missing, or its digest is not the declared one.
+    """
+    arrays = _READERS[type(config)](config)
+    if digest(arrays) != config.digest:
+        raise DataError(
+            f"data {config.name}: the content's digest is {digest(arrays)}, the configuration declares {config.digest}."
+            " The files are not the data set that the trial was defined on."
+        )
+    mean, std = _NORMALISATION.get(type(config), (0.0, 1.0))
+
+    def inputs(part: str, num: int | None) -> torch.Tensor:
+        x = torch.from_numpy(arrays[f"x_{part}"][:num]).to(device=device, dtype=dtype)
+        scale = 255.0 if arrays[f"x_{part}"].dtype == np.uint8 else 1.0
+        return ((x / scale) - mean) / std
+
+    def classes(part: str, num: int | None) -> torch.Tensor:
+        return torch.from_numpy(arrays[f"y_{part}"][:num]).to(device=device, dtype=torch.int64)
+
+    return Data(
+        x_train=inputs("train", config.num_train),
+        y_train=classes("train", config.num_train),
+        x_test=inputs("test", config.num_test),
+        y_test=classes("test", config.num_test),
+        num_classes=1 + int(max(arrays["y_train"].max(), arrays["y_test"].max())),
+    )
+
+
+def digest(arrays: Arrays) -> str:
+    """The digest of the four arrays' names, types, shapes and content."""
+    sha = hashlib.sha256()
+    for name in ("x_train", "y_train", "x_test", "y_test"):
+        array = np.ascontiguousarray(arrays[name])
+        sha.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        sha.update(array.data)
+    return f"sha256:{sha.hexdigest()}"
+
+
+def data_root(root: Path | None) -> Path:
+    """Where data sets lie: `root`, else GROKGRID_DATA, else `data` under grokgrid's home."""
+    if root is not None:
+        return root
+    if "GROKGRID_DATA" in os.environ:
+        return Path(os.environ["GROKGRID_DATA"])
+    if "GROKGRID_HOME" in os.environ:
+        return Path(os.environ["GROKGRID_HOME"]) / "data"
+    import platformdirs
+
+    return platformdirs.user_data_path("grokgrid") / "data"
+
+
+def read_npz(path: Path) -> Arrays:
+    """Reads the four arrays of an .npz file, checked for shape and type.
+
+    Raises:
+        DataError: the file or an array is missing, or an array has the wrong shape or type.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in ("x_train", "y_train", "x_test", "y_test")}
+    except FileNotFoundError:
+        raise DataError(f"data npz: {path} is not there") from None
+    except (KeyError, ValueError, OSError) as error:
+        raise DataError(f"data npz: {path}: {error}; it must hold x_train, y_train, x_test and y_test") from None
+    for part in ("train", "test"):
+        x, y = arrays[f"x_{part}"], arrays[f"y_{part}"]
+        if y.ndim != 1 or len(x) != len(y) or not np.issubdtype(y.dtype, np.integer) or y.min(initial=0) < 0:
+            raise DataError(
+                f"data npz: {path}: y_{part} must be ({len(x)},) integer classes from 0, is {y.dtype} {y.shape}"
+            )
+        if x.dtype != np.uint8 and not np.issubdtype(x.dtype, np.floating):
+            raise DataError(f"data npz: {path}: x_{part} must be floating point or uint8, is {x.dtype}")
+    return arrays
+
+
+def _read_npz(config: NpzConfig) -> Arrays:
+    return read_npz(config.path)
+
+
+def _read_digits(config: DigitsConfig) -> Arrays:
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    x, y = digits.images / 16.0, digits.target.astype(np.int64)
+    return {"x_train": x[:1000], "y_train": y[:1000], "x_test": x[1000:], "y_test": y[1000:]}
+
+
+def _read_mnist(config: MnistConfig) -> Arrays:
+    from torchvision.datasets import MNIST
+
+    root = data_root(config.root)
+    try:
+        train, test = MNIST(root, train=True, download=False), MNIST(root, train=False, download=False)
+    except RuntimeError:
+        raise DataError(
+            f"data mnist: not found under {root}. `grokgrid data get mnist` downloads it there;"
+            " GROKGRID_DATA or data.root points to another folder in torchvision's layout (MNIST/raw/…)."
+        ) from None
+    return {
+        "x_train": train.data.numpy(),
+        "y_train": train.targets.numpy(),
+        "x_test": test.data.numpy(),
+        "y_test": test.targets.numpy(),
+    }
+
+
+_READERS: dict[type, Callable[[Any], Arrays]] = {
+    DigitsConfig: _read_digits,
+    MnistConfig: _read_mnist,
+    NpzConfig: _read_npz,
+}
+_NORMALISATION = {DigitsConfig: (0.306966796875, 0.376395870642353), MnistConfig: (0.1307, 0.3081)}

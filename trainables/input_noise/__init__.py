@@ -1,0 +1,1 @@
+"""Input noise: what is added to the inputs of every minibatch. `config.py` holds the settings, without torch."""

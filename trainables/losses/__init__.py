@@ -1,0 +1,1 @@
+"""Losses. `config.py` holds the settings, without torch."""

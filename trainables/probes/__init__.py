@@ -1,0 +1,1 @@
+"""Probes: what is measured at a look. `config.py` holds the settings, without torch."""

@@ -1,0 +1,76 @@
+"""Settings of the probes. `every: 10` measures at every tenth look, the first included."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from trainables.configuration import Config, PositiveInt
+
+
+class AccuracyConfig(Config):
+    """The share of images whose largest output is their class's."""
+
+    name: Literal["accuracy"] = "accuracy"
+    on: Literal["train", "test"]
+    every: PositiveInt = 1
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        return (f"{self.on}_accuracy",)
+
+
+class LossProbeConfig(Config):
+    """The loss without regularisation or noise."""
+
+    name: Literal["loss"] = "loss"
+    on: Literal["train", "test"]
+    every: PositiveInt = 1
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        return (f"{self.on}_loss",)
+
+
+class JacobianNormConfig(Config):
+    """The exact Frobenius norm of the Jacobian at each point: mean, min and max over the first `num_points`."""
+
+    name: Literal["jacobian_norm"] = "jacobian_norm"
+    on: Literal["train", "test"] = "train"
+    num_points: PositiveInt | None = None
+    every: PositiveInt = 10
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        return tuple(f"{self.on}_jacobian_norm_{stat}" for stat in ("mean", "min", "max"))
+
+
+class CentroidConfig(Config):
+    """The centroid J'1 (Walker et al., Theorem 4) at each point x: its cosine with x (Definition 5), its norm, its
+    inner product with x: mean, min and max over the first `num_points`.
+    """
+
+    name: Literal["centroid"] = "centroid"
+    on: Literal["train", "test"] = "train"
+    num_points: PositiveInt | None = None
+    every: PositiveInt = 10
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        return tuple(
+            f"{self.on}_centroid_{quantity}_{stat}"
+            for quantity in ("alignment", "norm", "inner_product")
+            for stat in ("mean", "min", "max")
+        )
+
+
+ProbeConfig = Annotated[
+    AccuracyConfig | LossProbeConfig | JacobianNormConfig | CentroidConfig, Field(discriminator="name")
+]
+
+ALWAYS: tuple[AccuracyConfig | LossProbeConfig, ...] = (
+    AccuracyConfig(on="train"),
+    AccuracyConfig(on="test"),
+    LossProbeConfig(on="train"),
+    LossProbeConfig(on="test"),
+)
+"""Measured at every look unless a trial gives the same probe another schedule."""

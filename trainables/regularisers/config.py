@@ -1,0 +1,25 @@
+"""Settings of the regularisers."""
+
+from typing import Literal
+
+from trainables.configuration import Config, NonNegativeFloat, PositiveInt, named
+
+
+class JacobianConfig(Config):
+    """`strength` times a norm of the Jacobian of the outputs with respect to the inputs, over the batch.
+
+    norm         frobenius: the mean Frobenius norm (Walker et al.); half_mean_square: half the mean squared Frobenius
+                 norm (Hoffman et al., eq. 3)
+    projections  random unit vectors a sample (Hoffman et al., Algorithm 1), or `exact`. The squared norm is estimated
+                 without bias; its root is not, so one projection, many and exact are different objectives
+    level        None: toward zero. Otherwise |level - batch mean| takes the place of the mean (Walker et al., Figure 5)
+    """
+
+    name: Literal["jacobian"] = "jacobian"
+    strength: NonNegativeFloat
+    norm: Literal["frobenius", "half_mean_square"] = "frobenius"
+    projections: PositiveInt | Literal["exact"] = 1
+    level: NonNegativeFloat | None = None
+
+
+RegulariserConfig = named(JacobianConfig)

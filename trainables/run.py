@@ -1,0 +1,157 @@
+"""Running one trial: train, look, stop at the goal, the budget or divergence; leave snapshots on the way."""
+
+import csv
+import math
+import platform
+import socket
+import time
+from collections.abc import Iterator
+
+import torch
+import yaml
+from safetensors.torch import load_file, save_file
+
+from trainables.records import End, Look, Segment, Snapshot, Summary, TrialFolder, ending
+from trainables.training import Training
+from trainables.trial import Trial
+
+
+def run_trial(
+    trial: Trial,
+    folder: TrialFolder,
+    *,
+    device: str = "cpu",
+    num_threads: int = 1,
+    share: float = 1.0,
+    checkpoint_every_s: float = 60.0,
+) -> Iterator[Look]:
+    """Trains `trial` from its latest snapshot, or from the start, and yields every look.
+
+    Snapshots are saved every `checkpoint_every_s` seconds, at the end, and when the iterator is closed early: what is
+    then continued equals the uninterrupted trial, bit for bit on a CPU. A trial that is over already yields nothing.
+
+    share: of the device this trial has to itself; recorded, for times only compare where it is the same.
+
+    Raises:
+        DataError: the data is missing or not what the configuration declares.
+    """
+    latest = folder.latest()
+    before = latest.summary() if latest is not None else None
+    if latest is not None and before is not None and (end := ending(trial.config, before)) is not None:
+        if before.end is None:
+            # Over only for whoever asks now, with a smaller budget than the checkpoint was written under.
+            latest.write_summary(before.model_copy(update={"end": end}))
+        return
+
+    torch.set_num_threads(num_threads)
+    training = Training(trial, torch.device(device))
+    looks: list[Look] = []
+    low: dict[str, float] = {}
+    high: dict[str, float] = {}
+    last: dict[str, float] = {}
+    if latest is not None and before is not None:
+        training.restore(
+            load_file(latest.state_path, device=device),
+            updates=before.updates,
+            seconds=before.seconds,
+            diverged_at=before.diverged_at,
+        )
+        looks, low, high, last = _read_curves(latest), dict(before.low), dict(before.high), dict(before.last)
+    segment = _segment(training, num_threads=num_threads, share=share)
+    started = saved = time.perf_counter()
+
+    def summary(end: End | None = None, final: dict[str, float] | None = None) -> Summary:
+        return Summary(
+            key=trial.key,
+            seed=trial.seed,
+            updates=training.updates,
+            passes=training.passes,
+            seconds=training.seconds,
+            wall_seconds=(before.wall_seconds if before else 0.0) + time.perf_counter() - started,
+            end=end,
+            goal=str(trial.config.goal) if trial.config.goal is not None else None,
+            diverged_at=training.diverged_at,
+            low=low,
+            high=high,
+            last=last,
+            final=final or {},
+            segments=(*(before.segments if before else ()), segment),
+        )
+
+    def save(summary: Summary) -> None:
+        def fill(snapshot: Snapshot) -> None:
+            config = {"seed": trial.seed, **trial.config.model_dump(mode="json")}
+            snapshot.config_path.write_text(yaml.safe_dump(config, sort_keys=False))
+            _write_curves(snapshot, trial.config.metrics, looks)
+            snapshot.write_summary(summary)
+            save_file({name: t.contiguous() for name, t in training.state().items()}, snapshot.state_path)
+
+        folder.write(summary.updates, fill)
+
+    unit = training.updates_per_pass if trial.config.budget.unit == "passes" else 1
+    try:
+        while True:
+            position = trial.config.budget.position(updates=training.updates, passes=training.passes)
+            training.advance(trial.config.budget.next_look(position) * unit)
+            if training.diverged_at is None:
+                due = tuple(probe for probe in trial.config.all_probes if len(looks) % probe.every == 0)
+                look = Look(training.updates, training.passes, training.seconds, training.measure(due))
+                looks.append(look)
+                for name, value in look.values.items():
+                    last[name] = value
+                    if not math.isnan(value):
+                        low[name] = min(value, low.get(name, value))
+                        high[name] = max(value, high.get(name, value))
+            progress = summary()
+            end = ending(trial.config, progress)
+            if end is not None:
+                final = training.measure(trial.config.all_probes) if training.diverged_at is None else {}
+                save(summary(end, final))
+            elif time.perf_counter() - saved >= checkpoint_every_s:
+                save(progress)
+                saved = time.perf_counter()
+            if training.diverged_at is None:
+                yield look
+            if end is not None:
+                return
+    except GeneratorExit:
+        if end is None:
+            save(progress)
+        raise
+
+
+def _segment(training: Training, *, num_threads: int, share: float) -> Segment:
+    device = training.device
+    return Segment(
+        from_updates=training.updates,
+        host=socket.gethostname(),
+        device=device.type,
+        device_name=torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or "cpu",
+        num_threads=num_threads,
+        share=share,
+        torch_version=torch.__version__,
+        python_version=platform.python_version(),
+    )
+
+
+def _write_curves(snapshot: Snapshot, metrics: tuple[str, ...], looks: list[Look]) -> None:
+    with snapshot.curves_path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["updates", "passes", "seconds", *metrics])
+        for look in looks:
+            values = (look.values.get(metric) for metric in metrics)
+            row = [look.updates, repr(look.passes), repr(look.seconds)]
+            writer.writerow([*row, *("" if value is None else repr(value) for value in values)])
+
+
+def _read_curves(snapshot: Snapshot) -> list[Look]:
+    with snapshot.curves_path.open(newline="") as file:
+        return [
+            Look(
+                updates=int(row.pop("updates")),
+                passes=float(row.pop("passes")),
+                seconds=float(row.pop("seconds")),
+                values={metric: float(value) for metric, value in row.items() if value != ""},
+            )
+            for row in csv.DictReader(file)
+        ]

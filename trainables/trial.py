@@ -1,0 +1,94 @@
+"""A trial: one configuration with one seed, and the key that says which trials are the same."""
+
+import hashlib
+import json
+from difflib import get_close_matches
+from functools import cached_property
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from trainables.configuration import NOT_IN_KEY, Bool, Config, Int, PositiveInt, decisive
+from trainables.data.config import DataConfig
+from trainables.gradient_filters.config import GradientFilterConfig
+from trainables.input_noise.config import InputNoiseConfig
+from trainables.losses.config import LossConfig
+from trainables.models.config import ModelConfig
+from trainables.optimisers.config import OptimiserConfig
+from trainables.probes.config import ALWAYS, ProbeConfig
+from trainables.regularisers.config import RegulariserConfig
+from trainables.schedule import Budget, Goal
+
+TRIAL_SEMANTICS = 1
+"""Raised whenever the same configuration and seed would train differently than before: old trials are then others."""
+
+
+class TrialConfig(Config):
+    """All settings of a trial but its seed.
+
+    batch_size  None: the whole training set at once
+    shuffle     a new order of the training set every pass; otherwise file order
+    goal        ends the trial at the first look that meets it
+    """
+
+    data: DataConfig
+    model: ModelConfig
+    loss: LossConfig
+    optimiser: OptimiserConfig
+    batch_size: PositiveInt | None = None
+    shuffle: Bool = False
+    dtype: Literal["float32", "float64"] = "float32"
+    regulariser: RegulariserConfig | None = None
+    gradient_filter: GradientFilterConfig | None = None
+    input_noise: InputNoiseConfig | None = None
+    probes: tuple[ProbeConfig, ...] = ()
+    budget: Budget
+    goal: Annotated[Goal | None, NOT_IN_KEY] = None
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Self:
+        measured = [metric for probe in self.all_probes for metric in probe.metrics]
+        twice = sorted({metric for metric in measured if measured.count(metric) > 1})
+        if twice:
+            raise ValueError(f"probes: {', '.join(twice)} would be measured by two probes")
+        if self.goal is not None and self.goal.metric not in measured:
+            near = get_close_matches(self.goal.metric, measured, n=1, cutoff=0)
+            raise ValueError(
+                f"goal.metric: {self.goal.metric!r} is not measured by this trial; nearest: {near[0]!r};"
+                f" measured: {', '.join(measured)}"
+            )
+        return self
+
+    @property
+    def all_probes(self) -> tuple[ProbeConfig, ...]:
+        """The probes of this trial: those that every trial has, unless given another schedule, and its own."""
+        given = {(probe.name, probe.on) for probe in self.probes}
+        return tuple(probe for probe in ALWAYS if (probe.name, probe.on) not in given) + self.probes
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        return tuple(metric for probe in self.all_probes for metric in probe.metrics)
+
+
+class Trial(Config):
+    """One configuration with one seed: the unit of record."""
+
+    config: TrialConfig
+    seed: Int = Field(ge=0)
+
+    @cached_property
+    def key(self) -> str:
+        """A hash of what decides the trajectory: 32 hexadecimal characters.
+
+        Budget and goal are left out (a trial that ended is continued when more is asked of it), the unit and spacing
+        of the looks are in.
+        """
+        decided = {
+            "semantics": TRIAL_SEMANTICS,
+            "seed": self.seed,
+            "data_digest": self.config.data.digest,
+            "look_unit": self.config.budget.unit,
+            "config": decisive(self.config),
+        }
+        text = json.dumps(decided, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
