@@ -1,0 +1,168 @@
+"""Mistakes in what people write, told all at once: where, what was given, what is allowed, what is nearest.
+
+`validate` is pydantic's own validation with its errors put into sentences.
+"""
+
+import types
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+Path = tuple[str | int, ...]
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One mistake: the path of the field, what is wrong, and the line (from 1) if it is known."""
+
+    path: Path
+    message: str
+    line: int | None = None
+
+    @property
+    def where(self) -> str:
+        return ".".join(str(part) for part in self.path)
+
+    def __str__(self) -> str:
+        line = f"line {self.line}: " if self.line is not None else ""
+        return f"{line}{self.where}: {self.message}" if self.path else f"{line}{self.message}"
+
+
+class Mistakes(ValueError):
+    """Everything that is wrong with one file or one call."""
+
+    def __init__(self, source: str, mistakes: Iterable[Mistake]) -> None:
+        self.source = source
+        self.mistakes = tuple(dict.fromkeys(mistakes))
+        super().__init__(source, self.mistakes)
+
+    def __str__(self) -> str:
+        if len(self.mistakes) == 1:
+            return f"{self.source}: {self.mistakes[0]}"
+        return "\n  ".join([f"{self.source}: {len(self.mistakes)} mistakes", *map(str, self.mistakes)])
+
+
+def nearest(value: Any, allowed: Iterable[str]) -> str:
+    """`; did you mean 'x'?` and what is allowed, as the end of a sentence."""
+    allowed = [str(item) for item in allowed]
+    near = get_close_matches(str(value), allowed, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"{hint}Allowed: {', '.join(allowed)}"
+
+
+def validate(model: type[M], content: Any, *, source: str, lines: dict[Path, int] | None = None) -> M:
+    """`content` as a `model`.
+
+    Raises:
+        Mistakes: all that pydantic finds, each with its path, its line if `lines` has it, and what is allowed.
+    """
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        mistakes = mistakes_of(model, error)
+        raise Mistakes(source, [with_line(mistake, lines or {}) for mistake in mistakes]) from None
+
+
+def with_line(mistake: Mistake, lines: dict[Path, int]) -> Mistake:
+    """The mistake with the line of its field, or of the nearest field around it."""
+    for length in range(len(mistake.path), 0, -1):
+        if mistake.path[:length] in lines:
+            return Mistake(mistake.path, mistake.message, lines[mistake.path[:length]])
+    return mistake
+
+
+def mistakes_of(model: type[BaseModel], error: ValidationError) -> list[Mistake]:
+    return [Mistake(_path(model, details["loc"]), _message(model, details)) for details in error.errors()]
+
+
+def _message(model: type[BaseModel], details: ErrorDetails) -> str:
+    context = details.get("ctx", {})
+    given = details["input"]
+    match details["type"]:
+        case "missing":
+            return "is missing"
+        case "extra_forbidden":
+            fields = _type_at(model, details["loc"][:-1])
+            names = list(fields.model_fields) if isinstance(fields, type) and issubclass(fields, BaseModel) else []
+            return f"is not a setting here; {nearest(details['loc'][-1], names)}"
+        case "union_tag_invalid":
+            tags = [tag.strip("' ") for tag in context["expected_tags"].split(",")]
+            return f"{context['tag']!r} is not known; {nearest(context['tag'], tags)}"
+        case "union_tag_not_found":
+            allowed = ", ".join(_tags(_type_at(model, details["loc"])))
+            return f"needs a {context['discriminator'].strip(chr(39))}. Allowed: {allowed}"
+        case "literal_error":
+            expected = [item.strip("' ") for item in context["expected"].replace(" or ", ", ").split(",")]
+            return f"{given!r} is not allowed; {nearest(given, expected)}"
+        case "value_error":
+            return str(context["error"])
+        case "model_type" | "model_attributes_type":
+            return f"{given!r} is not a set of fields; write `{{name: value, …}}`"
+        case _:
+            return f"{given!r} is not allowed: {details['msg'].replace('Input should', 'it should')}"
+
+
+def _path(model: type[BaseModel], loc: Path) -> Path:
+    """The path in the file: pydantic's without the names of union members that it puts in between."""
+    path: list[str | int] = []
+    here: Any = model
+    for part in loc:
+        here, is_field = _step(here, part)
+        if is_field:
+            path.append(part)
+    return tuple(path)
+
+
+def _type_at(model: type[BaseModel], loc: Path) -> Any:
+    here: Any = model
+    for part in loc:
+        here, _ = _step(here, part)
+    return _plain(here)
+
+
+def _step(here: Any, part: str | int) -> tuple[Any, bool]:
+    """The type one step inside `here`, and whether that step is one of the file too."""
+    here = _plain(here)
+    if isinstance(here, type) and issubclass(here, BaseModel):
+        field = here.model_fields.get(str(part))
+        return (field.annotation if field is not None else None), True
+    if get_origin(here) in (Union, types.UnionType):
+        for member in map(_plain, get_args(here)):
+            if part in _tags(member):
+                return member, False
+            if isinstance(part, str) and getattr(member, "__name__", None) == part:
+                return member, False
+        return None, False
+    if get_origin(here) in (list, tuple):
+        return get_args(here)[0], isinstance(part, int)
+    if get_origin(here) is dict:
+        return get_args(here)[1], True
+    return None, isinstance(part, int)
+
+
+def _plain(annotation: Any) -> Any:
+    """Without Annotated, and without the None of an optional."""
+    while get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    if get_origin(annotation) in (Union, types.UnionType):
+        members = [member for member in get_args(annotation) if member is not type(None)]
+        if len(members) == 1:
+            return _plain(members[0])
+    return annotation
+
+
+def _tags(annotation: Any) -> list[str]:
+    """The names by which a tagged union tells its members, or the one name of a member."""
+    if get_origin(annotation) in (Union, types.UnionType):
+        return [tag for member in map(_plain, get_args(annotation)) for tag in _tags(member)]
+    for field in ("name", "kind"):
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel) and field in annotation.model_fields:
+            literal = annotation.model_fields[field].annotation
+            if get_origin(literal) is Literal:
+                return [str(value) for value in get_args(literal)]
+    return []
