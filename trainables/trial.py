@@ -3,7 +3,6 @@
 import hashlib
 import json
 from difflib import get_close_matches
-from functools import cached_property
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -76,12 +75,12 @@ class Trial(Config):
     config: TrialConfig
     seed: Int = Field(ge=0)
 
-    @cached_property
+    @property
     def key(self) -> str:
         """A hash of what decides the trajectory: 32 hexadecimal characters.
 
         Budget and goal are left out (a trial that ended is continued when more is asked of it), the unit and spacing
-        of the looks are in.
+        of the looks are in. Not cached: `model_copy(update=…)` would copy the old key along.
         """
         decided = {
             "semantics": TRIAL_SEMANTICS,
