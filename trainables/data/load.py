@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -46,6 +48,9 @@ def load(config: DigitsConfig | MnistConfig | NpzConfig, dtype: torch.dtype, dev
             f"data {config.name}: the content's digest is {digest(arrays)}, the configuration declares {config.digest}."
             " The files are not the data set that the trial was defined on."
         )
+    for part, num in (("train", config.num_train), ("test", config.num_test)):
+        if num is not None and num > len(arrays[f"x_{part}"]):
+            raise DataError(f"data {config.name}: num_{part} is {num}, there are {len(arrays[f'x_{part}'])} images")
     mean, std = _NORMALISATION.get(type(config), (0.0, 1.0))
 
     def inputs(part: str, num: int | None) -> torch.Tensor:
@@ -94,21 +99,29 @@ def read_npz(path: Path) -> Arrays:
     Raises:
         DataError: the file or an array is missing, or an array has the wrong shape or type.
     """
+    if not path.exists():
+        raise DataError(f"data npz: {path} is not there")
+    if not zipfile.is_zipfile(path):
+        raise DataError(f"data npz: {path} is no .npz file, as numpy.savez writes it, or is cut short")
+    names = ("x_train", "y_train", "x_test", "y_test")
     try:
         with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in ("x_train", "y_train", "x_test", "y_test")}
-    except FileNotFoundError:
-        raise DataError(f"data npz: {path} is not there") from None
-    except (KeyError, ValueError, OSError) as error:
-        raise DataError(f"data npz: {path}: {error}; it must hold x_train, y_train, x_test and y_test") from None
+            arrays = {name: file[name] for name in names}
+    except (KeyError, ValueError, OSError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"data npz: {path}: {error.args[0]}; it must hold {', '.join(names)}") from None
     for part in ("train", "test"):
         x, y = arrays[f"x_{part}"], arrays[f"y_{part}"]
-        if y.ndim != 1 or len(x) != len(y) or not np.issubdtype(y.dtype, np.integer) or y.min(initial=0) < 0:
+        if x.ndim < 2 or x.size == 0:
+            raise DataError(f"data npz: {path}: x_{part} must be (images, …), is {x.shape}")
+        if x.dtype not in (np.uint8, np.float16, np.float32, np.float64):
+            raise DataError(f"data npz: {path}: x_{part} must be uint8 or float16, 32 or 64, is {x.dtype}")
+        if y.shape != (len(x),) or not np.issubdtype(y.dtype, np.integer) or y.min() < 0:
             raise DataError(
                 f"data npz: {path}: y_{part} must be ({len(x)},) integer classes from 0, is {y.dtype} {y.shape}"
             )
-        if x.dtype != np.uint8 and not np.issubdtype(x.dtype, np.floating):
-            raise DataError(f"data npz: {path}: x_{part} must be floating point or uint8, is {x.dtype}")
+    if arrays["x_train"].shape[1:] != arrays["x_test"].shape[1:]:
+        shapes = f"{arrays['x_train'].shape[1:]} and {arrays['x_test'].shape[1:]}"
+        raise DataError(f"data npz: {path}: images of x_train and x_test differ in shape: {shapes}")
     return arrays
 
 
