@@ -13,7 +13,7 @@ are removed; so whoever is killed, whenever, leaves a latest snapshot to continu
 
 import os
 import shutil
-import tempfile
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -165,7 +165,9 @@ class TrialFolder:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         snapshot = Snapshot(self.path / f"at-{updates:09d}")
-        temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=self.path))
+        # Not tempfile's, which nobody but its owner may read: storage is shared.
+        temporary = self.path / f".writing-{uuid.uuid4().hex}"
+        temporary.mkdir()
         try:
             fill(Snapshot(temporary))
             if snapshot.path.exists():
