@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import model_validator
 
-from trainables.configuration import NOT_IN_KEY, Config, PositiveInt
+from trainables.configuration import NOT_IN_KEY, Config, Float, PositiveInt
 
 
 class Budget(Config):
@@ -87,8 +87,8 @@ class Goal(Config):
     """What a trial is to reach: the first look at which `metric` is strictly above, or below, a value."""
 
     metric: str
-    above: float | None = None
-    below: float | None = None
+    above: Float | None = None
+    below: Float | None = None
 
     @model_validator(mode="after")
     def _one_side(self) -> Self:
