@@ -77,7 +77,15 @@ def with_line(mistake: Mistake, lines: dict[Path, int]) -> Mistake:
 
 
 def mistakes_of(model: type[BaseModel], error: ValidationError) -> list[Mistake]:
-    return [Mistake(_path(model, details["loc"]), _message(model, details)) for details in error.errors()]
+    """The mistakes behind pydantic's errors; a validator that raises `Mistakes` tells several at once."""
+    mistakes = []
+    for details in error.errors():
+        path, inner = _path(model, details["loc"]), details.get("ctx", {}).get("error")
+        if isinstance(inner, Mistakes):
+            mistakes += [Mistake((*path, *mistake.path), mistake.message) for mistake in inner.mistakes]
+        else:
+            mistakes.append(Mistake(path, _message(model, details)))
+    return mistakes
 
 
 def _message(model: type[BaseModel], details: ErrorDetails) -> str:
@@ -88,7 +96,8 @@ def _message(model: type[BaseModel], details: ErrorDetails) -> str:
             return "is missing"
         case "extra_forbidden":
             fields = _type_at(model, details["loc"][:-1])
-            names = list(fields.model_fields) if isinstance(fields, type) and issubclass(fields, BaseModel) else []
+            known = fields.model_fields if isinstance(fields, type) and issubclass(fields, BaseModel) else {}
+            names = [field.alias or name for name, field in known.items()]
             return f"is not a setting here; {nearest(details['loc'][-1], names)}"
         case "union_tag_invalid":
             tags = [tag.strip("' ") for tag in context["expected_tags"].split(",")]

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from difflib import get_close_matches
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -12,6 +11,7 @@ from trainables.data.config import DataConfig
 from trainables.gradient_filters.config import GradientFilterConfig
 from trainables.input_noise.config import InputNoiseConfig
 from trainables.losses.config import LossConfig
+from trainables.mistakes import Mistake, Mistakes, nearest
 from trainables.models.config import ModelConfig
 from trainables.optimisers.config import OptimiserConfig
 from trainables.probes.config import ALWAYS, ProbeConfig
@@ -46,16 +46,16 @@ class TrialConfig(Config):
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
-        measured = [metric for probe in self.all_probes for metric in probe.metrics]
+        mistakes = []
+        measured = self.metrics
         twice = sorted({metric for metric in measured if measured.count(metric) > 1})
         if twice:
-            raise ValueError(f"probes: {', '.join(twice)} would be measured by two probes")
+            mistakes.append(Mistake(("probes",), f"{', '.join(twice)} would be measured by two probes"))
         if self.goal is not None and self.goal.metric not in measured:
-            near = get_close_matches(self.goal.metric, measured, n=1, cutoff=0)
-            raise ValueError(
-                f"goal.metric: {self.goal.metric!r} is not measured by this trial; nearest: {near[0]!r};"
-                f" measured: {', '.join(measured)}"
-            )
+            wrong = f"{self.goal.metric!r} is not measured by this trial; {nearest(self.goal.metric, measured)}"
+            mistakes.append(Mistake(("goal", "metric"), wrong))
+        if mistakes:
+            raise Mistakes("trial", mistakes)
         return self
 
     @property

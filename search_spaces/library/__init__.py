@@ -1,0 +1,9 @@
+"""The studies that ship with grokgrid: name -> the function that returns it."""
+
+from collections.abc import Callable
+
+from search_spaces.library.demo import demo
+from search_spaces.library.table1 import table1_ce, table1_mse
+from search_spaces.study import Study
+
+LIBRARY: dict[str, Callable[[], Study]] = {"demo": demo, "table1-ce": table1_ce, "table1-mse": table1_mse}

@@ -1,0 +1,178 @@
+"""A study: a question with its arms, grid, seeds, goal and analyses."""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, field_validator, model_validator
+
+from search_spaces.cells import Cell, Settings, cells_of
+from trainables.configuration import Config, Float, Int, PositiveFloat, PositiveInt
+from trainables.mistakes import Mistake, Mistakes, mistakes_of, nearest
+from trainables.schedule import Goal
+from trainables.trial import Trial
+
+TRIALS_EXPERIMENT = "grokgrid-trials"
+"""The MLflow experiment of all trials: no study may be named so."""
+
+_Seed = Annotated[Int, Field(ge=0)]
+StudyName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+ArmName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,39}$")]
+
+
+class Acceleration(Config):
+    """How much sooner each arm reaches the goal than the baseline, paired by seed: in updates, in seconds of
+    optimisation, and in seconds of the grokking phase, from the first look at which the goal's metric is at least
+    `phase_from` to the goal (Walker et al., Table 1).
+    """
+
+    kind: Literal["acceleration"] = "acceleration"
+    baseline: str
+    phase_from: Float | None = 0.2
+
+
+class Curves(Config):
+    """Metrics against updates: a curve a seed, mean and band."""
+
+    kind: Literal["curves"] = "curves"
+    metrics: tuple[str, ...] = ("train_accuracy", "test_accuracy")
+
+
+Analysis = Annotated[Acceleration | Curves, Field(discriminator="kind")]
+
+
+class Reference(Config):
+    """A published figure that the study reproduces.
+
+    value, error    mean and standard deviation over `num_seeds` seeds of a ratio of times, baseline and arm
+    direction       fewer: baseline over arm, "times fewer"; more: arm over baseline, "times more"
+    not_comparable  why our figure cannot be held against it, if so
+    """
+
+    arm: str
+    measure: Literal["updates", "seconds", "phase_seconds"]
+    value: PositiveFloat
+    error: PositiveFloat | None = None
+    num_seeds: PositiveInt = 10
+    direction: Literal["fewer", "more"] = "fewer"
+    source: str
+    not_comparable: str | None = None
+
+
+class Study(Config):
+    """A question, and all that is run to answer it.
+
+    seeds      a number n, for 0 … n-1, or a list
+    trial      what all trials share: fields of TrialConfig
+    arms       name -> what the arm changes in `trial`, and its `grid`
+    """
+
+    name: StudyName
+    question: str
+    seeds: PositiveInt | Annotated[tuple[_Seed, ...], Field(min_length=1)]
+    trial: Settings
+    arms: Annotated[dict[ArmName, Settings], Field(min_length=1)]
+    analyses: tuple[Analysis, ...] = (Curves(),)
+    reference: tuple[Reference, ...] = ()
+
+    @field_validator("name")
+    @classmethod
+    def _is_free(cls, name: str) -> str:
+        if name == TRIALS_EXPERIMENT:
+            raise ValueError(f"{name!r} is the name of the experiment that holds all trials")
+        return name
+
+    @field_validator("seeds")
+    @classmethod
+    def _no_seed_twice(cls, seeds: int | tuple[int, ...]) -> int | tuple[int, ...]:
+        twice = sorted({seed for seed in seeds if seeds.count(seed) > 1}) if isinstance(seeds, tuple) else []
+        if twice:
+            raise ValueError(f"holds {', '.join(map(str, twice))} twice")
+        return seeds
+
+    @field_validator("arms", mode="before")
+    @classmethod
+    def _empty_arm_is_the_trial_itself(cls, arms: Any) -> Any:
+        return {name: {} if arm is None else arm for name, arm in arms.items()} if isinstance(arms, dict) else arms
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _all_mistakes_at_once(cls, value: Any, handler: Callable[[Any], Self] | ValidatorFunctionWrapHandler) -> Self:
+        """Pydantic would tell of the cells only once the rest is right."""
+        study, mistakes = None, []
+        try:
+            study = handler(value)
+        except ValidationError as error:
+            mistakes = mistakes_of(cls, error)
+        if isinstance(value, dict):
+            trial, arms = value.get("trial"), value.get("arms")
+            if (
+                isinstance(trial, dict)
+                and isinstance(arms, dict)
+                and all(isinstance(a, dict) for a in arms.values() if a)
+            ):
+                mistakes += _mistakes_of_cells(value, *cells_of(trial, {name: arm or {} for name, arm in arms.items()}))
+        if mistakes:
+            raise Mistakes("study", mistakes)
+        assert study is not None
+        return study
+
+    @cached_property
+    def cells(self) -> tuple[Cell, ...]:
+        cells, mistakes = cells_of(self.trial, self.arms)
+        assert not mistakes
+        return tuple(cells)
+
+    @property
+    def seed_list(self) -> tuple[int, ...]:
+        return tuple(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds
+
+    def trial_of(self, cell: Cell, seed: int) -> Trial:
+        return Trial(config=cell.config, seed=seed)
+
+    @cached_property
+    def trials(self) -> tuple[Trial, ...]:
+        """All trials, each once, seed by seed: a study that is stopped early has all arms for the first seeds."""
+        trials = [self.trial_of(cell, seed) for seed in self.seed_list for cell in self.cells]
+        return tuple({trial.key: trial for trial in trials}.values())
+
+    @property
+    def goal(self) -> Goal | None:
+        """The goal that all cells share; None if there is none."""
+        return self.cells[0].config.goal
+
+
+def _mistakes_of_cells(study: dict[str, Any], cells: list[Cell], mistakes: list[Mistake]) -> list[Mistake]:
+    """The cells' own mistakes, and those of analyses and references that speak of arms, goals and metrics."""
+    mistakes = list(mistakes)
+    arms = list(study["arms"])
+    if not mistakes and len({str(cell.config.goal) for cell in cells}) > 1:
+        mistakes.append(Mistake(("arms",), "all arms must share one goal: what is compared is how soon they reach it"))
+    analyses = study.get("analyses", ())
+    for index, analysis in enumerate(analyses if isinstance(analyses, list | tuple) else ()):
+        given = analysis.model_dump() if isinstance(analysis, Config) else analysis
+        if not isinstance(given, dict):
+            continue
+        path = ("analyses", index)
+        if given.get("kind") == "acceleration" and isinstance(given.get("baseline"), str):
+            baseline = [cell for cell in cells if cell.arm == given["baseline"]]
+            if given["baseline"] not in arms:
+                wrong = f"{given['baseline']!r} is no arm; {nearest(given['baseline'], arms)}"
+                mistakes.append(Mistake((*path, "baseline"), wrong))
+            elif len(baseline) > 1:
+                wrong = f"{given['baseline']!r} has a grid of {len(baseline)} cells; a baseline is one cell"
+                mistakes.append(Mistake((*path, "baseline"), wrong))
+            if cells and cells[0].config.goal is None:
+                mistakes.append(Mistake(path, "acceleration needs a goal: give trial.goal"))
+        if given.get("kind") == "curves" and cells:
+            measured = cells[0].config.metrics
+            for metric in given.get("metrics", ()):
+                if metric not in measured:
+                    wrong = f"{metric!r} is not measured; {nearest(metric, measured)}"
+                    mistakes.append(Mistake((*path, "metrics"), wrong))
+    references = study.get("reference", ())
+    for index, reference in enumerate(references if isinstance(references, list | tuple) else ()):
+        arm = reference.arm if isinstance(reference, Reference) else dict(reference).get("arm")
+        if arm is not None and arm not in arms:
+            mistakes.append(Mistake(("reference", index, "arm"), f"{arm!r} is no arm; {nearest(arm, arms)}"))
+    return mistakes
