@@ -9,7 +9,6 @@ Every combination of the values is a cell.
 
 from typing import Annotated, Any, Self
 
-import numpy as np
 from pydantic import Field, model_validator
 
 from trainables.configuration import Config, Float, PositiveFloat
@@ -43,10 +42,12 @@ class Spacing(Config):
 
     def values(self) -> list[float]:
         if self.logspace is not None:
-            spaced = np.geomspace(self.logspace.from_, self.logspace.to, self.logspace.num)
+            low, high, steps = self.logspace.from_, self.logspace.to, self.logspace.num - 1
+            spaced = [low * (high / low) ** (step / steps) for step in range(steps + 1)]
         else:
             assert self.linspace is not None
-            spaced = np.linspace(self.linspace.from_, self.linspace.to, self.linspace.num)
+            low, high, steps = self.linspace.from_, self.linspace.to, self.linspace.num - 1
+            spaced = [low + (high - low) * step / steps for step in range(steps + 1)]
         # Twelve digits: what is meant as 1e-3 is then 1e-3, and the same trial as one with strength: 1e-3.
         return [float(f"{value:.12g}") for value in spaced]
 

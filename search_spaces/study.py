@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, field_validator, model_validator
 
 from search_spaces.cells import Cell, Settings, cells_of
-from trainables.configuration import Config, Float, Int, PositiveFloat, PositiveInt
+from trainables.configuration import Config, Float, Int, NonNegativeFloat, PositiveFloat, PositiveInt
 from trainables.mistakes import Mistake, Mistakes, mistakes_of, nearest
 from trainables.schedule import Goal
 from trainables.trial import Trial
@@ -59,6 +59,13 @@ class Reference(Config):
     not_comparable: str | None = None
 
 
+class Resources(Config):
+    """What a trial has to itself while it trains; fractions of a GPU are shares of it. No part of a trial's key."""
+
+    cpus: PositiveFloat = 1.0
+    gpus: NonNegativeFloat = 0.0
+
+
 class Study(Config):
     """A question, and all that is run to answer it.
 
@@ -74,6 +81,7 @@ class Study(Config):
     arms: Annotated[dict[ArmName, Settings], Field(min_length=1)]
     analyses: tuple[Analysis, ...] = (Curves(),)
     reference: tuple[Reference, ...] = ()
+    resources: Resources = Resources()
 
     @field_validator("name")
     @classmethod
@@ -146,8 +154,9 @@ def _mistakes_of_cells(study: dict[str, Any], cells: list[Cell], mistakes: list[
     """The cells' own mistakes, and those of analyses and references that speak of arms, goals and metrics."""
     mistakes = list(mistakes)
     arms = list(study["arms"])
-    if not mistakes and len({str(cell.config.goal) for cell in cells}) > 1:
-        mistakes.append(Mistake(("arms",), "all arms must share one goal: what is compared is how soon they reach it"))
+    if not mistakes and len({(str(cell.config.goal), cell.config.budget) for cell in cells}) > 1:
+        wrong = "all arms must share one goal and one budget: what is compared is how soon they reach it"
+        mistakes.append(Mistake(("arms",), wrong))
     analyses = study.get("analyses", ())
     for index, analysis in enumerate(analyses if isinstance(analyses, list | tuple) else ()):
         given = analysis.model_dump() if isinstance(analysis, Config) else analysis

@@ -5,7 +5,7 @@ import math
 import platform
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import torch
 import yaml
@@ -24,7 +24,7 @@ def run_trial(
     num_threads: int = 1,
     share: float = 1.0,
     checkpoint_every_s: float = 60.0,
-) -> Iterator[Look]:
+) -> Generator[Look, None, None]:
     """Trains `trial` from its latest snapshot, or from the start, and yields every look.
 
     Snapshots are saved every `checkpoint_every_s` seconds, at the end, and when the iterator is closed early: what is

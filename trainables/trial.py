@@ -82,12 +82,14 @@ class Trial(Config):
         Budget and goal are left out (a trial that ended is continued when more is asked of it), the unit and spacing
         of the looks are in. Not cached: `model_copy(update=…)` would copy the old key along.
         """
+        # Probes in any order, and one named as every trial has it anyway, are the same measurements.
+        probes = sorted((p for p in self.config.probes if p not in ALWAYS), key=lambda p: p.model_dump_json())
         decided = {
             "semantics": TRIAL_SEMANTICS,
             "seed": self.seed,
             "data_digest": self.config.data.digest,
             "look_unit": self.config.budget.unit,
-            "config": decisive(self.config),
+            "config": decisive(self.config.model_copy(update={"probes": tuple(probes)})),
         }
         text = json.dumps(decided, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -4,23 +4,28 @@ from search_spaces.study import Acceleration, Curves, Study
 
 
 def demo() -> Study:
-    """TODO"""
+    """Grokking at small scale. All 200 training images are learnt by pass 60, at some 60% test accuracy; the baseline
+    comes to 80% only tens of thousands of passes later.
+
+    The settings were searched for on seed 0: large initial weights as in Liu et al., few images, a large learning rate
+    so that it takes minutes, and lambda 1e-2 as the best of 1e-3, 1e-2 and 1e-1 at a first try. So the study shows what
+    an answer looks like; it is no evidence beyond these settings.
+    """
     return Study(
         name="demo",
         question="Does Jacobian regularisation make a small network grok handwritten digits sooner?",
         seeds=5,
         trial={
             "data": {"name": "digits", "num_train": 200},
-            "model": {"name": "mlp", "width": 100, "depth": 4, "bias": False, "init_scale": 8.0},
+            "model": {"name": "mlp", "width": 64, "depth": 4, "bias": False, "init_scale": 8.0},
             "loss": "cross_entropy",
-            "optimiser": {"name": "adamw", "lr": 1e-3, "weight_decay": 0.01},
-            "batch_size": None,
-            "budget": {"passes": 20_000, "look_every": 20},
+            "optimiser": {"name": "adamw", "lr": 3e-3, "weight_decay": 0.01},
+            "budget": {"passes": 60_000, "look_every": 20},
             "goal": {"metric": "test_accuracy", "above": 0.8},
         },
         arms={
             "baseline": {},
-            "jacobian": {"regulariser": {"name": "jacobian", "strength": 1e-3}},
+            "jacobian": {"regulariser": {"name": "jacobian", "strength": 1e-2}},
             "grokfast": {"gradient_filter": {"name": "ema", "decay": 0.8, "gain": 0.1}},
             "adversarial": {"input_noise": {"name": "tan_huang", "scale": 0.06, "floor": 0.03}},
         },

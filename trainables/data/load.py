@@ -1,7 +1,6 @@
 """Loading: from files to normalised tensors in memory, on the device, once a process."""
 
 import hashlib
-import os
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -15,13 +14,10 @@ import torch
 from numpy.typing import NDArray
 
 from trainables.data.config import DigitsConfig, MnistConfig, NpzConfig
+from trainables.data.place import DataError, check_present, data_root
 
 Arrays = dict[str, NDArray[np.generic]]
 """x_train, y_train, x_test, y_test, whole and as they lie in the files."""
-
-
-class DataError(Exception):
-    """Data that is missing or is not what the configuration declares; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -80,27 +76,12 @@ def digest(arrays: Arrays) -> str:
     return f"sha256:{sha.hexdigest()}"
 
 
-def data_root(root: Path | None) -> Path:
-    """Where data sets lie: `root`, else GROKGRID_DATA, else `data` under grokgrid's home."""
-    if root is not None:
-        return root
-    if "GROKGRID_DATA" in os.environ:
-        return Path(os.environ["GROKGRID_DATA"])
-    if "GROKGRID_HOME" in os.environ:
-        return Path(os.environ["GROKGRID_HOME"]) / "data"
-    import platformdirs
-
-    return platformdirs.user_data_path("grokgrid") / "data"
-
-
 def read_npz(path: Path) -> Arrays:
     """Reads the four arrays of an .npz file, checked for shape and type.
 
     Raises:
         DataError: the file or an array is missing, or an array has the wrong shape or type.
     """
-    if not path.exists():
-        raise DataError(f"data npz: {path} is not there")
     if not zipfile.is_zipfile(path):
         raise DataError(f"data npz: {path} is no .npz file, as numpy.savez writes it, or is cut short")
     names = ("x_train", "y_train", "x_test", "y_test")
@@ -126,6 +107,7 @@ def read_npz(path: Path) -> Arrays:
 
 
 def _read_npz(config: NpzConfig) -> Arrays:
+    check_present(config)
     return read_npz(config.path)
 
 
@@ -141,13 +123,11 @@ def _read_mnist(config: MnistConfig) -> Arrays:
     from torchvision.datasets import MNIST
 
     root = data_root(config.root)
+    check_present(config)
     try:
         train, test = MNIST(root, train=True, download=False), MNIST(root, train=False, download=False)
-    except RuntimeError:
-        raise DataError(
-            f"data mnist: not found under {root}. `grokgrid data get mnist` downloads it there;"
-            " GROKGRID_DATA or data.root points to another folder in torchvision's layout (MNIST/raw/…)."
-        ) from None
+    except RuntimeError as error:
+        raise DataError(f"data mnist: under {root}: {error}. `grokgrid data get mnist` downloads it anew.") from None
     return {
         "x_train": train.data.numpy(),
         "y_train": train.targets.numpy(),

@@ -1,0 +1,26 @@
+"""Grokgrid: does a regulariser really help? Methods x lambdas x seeds, run, kept and answered with honest uncertainty.
+
+    run(study)      run what is missing, and answer
+    plan(study)     what would run
+    report(study)   the answer from what is there
+    load(study)     the trials as a pandas DataFrame
+    view(study)     the trials and their curves
+
+A study is a `search_spaces.Study`, the name of one in the library, or the path of a YAML file.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from grokgrid.api import Report, load, plan, report, run, view
+
+__all__ = ["Report", "load", "plan", "report", "run", "view"]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports the verbs when they are asked for: `grokgrid --help` has no use for them."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from grokgrid import api
+
+    return getattr(api, name)

@@ -1,0 +1,282 @@
+"""The command line. Imports stay inside the commands: `grokgrid --help` waits for none of them."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from search_spaces import Study
+
+app = typer.Typer(
+    help="Does a regulariser really help? Runs methods x lambdas x seeds, keeps them in MLflow, and answers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+data_app = typer.Typer(help="Data sets, fetched beforehand: a trial never downloads.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="A study of the library, or a .yaml file.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change a setting: trial.budget.passes=2000.")
+]
+SeedsOption = Annotated[str | None, typer.Option("--seeds", help="A number of seeds, or a list: 3, or 0,4,7.")]
+ArmsOption = Annotated[str | None, typer.Option("--arms", help="Some of the arms: baseline,jacobian.")]
+OutOption = Annotated[Path | None, typer.Option("--out", help="Folder for the report.")]
+
+
+class EngineName(StrEnum):
+    RAY = "ray"
+    INLINE = "inline"
+
+
+class Format(StrEnum):
+    CSV = "csv"
+    JSON = "json"
+    PARQUET = "parquet"
+
+
+class DataName(StrEnum):
+    MNIST = "mnist"
+
+
+@app.command("list")
+def list_studies() -> None:
+    """List the studies that ship with grokgrid."""
+    from rich.table import Table
+
+    from search_spaces.library import LIBRARY
+
+    table = Table("study", "trials", "question", box=None, pad_edge=False)
+    for make in LIBRARY.values():
+        study = make()
+        table.add_row(study.name, str(len(study.trials)), study.question)
+    _console().print(table)
+
+
+@app.command()
+def show(study: StudyArgument, settings: SetOption = None, seeds: SeedsOption = None, arms: ArmsOption = None) -> None:
+    """Print a study as YAML: the template to copy and edit."""
+    from search_spaces import to_yaml
+
+    sys.stdout.write(to_yaml(_study(study, settings, seeds, arms)))
+
+
+@app.command()
+def plan(study: StudyArgument, settings: SetOption = None, seeds: SeedsOption = None, arms: ArmsOption = None) -> None:
+    """Tell what would run: trials, what is done already, estimated time. Nothing starts."""
+    from datetime import timedelta
+
+    from rich.table import Table
+
+    from grokgrid import api
+    from grokgrid.planning import Need
+
+    made = api.plan(_study(study, settings, seeds, arms))
+    used = [need for need in Need if made.num(need)]
+    table = Table("cell", *(need.value for need in used), box=None, pad_edge=False)
+    for cell, counts in made.needs.items():
+        table.add_row(cell, *(str(counts.get(need, 0)) for need in used))
+    budget = made.study.cells[0].config.budget
+    console = _console()
+    console.print(table)
+    console.print(
+        f"{len(made.study.trials)} trials, each of at most {budget.last_look:,} {budget.unit}"
+        f" and {budget.num_looks():,} looks."
+    )
+    if made.at_most_s is None:
+        console.print("How long it takes is not known before a trial of each cell has run.")
+    elif made.at_most_s:
+        limit = timedelta(seconds=round(made.at_most_s))
+        console.print(f"At most {limit} on one slot, less where trials reach their goal before the budget's end.")
+
+
+@app.command()
+def run(
+    study: StudyArgument,
+    settings: SetOption = None,
+    seeds: SeedsOption = None,
+    arms: ArmsOption = None,
+    engine: Annotated[EngineName, typer.Option(help="ray, or inline: in this process, one trial at a time.")] = (
+        EngineName.RAY
+    ),
+    address: Annotated[str | None, typer.Option(help="A running Ray cluster: auto, or ray://HOST:10001.")] = None,
+    slots: Annotated[int | None, typer.Option(min=1, help="Trials at a time; by default as many as fit.")] = None,
+    cpus: Annotated[float | None, typer.Option(min=0.01, help="CPUs a trial; by default the study's.")] = None,
+    gpus: Annotated[float | None, typer.Option(min=0.0, help="GPUs a trial, or a share of one.")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Threads a trial computes on; changes float32 results.")] = 1,
+    checkpoint_every: Annotated[float, typer.Option(min=0.0, help="Seconds between checkpoints.")] = 60.0,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")] = False,
+    out: OutOption = None,
+) -> None:
+    """Run what is missing of a study, with live progress; end with the answer."""
+    from grokgrid import api
+
+    chosen = _study(study, settings, seeds, arms)
+    num_gpus = chosen.resources.gpus if gpus is None else gpus
+
+    def make_engine() -> Any:
+        if engine is EngineName.INLINE:
+            from grokgrid.engine import InlineEngine
+
+            return InlineEngine()
+        from grokgrid.engine.ray import RayEngine
+
+        return RayEngine(
+            num_cpus_per_trial=chosen.resources.cpus if cpus is None else cpus,
+            num_gpus_per_trial=num_gpus,
+            address=address,
+            num_slots=slots,
+        )
+
+    with _errors():
+        report = api.run(
+            chosen,
+            engine=make_engine,
+            device="cuda" if num_gpus else "cpu",
+            num_threads=threads,
+            checkpoint_every_s=checkpoint_every,
+            retry_failed=retry_failed,
+            data_is_here=address is None,
+            folder=out,
+        )
+        _show(report)
+        if not report.view.is_complete:
+            raise typer.Exit(1)
+
+
+@app.command()
+def report(
+    study: StudyArgument,
+    settings: SetOption = None,
+    seeds: SeedsOption = None,
+    arms: ArmsOption = None,
+    out: OutOption = None,
+) -> None:
+    """Give the answer again, from MLflow, at any time, also of a study still running."""
+    from grokgrid import api
+
+    with _errors():
+        _show(api.report(_study(study, settings, seeds, arms), folder=out))
+
+
+@app.command()
+def query(
+    study: StudyArgument,
+    settings: SetOption = None,
+    seeds: SeedsOption = None,
+    arms: ArmsOption = None,
+    format: Annotated[Format, typer.Option(help="csv, json (one object a line) or parquet.")] = Format.CSV,
+    curves: Annotated[bool, typer.Option("--curves", help="Every look instead of a row a trial.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="File to write; Parquet needs one.")] = None,
+) -> None:
+    """Print the tidy table of a study's trials, or of their curves."""
+    from grokgrid import api
+
+    if format is Format.PARQUET and out is None:
+        _refuse("--format parquet needs a file: --out FILE")
+    with _errors():
+        view = api.view(_study(study, settings, seeds, arms))
+        table = view.curves if curves else view.trials
+        match format:
+            case Format.CSV:
+                table.to_csv(out or sys.stdout, index=False)
+            case Format.JSON:
+                table.to_json(out or sys.stdout, orient="records", lines=True)
+            case Format.PARQUET:
+                table.to_parquet(out, index=False)
+
+
+@data_app.command("get")
+def data_get(
+    name: Annotated[DataName, typer.Argument(help="The data set.")],
+    root: Annotated[Path | None, typer.Option(help="Folder; by default GROKGRID_DATA or grokgrid's home.")] = None,
+) -> None:
+    """Download a data set, and verify it."""
+    with _errors():
+        from trainables.data.fetch import fetch_mnist
+
+        print(fetch_mnist(root))
+
+
+@data_app.command("digest")
+def data_digest(file: Annotated[Path, typer.Argument(help="An .npz file.")]) -> None:
+    """Print the digest of an .npz file, for `data.digest` in a study."""
+    with _errors():
+        from trainables.data.load import digest, read_npz
+
+        print(digest(read_npz(file)))
+
+
+def main() -> None:
+    """The `grokgrid` command."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        app(standalone_mode=True)
+    except KeyboardInterrupt:
+        print("Stopped. What was done is kept: run it again to go on.", file=sys.stderr)
+        sys.exit(130)
+
+
+def _study(study: str, settings: list[str] | None, seeds: str | None, arms: str | None) -> "Study":
+    from search_spaces import narrow, read_study
+
+    with _errors():
+        found = read_study(study)
+        if not (settings or seeds or arms):
+            return found
+        chosen = arms.split(",") if arms else ()
+        return narrow(found, seeds=_seeds(seeds) if seeds else None, arms=chosen, settings=settings or ())
+
+
+def _seeds(text: str) -> int | list[int]:
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() for part in parts):
+        _refuse(f"--seeds {text}: give a number of seeds, 3, or a list of them, 0,4,7")
+    return [int(part) for part in parts] if len(parts) > 1 else int(text)
+
+
+def _show(report: Any) -> None:
+    from grokgrid.report import terminal
+
+    terminal.show(report.answer, _console())
+    # A line of its own, unwrapped: for eyes, for terminals that make links of it, and for scripts.
+    print(report.path)
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """What the user can put right is told in a sentence, without a traceback."""
+    from grokgrid.tracking import TrackingAway, TrackingError
+    from trainables.data.place import DataError
+    from trainables.mistakes import Mistakes
+
+    try:
+        yield
+    except (Mistakes, DataError, TrackingError) as error:
+        _refuse(str(error))
+    except TrackingAway as error:
+        print(f"MLflow cannot be reached: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
+
+
+def _refuse(message: str) -> NoReturn:
+    print(message, file=sys.stderr)
+    raise typer.Exit(2)
+
+
+def _terminated(signum: int, frame: object) -> NoReturn:
+    raise KeyboardInterrupt

@@ -1,0 +1,148 @@
+"""A study's view of the trials: which of its cells and seeds are there, how far, and their curves up to its budget.
+
+A trial is a fact, a study is a view: the same trial may have reached one study's goal and be censored in another, whose
+budget ended before. So the states here are worked out from curves and budgets each time, and stored nowhere.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from search_spaces import Study
+from trainables.records import ending
+from trainables.trial import Trial, TrialConfig
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from grokgrid.tracking import Tracking, TrialRecord
+
+
+class State(StrEnum):
+    """Where a trial stands in a study."""
+
+    REACHED = "reached"
+    CENSORED = "censored"
+    DIVERGED = "diverged"
+    FINISHED = "finished"
+    """It spent its budget, in a study without a goal."""
+    RUNNING = "running"
+    STOPPED = "stopped"
+    """It has a part of its budget, and nobody runs it."""
+    FAILED = "failed"
+    MISSING = "missing"
+
+    @property
+    def is_over(self) -> bool:
+        return self in (State.REACHED, State.CENSORED, State.DIVERGED, State.FINISHED)
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A study and its trials as they stand.
+
+    trials  one row a cell and seed, in the study's order: arm, cell, one column a grid setting, seed, key, state,
+            updates, passes, seconds (within the study's budget), diverged_at, run_id, where it ran, final/METRIC
+    curves  one row a look within the study's budget: cell, arm, seed, key, updates, passes, seconds and the metrics
+    """
+
+    study: Study
+    trials: "pd.DataFrame"
+    curves: "pd.DataFrame"
+    at: datetime
+
+    @property
+    def is_complete(self) -> bool:
+        return all(state.is_over for state in self.trials["state"])
+
+
+def load_view(study: Study, tracking: "Tracking") -> View:
+    """The study as MLflow has it now."""
+    records = tracking.find([trial.key for trial in study.trials])
+    return view_of(study, records, tracking.curves([r for r in records.values() if r.summary is not None]))
+
+
+def view_of(study: Study, records: "Mapping[str, TrialRecord]", curves: "pd.DataFrame") -> View:
+    """The study's view of these records and their curves (key, updates, passes, seconds, metrics)."""
+    import pandas as pd
+
+    curves = _within_budget(study, curves)
+    looks = dict(iter(curves.groupby("key", sort=False)))
+    paths = list(dict.fromkeys(path for cell in study.cells for path, _ in cell.point))
+    rows: list[dict[str, Any]] = []
+    shown: list[pd.DataFrame] = []
+    for cell in study.cells:
+        for seed in study.seed_list:
+            trial = study.trial_of(cell, seed)
+            record, mine = records.get(trial.key), looks.get(trial.key)
+            point = dict(cell.point)
+            row = {"arm": cell.arm, "cell": cell.name, **{path: point.get(path) for path in paths}, "seed": seed}
+            rows.append(row | {"key": trial.key, "state": state_of(trial, record, mine)} | _facts(trial, record, mine))
+            if mine is not None:
+                shown.append(mine.assign(cell=cell.name, arm=cell.arm, seed=seed))
+    metrics = [metric for metric in study.cells[0].config.metrics if metric in curves.columns]
+    columns = ["cell", "arm", "seed", "key", "updates", "passes", "seconds", *metrics]
+    found = pd.concat(shown, ignore_index=True) if shown else pd.DataFrame(columns=columns)
+    return View(study, pd.DataFrame(rows), found.reindex(columns=columns), datetime.now(UTC))
+
+
+def state_of(trial: Trial, record: "TrialRecord | None", looks: "pd.DataFrame | None") -> State:
+    """The state of a trial, given what MLflow has of it and its looks within the study's budget."""
+    from grokgrid.tracking import TrialStatus
+
+    if record is None:
+        return State.MISSING
+    if record.summary is None:
+        return State.FAILED if record.status is TrialStatus.FAILED else State.RUNNING
+    goal, summary = trial.config.goal, record.summary
+    if goal is not None and looks is not None:
+        values = looks[goal.metric]
+        if goal.met_by(low=values.min(), high=values.max()):
+            return State.REACHED
+    if summary.diverged_at is not None and _is_within(trial.config, updates=summary.updates, passes=summary.passes):
+        return State.DIVERGED
+    if summary.diverged_at is not None or ending(trial.config, summary) is not None:
+        return State.CENSORED if goal is not None else State.FINISHED
+    return State.FAILED if record.failed_run is not None else State.STOPPED
+
+
+def _is_within(config: TrialConfig, *, updates: int, passes: float) -> bool:
+    return config.budget.position(updates=updates, passes=passes) <= config.budget.last_look
+
+
+def _within_budget(study: Study, curves: "pd.DataFrame") -> "pd.DataFrame":
+    budget = study.cells[0].config.budget
+    return curves[curves[budget.unit] <= budget.extent]
+
+
+def _facts(trial: Trial, record: "TrialRecord | None", looks: "pd.DataFrame | None") -> dict[str, Any]:
+    """What the trials table tells beside the state."""
+    if record is None or record.summary is None:
+        return {"run_id": record.run_id if record is not None else None}
+    summary, place = record.summary, record.place
+    facts: dict[str, Any] = {
+        "updates": summary.updates,
+        "passes": summary.passes,
+        "seconds": summary.seconds,
+        "diverged_at": summary.diverged_at,
+        "run_id": record.run_id,
+    }
+    if place is not None:
+        facts |= {
+            "device": place.device,
+            "device_name": place.device_name,
+            "num_threads": place.num_threads,
+            "share": place.share,
+            "torch_version": place.torch_version,
+            "host": place.host,
+        }
+    if looks is not None and len(looks):
+        last = looks.iloc[-1]
+        facts |= {name: last[name] for name in ("updates", "passes", "seconds")}
+        values = {m: looks[m].dropna().iloc[-1] for m in trial.config.metrics if looks[m].notna().any()}
+        # At its very end every metric was measured once more, whatever the probes' schedules.
+        values |= summary.final if last["updates"] == summary.updates else {}
+        facts |= {f"final/{metric}": value for metric, value in values.items()}
+    return facts

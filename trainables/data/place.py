@@ -1,0 +1,39 @@
+"""Where data lies, and whether it is there: asked before a study starts, without loading anything."""
+
+import os
+from pathlib import Path
+
+from trainables.data.config import DigitsConfig, MnistConfig, NpzConfig
+
+
+class DataError(Exception):
+    """Data that is missing or is not what the configuration declares; the message says what to do."""
+
+
+def data_root(root: Path | None = None) -> Path:
+    """Where data sets lie: `root`, else GROKGRID_DATA, else `data` under grokgrid's home."""
+    if root is not None:
+        return root
+    if "GROKGRID_DATA" in os.environ:
+        return Path(os.environ["GROKGRID_DATA"])
+    if "GROKGRID_HOME" in os.environ:
+        return Path(os.environ["GROKGRID_HOME"]) / "data"
+    import platformdirs
+
+    return platformdirs.user_data_path("grokgrid") / "data"
+
+
+def check_present(config: DigitsConfig | MnistConfig | NpzConfig) -> None:
+    """Raises:
+    DataError: the data's files are not there.
+    """
+    if isinstance(config, NpzConfig) and not config.path.exists():
+        raise DataError(f"data npz: {config.path} is not there")
+    if isinstance(config, MnistConfig):
+        root = data_root(config.root)
+        images = root / "MNIST" / "raw" / "train-images-idx3-ubyte"
+        if not images.exists() and not images.with_name(f"{images.name}.gz").exists():
+            raise DataError(
+                f"data mnist: not found under {root}. `grokgrid data get mnist` downloads it there;"
+                " GROKGRID_DATA or data.root points to another folder in torchvision's layout (MNIST/raw/…)."
+            )
