@@ -1,0 +1,325 @@
+"""How a trial ends, and how it goes on when more is asked of it."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from test_resume import comparable
+from tiny_trials import (
+    assert_same_bits,
+    curves,
+    latest,
+    run,
+    run_for,
+    state,
+    summary,
+    tiny,
+    tiny_trial,
+    without_seconds,
+)
+
+from trainables.data.load import load
+from trainables.models.build import build_model
+from trainables.randomness import Stream, generator
+from trainables.records import End, TrialFolder, ending
+from trainables.run import run_trial
+from trainables.schedule import Budget, Goal
+
+
+class TestSchedule:
+    @pytest.mark.parametrize(
+        ("budget", "looks"),
+        [
+            ({"passes": 1}, [1]),
+            ({"passes": 3}, [1, 2, 3]),
+            ({"passes": 5, "look_every": 10}, [1]),
+            ({"passes": 20, "look_every": 10}, [1, 11]),
+            ({"passes": 21, "look_every": 10}, [1, 11, 21]),
+            ({"updates": 9, "look_every": 4}, [1, 5, 9]),
+            ({"updates": 1, "looks_per_decade": 1}, [1]),
+            ({"updates": 1500, "looks_per_decade": 1}, [1, 10, 100, 1000]),
+            # 10^(k/4) = 1, 1.78, 3.16, 5.62, 10, 17.8, 31.6, 56.2, 100
+            ({"updates": 100, "looks_per_decade": 4}, [1, 2, 3, 6, 10, 18, 32, 56, 100]),
+            # Of 10^(k/10) = 1, 1.26, 1.58, 2.00, 2.51, 3.16, 3.98, 5.01, 6.31, 7.94, 10 each integer counts once.
+            ({"passes": 10, "looks_per_decade": 10}, [1, 2, 3, 4, 5, 6, 8, 10]),
+        ],
+    )
+    def test_looks(self, budget: dict[str, Any], looks: list[int]):
+        budget = Budget.model_validate(budget)
+        taken, position = [], 0
+        while not budget.ends_after(position):
+            position = budget.next_look(position)
+            taken.append(position)
+        assert taken == looks
+        assert budget.last_look == looks[-1]
+        assert budget.num_looks() == len(looks)
+
+    @pytest.mark.parametrize("spacing", [{"look_every": 7}, {"looks_per_decade": 6}])
+    def test_what_is_said_in_advance_holds_for_every_extent(self, spacing: dict[str, int]):
+        for extent in range(1, 60):
+            budget = Budget.model_validate({"updates": extent} | spacing)
+            looks, position = [], 0
+            while not budget.ends_after(position):
+                position = budget.next_look(position)
+                looks.append(position)
+            assert (budget.last_look, budget.num_looks()) == (looks[-1], len(looks))
+            assert looks[-1] <= extent < budget.next_look(looks[-1])
+
+    @pytest.mark.parametrize(
+        "budget",
+        [{}, {"passes": 3, "updates": 3}, {"passes": 3, "look_every": 1, "looks_per_decade": 2}, {"passes": 0}],
+    )
+    def test_what_a_budget_must_not_be(self, budget: dict[str, int]):
+        with pytest.raises(ValueError):
+            Budget.model_validate(budget)
+
+
+class TestGoal:
+    @pytest.mark.parametrize(
+        ("goal", "low", "high", "met"),
+        [
+            ({"above": 0.85}, 0.1, 0.86, True),
+            ({"above": 0.85}, 0.1, 0.85, False),
+            ({"below": 0.2}, 0.1, 0.86, True),
+            ({"below": 0.1}, 0.1, 0.86, False),
+            ({"above": 0.0}, -1.0, 0.0, False),
+            ({"below": 0.0}, -1.0, 0.0, True),
+        ],
+    )
+    def test_strictly(self, goal: dict[str, float], low: float, high: float, met: bool):
+        assert Goal.model_validate({"metric": "m"} | goal).met_by(low=low, high=high) is met
+
+    @pytest.mark.parametrize("goal", [{}, {"above": 1, "below": 0}, {"above": math.nan}, {"above": "0.85"}])
+    def test_what_a_goal_must_not_be(self, goal: dict[str, Any]):
+        with pytest.raises(ValueError):
+            Goal.model_validate({"metric": "m"} | goal)
+
+    def test_a_goal_must_be_measured(self):
+        with pytest.raises(ValueError, match="did you mean 'test_accuracy'"):
+            tiny(goal={"metric": "test_acuracy", "above": 0.5})
+
+
+@pytest.fixture(scope="module")
+def looks(tmp_path_factory: pytest.TempPathFactory):
+    """The tiny trial's, unto its budget: after passes 1, 3, 5, 7, 9."""
+    return run(tiny_trial(), tmp_path_factory.mktemp("whole"))
+
+
+def first_above(looks, value: float) -> int:
+    return next(number for number, look in enumerate(looks) if look.values["test_accuracy"] > value)
+
+
+def test_the_budget_ends_at_the_last_look_within_it(tmp_path: Path, looks):
+    assert [(look.updates, look.passes) for look in looks] == [(3, 1), (9, 3), (15, 5), (21, 7), (27, 9)]
+    trial = tiny_trial(budget={"passes": 8, "look_every": 2})
+    assert without_seconds(run(trial, tmp_path)) == without_seconds(looks[:4])
+    after = summary(trial, tmp_path)
+    assert (after.end, after.updates, after.passes, after.goal) == (End.BUDGET, 21, 7, None)
+    assert after.key == trial.key and after.seed == 0
+
+
+def test_updates_may_be_the_unit(tmp_path: Path):
+    trial = tiny_trial(budget={"updates": 8, "look_every": 4})
+    looks = run(trial, tmp_path)
+    assert [(look.updates, look.passes) for look in looks] == [(1, 1 / 3), (5, 5 / 3)]
+    assert summary(trial, tmp_path).end is End.BUDGET
+
+
+def test_the_whole_training_set_is_a_batch_by_default(tmp_path: Path):
+    for batch_size in (None, 70, 1000):
+        trial = tiny_trial(batch_size=batch_size, budget={"passes": 2})
+        assert [(look.updates, look.passes) for look in run(trial, tmp_path)] == [(1, 1), (2, 2)]
+
+
+def test_the_goal_ends_at_the_first_look_strictly_above(tmp_path: Path, looks):
+    value = looks[1].values["test_accuracy"]
+    assert value > looks[0].values["test_accuracy"]
+    trial = tiny_trial(goal={"metric": "test_accuracy", "above": value - 1e-9})
+    assert without_seconds(run(trial, tmp_path)) == without_seconds(looks[:2])
+    after = summary(trial, tmp_path)
+    assert (after.end, after.updates) == (End.GOAL, looks[1].updates)
+    assert after.goal == f"test_accuracy > {value - 1e-9}"
+    assert after.final == after.last == looks[1].values
+
+    equal = tiny_trial(goal={"metric": "test_accuracy", "above": value})
+    expected = first_above(looks, value)
+    assert expected > 1
+    assert without_seconds(run(equal, tmp_path / "equal")) == without_seconds(looks[: expected + 1])
+
+
+def test_a_goal_below(tmp_path: Path, looks):
+    losses = [look.values["train_loss"] for look in looks]
+    assert losses == sorted(losses, reverse=True)
+    trial = tiny_trial(goal={"metric": "train_loss", "below": losses[2]})
+    assert len(run(trial, tmp_path)) == 4
+    assert summary(trial, tmp_path).end is End.GOAL
+
+
+def test_a_goal_never_met_ends_with_the_budget(tmp_path: Path, looks):
+    trial = tiny_trial(goal={"metric": "test_accuracy", "above": 1.0})
+    assert without_seconds(run(trial, tmp_path)) == without_seconds(looks)
+    assert summary(trial, tmp_path).end is End.BUDGET
+
+
+def test_extremes_and_latest_values(tmp_path: Path, looks):
+    run(tiny_trial(), tmp_path)
+    after = summary(tiny_trial(), tmp_path)
+    for metric, last in looks[-1].values.items():
+        values = [look.values[metric] for look in looks]
+        assert (after.low[metric], after.high[metric], after.last[metric]) == (min(values), max(values), last)
+
+
+MORE = [
+    pytest.param({"budget": {"passes": 3, "look_every": 2}}, {}, id="a larger budget"),
+    pytest.param({"budget": {"passes": 4, "look_every": 2}}, {}, id="a larger budget, the smaller not at a look"),
+    pytest.param({"goal": {"metric": "test_accuracy", "above": 0.1}}, {}, id="no goal after one that was met"),
+    pytest.param(
+        {"goal": {"metric": "test_accuracy", "above": 0.1}},
+        {"goal": {"metric": "test_accuracy", "above": 0.75}},
+        id="a higher goal",
+    ),
+    pytest.param(
+        {"goal": {"metric": "test_accuracy", "above": 0.1}},
+        {"goal": {"metric": "train_loss", "below": 0.5}},
+        id="another goal",
+    ),
+    pytest.param(
+        {"budget": {"passes": 3, "look_every": 2}},
+        {"budget": {"passes": 9, "look_every": 2}, "goal": {"metric": "test_accuracy", "above": 0.75}},
+        id="a larger budget and a goal",
+    ),
+]
+
+
+@pytest.mark.parametrize(("first", "then"), MORE)
+def test_asking_for_more_later_equals_having_asked_from_the_start(tmp_path: Path, first: dict, then: dict):
+    method = {"shuffle": True, "input_noise": {"name": "tan_huang", "scale": 0.1, "floor": 0.03}}
+    before, after = tiny_trial(**method, **first), tiny_trial(**method, **then)
+    assert before.key == after.key
+    early = run(before, tmp_path / "later")
+    assert summary(before, tmp_path / "later").end is not None
+    late = run(after, tmp_path / "later")
+    assert late
+    assert without_seconds(early + late) == without_seconds(run(after, tmp_path / "at once"))
+    assert_same_bits(state(after, tmp_path / "later"), state(after, tmp_path / "at once"))
+    assert curves(after, tmp_path / "later") == curves(after, tmp_path / "at once")
+    assert comparable(summary(after, tmp_path / "later")) == comparable(summary(after, tmp_path / "at once"))
+
+
+def test_a_goal_that_an_earlier_look_had_met_needs_no_more(tmp_path: Path, looks):
+    """Also where the latest look no longer meets it: the first look that does is what counts."""
+    run(tiny_trial(), tmp_path)
+    losses = [look.values["train_loss"] for look in looks]
+    asked = tiny_trial(goal={"metric": "train_loss", "above": (losses[0] + losses[1]) / 2})
+    assert run(asked, tmp_path) == []
+    assert ending(asked.config, summary(asked, tmp_path)) is End.GOAL
+
+
+class TestSmallerBudget:
+    def test_on_a_finished_trial_needs_no_more(self, tmp_path: Path):
+        run(tiny_trial(), tmp_path)
+        before = state(tiny_trial(), tmp_path)
+        smaller = tiny_trial(budget={"passes": 3, "look_every": 2})
+        assert run(smaller, tmp_path) == []
+        assert ending(smaller.config, summary(smaller, tmp_path)) is End.BUDGET
+        assert_same_bits(state(smaller, tmp_path), before)
+
+    def test_on_a_checkpoint_marks_it_ended(self, tmp_path: Path):
+        run_for(tiny_trial(), tmp_path, 3)
+        assert summary(tiny_trial(), tmp_path).end is None
+        smaller = tiny_trial(budget={"passes": 3, "look_every": 2})
+        assert run(smaller, tmp_path) == []
+        after = summary(smaller, tmp_path)
+        assert (after.end, after.passes) == (End.BUDGET, 5)
+
+    def test_then_the_larger_again_goes_on_as_if_nothing_had_been(self, tmp_path: Path, looks):
+        run_for(tiny_trial(), tmp_path, 3)
+        run(tiny_trial(budget={"passes": 3, "look_every": 2}), tmp_path)
+        assert without_seconds(run(tiny_trial(), tmp_path)) == without_seconds(looks[3:])
+        assert len(curves(tiny_trial(), tmp_path)) == 1 + len(looks)
+
+
+class TestDivergence:
+    """Squared error, a far too large step: the loss grows without bound and overflows after some updates."""
+
+    settings = {
+        "loss": "mean_squared_error",
+        "optimiser": {"name": "sgd", "lr": 30.0},
+        "model": {"name": "mlp", "depth": 2, "width": 5, "activation": "tanh"},
+    }
+
+    def first_update_with_no_finite_loss(self) -> int:
+        """By hand, with torch's modules."""
+        config = tiny(**self.settings)
+        data = load(config.data, torch.float32, torch.device("cpu"))
+        model = build_model(config.model, input_shape=torch.Size([8, 8]), num_classes=10, dtype=torch.float32)
+        parameters, _ = model.init(generator(0, Stream.INIT))
+        leaves = {name: p.requires_grad_() for name, p in parameters.items()}
+        optimiser = torch.optim.SGD(leaves.values(), lr=30.0)
+        for update in range(1, 100):
+            rows = slice(32 * ((update - 1) % 3), 32 * ((update - 1) % 3) + 32)
+            outputs = model.apply(leaves, {}, data.x_train[rows])[0]
+            loss = (outputs - torch.eye(10)[data.y_train[rows]]).square().mean()
+            if not math.isfinite(loss.item()):
+                return update
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        raise AssertionError("did not diverge")
+
+    @pytest.mark.parametrize("look_every", [1, 2, 5, 40])
+    def test_is_told_with_its_update_wherever_the_looks_are(self, tmp_path: Path, look_every: int):
+        expected = self.first_update_with_no_finite_loss()
+        assert expected > 5
+        trial = tiny_trial(**self.settings, budget={"updates": 90, "look_every": look_every})
+        taken = run(trial, tmp_path)
+        after = summary(trial, tmp_path)
+        assert (after.end, after.diverged_at) == (End.DIVERGED, expected)
+        assert after.final == {}
+        assert [look.updates for look in taken] == list(range(1, expected, look_every))
+        assert len(curves(trial, tmp_path)) == 1 + len(taken)
+
+    def test_is_final_whatever_the_budget(self, tmp_path: Path):
+        trial = tiny_trial(**self.settings)
+        run(trial, tmp_path)
+        more = tiny_trial(**self.settings, budget={"passes": 1000, "look_every": 2})
+        assert more.key == trial.key
+        assert run(more, tmp_path) == []
+        assert ending(more.config, summary(more, tmp_path)) is End.DIVERGED
+
+    def test_resumed_just_before_it_is_found_again(self, tmp_path: Path):
+        expected = self.first_update_with_no_finite_loss()
+        trial = tiny_trial(**self.settings, budget={"updates": 90, "look_every": 1})
+        run_for(trial, tmp_path, expected - 1)
+        assert summary(trial, tmp_path).end is None
+        assert run(trial, tmp_path) == []
+        assert summary(trial, tmp_path).diverged_at == expected
+
+    def test_looks_before_it_count_towards_the_goal(self, tmp_path: Path):
+        trial = tiny_trial(**self.settings, budget={"updates": 90, "look_every": 1})
+        run(trial, tmp_path)
+        asked = tiny_trial(
+            **self.settings,
+            budget={"updates": 90, "look_every": 1},
+            goal={"metric": "train_loss", "above": 0.0},
+        )
+        assert ending(asked.config, summary(asked, tmp_path)) is End.GOAL
+
+
+def test_a_snapshot_holds_the_configuration_that_was_run(tmp_path: Path):
+    import yaml
+
+    trial = tiny_trial(seed=4, goal={"metric": "test_accuracy", "above": 0.2})
+    run(trial, tmp_path)
+    content = yaml.safe_load(latest(trial, tmp_path).config_path.read_text())
+    seed = content.pop("seed")
+    assert (seed, tiny(**content)) == (4, trial.config)
+
+
+def test_missing_data_fails_before_anything_is_written(tmp_path: Path):
+    trial = tiny_trial(data={"name": "npz", "path": "nowhere.npz", "digest": "sha256:" + 64 * "0"})
+    with pytest.raises(Exception, match=r"nowhere\.npz is not there"):
+        next(run_trial(trial, TrialFolder(tmp_path, trial.key)))
+    assert list(tmp_path.iterdir()) == []

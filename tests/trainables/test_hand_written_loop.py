@@ -1,0 +1,166 @@
+"""Training against a loop as one would write it by hand, from the formulas, arm by arm.
+
+The loop shares with `Training` the data, the initial weights and the seeded streams, and nothing else: torch's own
+modules, losses, plain optimisers and autograd's double backward. In float64, so only rounding is between the two.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from tiny_trials import TINY, tiny_trial
+from torch import Tensor, nn
+
+from trainables.data.load import load
+from trainables.models.build import build_model
+from trainables.randomness import Stream, generator
+from trainables.training import Training
+from trainables.trial import Trial
+
+UPDATES = 14
+
+
+def network(trial: Trial) -> nn.Sequential:
+    """torch's own modules with the trial's initial weights."""
+    config = trial.config.model
+    layers: list[nn.Module] = [nn.Flatten()]
+    sizes = [64, *[config.width] * (config.depth - 1), 10]
+    for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):
+        layers += [nn.Linear(fan_in, fan_out, bias=config.bias, dtype=torch.float64), nn.ReLU()]
+    net = nn.Sequential(*layers[:-1])
+    model = build_model(config, input_shape=torch.Size([8, 8]), num_classes=10, dtype=torch.float64)
+    parameters, _ = model.init(generator(trial.seed, Stream.INIT))
+    with torch.no_grad():
+        for mine, theirs in zip(net.parameters(), parameters.values(), strict=True):
+            mine.copy_(theirs)
+    return net
+
+
+def by_hand(trial: Trial, *, loss: Callable[[Tensor, Tensor], Tensor], optimiser: Any) -> tuple[list[Tensor], list]:
+    """The parameters after `UPDATES` updates, and what the noise's standard deviation was in every pass."""
+    config = trial.config
+    data = load(config.data, torch.float64, torch.device("cpu"))
+    net = network(trial)
+    optimiser = optimiser(net.parameters())
+    noise = generator(trial.seed, Stream.NOISE)
+    projections = generator(trial.seed, Stream.PROJECTIONS)
+    averages: list[Tensor] = []
+    sigmas: list[float] = []
+    for update in range(UPDATES):
+        number, index = divmod(update, 3)
+        if index == 0:
+            rows = torch.arange(70)
+            if config.shuffle:
+                rows = torch.randperm(70, generator=generator(trial.seed, Stream.ORDER, number))
+            if config.input_noise is not None:
+                accuracy = float((net(data.x_train).argmax(1) == data.y_train).double().mean())
+                sigmas.append(max(config.input_noise.scale * (1 - accuracy), config.input_noise.floor))
+        batch = rows[32 * index : 32 * (index + 1)]
+        x, y = data.x_train[batch], data.y_train[batch]
+        if config.input_noise is not None:
+            x = x + sigmas[-1] * torch.randn(x.shape, dtype=torch.float64, generator=noise)
+        x.requires_grad_()
+        outputs = net(x)
+        total = loss(outputs, y)
+        if config.regulariser is not None:
+            v = torch.randn(len(x), 10, dtype=torch.float64, generator=projections)
+            v = v / v.norm(dim=1, keepdim=True)
+            (Jv,) = torch.autograd.grad(outputs, x, v, create_graph=True)
+            squared = 10 * Jv.flatten(1).square().sum(1)
+            total = total + config.regulariser.strength * squared.clamp(min=1e-8).sqrt().mean()
+        optimiser.zero_grad()
+        total.backward()
+        if config.gradient_filter is not None:
+            for i, p in enumerate(net.parameters()):
+                assert p.grad is not None
+                if update == 0:
+                    averages.append(p.grad.clone())
+                else:
+                    averages[i] = 0.8 * averages[i] + 0.2 * p.grad
+                p.grad = p.grad + 0.1 * averages[i]
+        optimiser.step()
+    return [p.detach() for p in net.parameters()], sigmas
+
+
+def adamw(**settings):
+    return lambda parameters: torch.optim.AdamW(parameters, fused=False, foreach=False, **settings)
+
+
+def sgd(**settings):
+    return lambda parameters: torch.optim.SGD(parameters, fused=False, foreach=False, **settings)
+
+
+def cross_entropy(outputs: Tensor, y: Tensor) -> Tensor:
+    return -(outputs - outputs.logsumexp(1, keepdim=True))[range(len(y)), y].mean()
+
+
+def squared_error(outputs: Tensor, y: Tensor) -> Tensor:
+    return (outputs - torch.eye(10, dtype=outputs.dtype)[y]).square().mean()
+
+
+TINY_LR = TINY["optimiser"]["lr"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "loss", "optimiser"),
+    [
+        ({}, cross_entropy, adamw(lr=TINY_LR, weight_decay=0.01)),
+        (
+            {"optimiser": {"name": "adamw", "lr": 3e-3, "weight_decay": 0.5, "betas": [0.8, 0.95], "eps": 1e-6}},
+            cross_entropy,
+            adamw(lr=3e-3, weight_decay=0.5, betas=(0.8, 0.95), eps=1e-6),
+        ),
+        (
+            {"optimiser": {"name": "sgd", "lr": 0.05, "momentum": 0.9, "weight_decay": 0.1}},
+            cross_entropy,
+            sgd(lr=0.05, momentum=0.9, weight_decay=0.1),
+        ),
+        ({"loss": "mean_squared_error"}, squared_error, adamw(lr=TINY_LR)),
+        (
+            {"loss": {"name": "mean_squared_error", "over_classes": "sum"}, "optimiser": {"name": "sgd", "lr": 0.02}},
+            lambda outputs, y: 10 * squared_error(outputs, y),
+            sgd(lr=0.02),
+        ),
+        ({"shuffle": True}, cross_entropy, adamw(lr=TINY_LR)),
+        ({"regulariser": {"name": "jacobian", "strength": 0.1}}, cross_entropy, adamw(lr=TINY_LR)),
+        ({"gradient_filter": {"name": "ema", "decay": 0.8, "gain": 0.1}}, cross_entropy, adamw(lr=TINY_LR)),
+        (
+            # The regulariser's gradient is filtered with the loss's.
+            {
+                "regulariser": {"name": "jacobian", "strength": 0.1},
+                "gradient_filter": {"name": "ema", "decay": 0.8, "gain": 0.1},
+                "input_noise": {"name": "tan_huang", "scale": 0.6, "floor": 0.03},
+                "shuffle": True,
+            },
+            cross_entropy,
+            adamw(lr=TINY_LR),
+        ),
+        (
+            {"input_noise": {"name": "tan_huang", "scale": 0.6, "floor": 0.03}},
+            cross_entropy,
+            adamw(lr=TINY_LR),
+        ),
+    ],
+)
+@pytest.mark.parametrize("bias", [True, False])
+def test_training_is_the_loop_one_would_write(settings: dict, loss, optimiser, bias: bool):
+    model = {"name": "mlp", "width": 12, "depth": 3, "init_scale": 2.0, "bias": bias}
+    trial = tiny_trial(seed=5, **settings, dtype="float64", model=model)
+    training = Training(trial, torch.device("cpu"))
+    training.advance(UPDATES)
+    ours = [value for name, value in training.state().items() if name.startswith("parameters.")]
+    theirs, _ = by_hand(trial, loss=loss, optimiser=optimiser)
+    torch.testing.assert_close(ours, theirs, rtol=1e-7, atol=1e-10)
+
+
+def test_noise_shrinks_pass_by_pass_as_the_training_accuracy_grows():
+    """sigma = max(0.6 (1 - accuracy), 0.3): the loop by hand, that the trial agrees with above, passes both regimes."""
+    noise = {"name": "tan_huang", "scale": 0.6, "floor": 0.3}
+    trial = tiny_trial(input_noise=noise, dtype="float64", optimiser={"name": "adamw", "lr": 0.05})
+    training = Training(trial, torch.device("cpu"))
+    _, sigmas = by_hand(trial, loss=cross_entropy, optimiser=adamw(lr=0.05))
+    for number, sigma in enumerate(sigmas):
+        training.advance(3 * number + 1)
+        assert float(training.state()["noise_scale"]) == pytest.approx(sigma)
+    assert sigmas[0] > 0.5 and sigmas[-1] == 0.3

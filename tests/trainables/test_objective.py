@@ -1,0 +1,140 @@
+"""The objective is a pure function: plain autograd and torch.func's vmap of grad get the same from it."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from tiny_trials import tiny
+from torch import Tensor
+
+from trainables.models.build import Model, Tensors, build_model
+from trainables.objective import Batch, Draws, build_objective
+from trainables.randomness import Stream, generator
+from trainables.regularisers.jacobian import draw_projections
+from trainables.trial import TrialConfig
+
+BATCH = 16
+METHODS = {
+    "plain": {},
+    "jacobian": {"regulariser": {"name": "jacobian", "strength": 0.3}},
+    "jacobian_three": {"regulariser": {"name": "jacobian", "strength": 0.3, "projections": 3}},
+    "jacobian_exact": {"regulariser": {"name": "jacobian", "strength": 0.3, "projections": "exact"}},
+    "half_mean_square": {"regulariser": {"name": "jacobian", "strength": 0.3, "norm": "half_mean_square"}},
+    "level": {"regulariser": {"name": "jacobian", "strength": 0.3, "level": 9.0}},
+}
+
+
+def config_of(method: str, dtype: str) -> TrialConfig:
+    return tiny(**METHODS[method], dtype=dtype, model={"name": "mlp", "width": 12, "depth": 3, "init_scale": 2.0})
+
+
+def model_of(config: TrialConfig) -> Model:
+    dtype = getattr(torch, config.dtype)
+    return build_model(config.model, input_shape=torch.Size([8, 8]), num_classes=10, dtype=dtype)
+
+
+def batch_and_draws(config: TrialConfig, seed: int) -> tuple[Batch, Draws]:
+    rng = torch.Generator().manual_seed(100 + seed)
+    dtype = getattr(torch, config.dtype)
+    x = torch.randn(BATCH, 8, 8, dtype=dtype, generator=rng)
+    projections = None
+    if config.regulariser is not None:
+        projections = draw_projections(config.regulariser, torch.Size([BATCH, 10]), x, rng)
+    noise = 0.1 * torch.randn(x.shape, dtype=dtype, generator=rng)
+    return Batch(x, torch.randint(10, (BATCH,), generator=rng)), Draws(noise, projections)
+
+
+def stacked(parts: list[Tensors]) -> Tensors:
+    return {name: torch.stack([part[name] for part in parts]) for name in parts[0]}
+
+
+@pytest.mark.parametrize(("dtype", "rtol", "atol"), [("float64", 1e-10, 1e-12), ("float32", 1e-3, 1e-5)])
+@pytest.mark.parametrize("method", METHODS)
+def test_vmap_of_grad_over_stacked_parameters_is_plain_autograd(method: str, dtype: str, rtol: float, atol: float):
+    """Two seeds, each with its own weights, batch and draws."""
+    config = config_of(method, dtype)
+    model = model_of(config)
+    objective = build_objective(config, model)
+    seeds = (0, 1)
+    parameters = [model.init(generator(seed, Stream.INIT))[0] for seed in seeds]
+    inputs = [batch_and_draws(config, seed) for seed in seeds]
+
+    alone = []
+    for p, (batch, draws) in zip(parameters, inputs, strict=True):
+        leaves = {name: value.clone().requires_grad_() for name, value in p.items()}
+        loss, buffers, outputs = objective(leaves, {}, batch, draws)
+        gradients = dict(zip(leaves, torch.autograd.grad(loss, list(leaves.values())), strict=True))
+        assert buffers == {}
+        alone.append((gradients, loss.detach(), outputs.detach()))
+    assert not torch.allclose(alone[0][1], alone[1][1])
+
+    def one(parameters: Tensors, x: Tensor, y: Tensor, noise: Tensor, projections: Tensor | None):
+        def scalar(parameters: Tensors):
+            loss, _, outputs = objective(parameters, {}, Batch(x, y), Draws(noise, projections))
+            return loss, (loss, outputs)
+
+        return torch.func.grad(scalar, has_aux=True)(parameters)
+
+    by_func = [one(p, *b, *d) for p, (b, d) in zip(parameters, inputs, strict=True)]
+    projections = None
+    if config.regulariser is not None:
+        projections = torch.stack([draws.projections for _, draws in inputs])
+    packed = torch.vmap(one, in_dims=(0, 0, 0, 0, None if projections is None else 0))(
+        stacked(parameters),
+        torch.stack([batch.x for batch, _ in inputs]),
+        torch.stack([batch.y for batch, _ in inputs]),
+        torch.stack([draws.noise for _, draws in inputs]),
+        projections,
+    )
+    for seed, (gradients, loss, outputs) in enumerate(alone):
+        for theirs in (by_func[seed], torch.utils._pytree.tree_map(lambda value: value[seed], packed)):  # noqa: B023
+            torch.testing.assert_close(theirs, (gradients, (loss, outputs)), rtol=rtol, atol=atol)
+
+
+@pytest.mark.parametrize("method", ["plain", "jacobian"])
+def test_noise_is_added_to_the_inputs_of_loss_and_jacobian_alike(method: str):
+    config = config_of(method, "float64")
+    model = model_of(config)
+    objective = build_objective(config, model)
+    parameters, _ = model.init(generator(0, Stream.INIT))
+    batch, draws = batch_and_draws(config, 0)
+    moved = Batch(batch.x + draws.noise, batch.y)
+    assert torch.equal(
+        objective(parameters, {}, batch, draws)[0], objective(parameters, {}, moved, draws._replace(noise=None))[0]
+    )
+
+
+def test_the_jacobian_term_reuses_the_forward_pass_of_the_loss():
+    config = config_of("jacobian", "float64")
+    model = model_of(config)
+    calls = []
+
+    def counted(*args):
+        calls.append(1)
+        return model.apply(*args)
+
+    objective = build_objective(config, replace(model, apply=counted))
+    parameters, _ = model.init(generator(0, Stream.INIT))
+    objective(parameters, {}, *batch_and_draws(config, 0))
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("method", ["plain", "jacobian"])
+def test_buffers_are_handed_through_and_inputs_left_alone(method: str):
+    """As a model with running statistics would use them: new ones come back, old ones stay."""
+    config = config_of(method, "float64")
+    model = model_of(config)
+
+    def counting(parameters, buffers, x):
+        outputs, _ = model.apply(parameters, {}, x)
+        return outputs, {"mean": buffers["mean"] + outputs.detach().mean()}
+
+    objective = build_objective(config, replace(model, apply=counting))
+    parameters, _ = model.init(generator(0, Stream.INIT))
+    batch, draws = batch_and_draws(config, 0)
+    before, x, buffers = stacked([parameters]), batch.x.clone(), {"mean": torch.zeros((), dtype=torch.float64)}
+    _, after, outputs = objective(parameters, buffers, batch, draws)
+    torch.testing.assert_close(after["mean"], outputs.mean())
+    assert float(buffers["mean"]) == 0
+    assert torch.equal(batch.x, x) and batch.x.grad is None
+    assert all(torch.equal(stacked([parameters])[name], before[name]) for name in before)

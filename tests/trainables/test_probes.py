@@ -1,0 +1,157 @@
+"""Probes against exact autograd, in float64. J: (C, D); the centroid of a point is J'1 (Walker et al., Theorem 4)."""
+
+import pytest
+import torch
+from pydantic import TypeAdapter
+from torch import Tensor
+from torch.nn import functional as F
+
+from trainables.data.load import Data
+from trainables.models.build import build_model
+from trainables.models.config import MlpConfig
+from trainables.probes import measure as probes
+from trainables.probes.config import ProbeConfig
+from trainables.probes.measure import centroids, jacobian_norms, measure
+
+C, D, POINTS = 4, 6, 8
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def model(activation: str, **settings):
+    config = MlpConfig.model_validate({"width": 9, "depth": 3, "activation": activation} | settings)
+    built = build_model(config, input_shape=torch.Size([D]), num_classes=C, dtype=torch.float64)
+    parameters, _ = built.init(seeded(1))
+    return parameters, lambda x: built.apply(parameters, {}, x)[0]
+
+
+X = torch.randn(POINTS, D, dtype=torch.float64, generator=seeded(2))
+Y = torch.randint(C, (POINTS,), generator=seeded(3))
+
+
+def exact_jacobians(f) -> Tensor:
+    return torch.stack([torch.autograd.functional.jacobian(lambda x: f(x[None])[0], point) for point in X])
+
+
+def taken(f, *settings: dict, x: Tensor = X, y: Tensor = Y) -> dict[str, float]:
+    """What the probes measure where training and test set are the same points."""
+    configs = tuple(TypeAdapter(ProbeConfig).validate_python(one) for one in settings)
+    values = measure(configs, f, Data(x, y, x, y, C), F.cross_entropy)
+    assert tuple(values) == tuple(metric for config in configs for metric in config.metrics)
+    return values
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "gelu"])
+def test_jacobian_norms_and_centroids_are_those_of_the_exact_jacobian(activation: str):
+    _, f = model(activation, output_scale=2.5)
+    J = exact_jacobians(f)
+    torch.testing.assert_close(jacobian_norms(f, X), J.flatten(1).norm(dim=1), rtol=1e-12, atol=0)
+    torch.testing.assert_close(centroids(f, X), J.sum(1), rtol=1e-12, atol=1e-14)
+
+
+def test_points_may_be_taken_in_chunks(monkeypatch: pytest.MonkeyPatch):
+    _, f = model("tanh")
+    norms, mu = jacobian_norms(f, X), centroids(f, X)
+    monkeypatch.setattr(probes, "_CHUNK", 3)
+    torch.testing.assert_close(jacobian_norms(f, X), norms, rtol=1e-12, atol=0)
+    torch.testing.assert_close(centroids(f, X), mu, rtol=1e-12, atol=1e-14)
+
+
+def test_a_relu_networks_centroid_sums_the_rows_of_its_regions_affine_map():
+    """Around x a ReLU network is f(x) = Ax + b with A = W3 diag(on2) W2 diag(on1) W1, `on` where a unit is positive:
+    the slopes of the outputs, whose sum Theorem 4 calls the centroid of the region.
+    """
+    p, f = model("relu")
+    for x, mu in zip(X, centroids(f, X), strict=True):
+        h1 = p["0.weight"] @ x + p["0.bias"]
+        h2 = p["1.weight"] @ h1.relu() + p["1.bias"]
+        A = p["2.weight"] @ torch.diag((h2 > 0).double()) @ p["1.weight"] @ torch.diag((h1 > 0).double())
+        A = A @ p["0.weight"]
+        torch.testing.assert_close(mu, A.sum(0), rtol=1e-12, atol=1e-14)
+
+
+def test_alignment_is_the_cosine_between_a_point_and_its_centroid():
+    _, f = model("tanh")
+    mu = exact_jacobians(f).sum(1)
+    expected = {
+        "alignment": torch.stack([m @ x / (m.norm() * x.norm()) for m, x in zip(mu, X, strict=True)]),
+        "norm": mu.norm(dim=1),
+        "inner_product": (mu * X).sum(1),
+    }
+    assert taken(f, {"name": "centroid", "on": "test"}) == pytest.approx(
+        {
+            f"test_centroid_{quantity}_{statistic}": float(getattr(values, statistic)())
+            for quantity, values in expected.items()
+            for statistic in ("mean", "min", "max")
+        }
+    )
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_alignment_where_it_is_known(sign: int):
+    """f = (c |x|^2 / 2, 0, 0, 0) has J'1 = cx: aligned in Definition 5's sense, cosine 1 for c > 0 and -1 for c < 0."""
+
+    def f(x: Tensor) -> Tensor:
+        return F.pad(sign * 3 * x.square().sum(1, keepdim=True) / 2, (0, C - 1))
+
+    values = taken(f, {"name": "centroid"})
+    squares = X.square().sum(1)
+    assert values["train_centroid_alignment_min"] == pytest.approx(sign)
+    assert values["train_centroid_alignment_max"] == pytest.approx(sign)
+    assert values["train_centroid_norm_mean"] == pytest.approx(3 * float(squares.sqrt().mean()))
+    assert values["train_centroid_inner_product_mean"] == pytest.approx(sign * 3 * float(squares.mean()))
+
+
+def test_only_the_first_points_if_so_told():
+    _, f = model("tanh")
+    norms = exact_jacobians(f).flatten(1).norm(dim=1)[:3]
+    values = taken(f, {"name": "jacobian_norm", "num_points": 3})
+    assert values == pytest.approx(
+        {
+            "train_jacobian_norm_mean": float(norms.mean()),
+            "train_jacobian_norm_min": float(norms.min()),
+            "train_jacobian_norm_max": float(norms.max()),
+        }
+    )
+    many = taken(f, {"name": "jacobian_norm", "num_points": 10**6})
+    assert many == taken(f, {"name": "jacobian_norm"})
+
+
+def test_images_count_as_the_vectors_of_their_pixels():
+    _, f = model("tanh")
+    settings = ({"name": "centroid"}, {"name": "jacobian_norm"})
+    images = taken(lambda x: f(x.flatten(1)), *settings, x=X.reshape(POINTS, 2, 3))
+    assert images == pytest.approx(taken(f, *settings))
+
+
+def test_accuracy_and_loss():
+    outputs = torch.tensor([[3.0, 1, 0, 0], [0, 1, 2, 0], [0, 0, 0, 9], [5, 0, 0, 6]], dtype=torch.float64)
+    y = torch.tensor([0, 1, 3, 3])
+    values = taken(lambda x: outputs, {"name": "accuracy", "on": "train"}, {"name": "loss", "on": "test"}, y=y)
+    assert values["train_accuracy"] == 0.75
+    by_hand = [float(row.exp().sum().log() - row[c]) for row, c in zip(outputs, y, strict=True)]
+    assert values["test_loss"] == pytest.approx(sum(by_hand) / 4)
+
+
+def test_training_and_test_set_are_told_apart():
+    _, f = model("tanh")
+    data = Data(X[:3], Y[:3], X[3:], Y[3:], C)
+    names = ("accuracy", "loss", "jacobian_norm", "centroid")
+    for on, x, y in (("train", X[:3], Y[:3]), ("test", X[3:], Y[3:])):
+        settings = tuple(TypeAdapter(ProbeConfig).validate_python({"name": name, "on": on}) for name in names)
+        expected = taken(f, *({"name": name, "on": on} for name in names), x=x, y=y)
+        assert measure(settings, f, data, F.cross_entropy) == expected
+
+
+def test_measuring_changes_nothing_and_works_without_gradients():
+    parameters, f = model("relu")
+    before = {name: p.clone() for name, p in parameters.items()}
+    names = ("jacobian_norm", "centroid")
+    expected = taken(f, *({"name": name} for name in names))
+    global_state = torch.get_rng_state()
+    with torch.no_grad():
+        assert taken(f, *({"name": name} for name in names)) == expected
+    assert all(torch.equal(parameters[name], before[name]) for name in before)
+    assert torch.equal(torch.get_rng_state(), global_state)

@@ -1,0 +1,146 @@
+"""A trial interrupted anywhere and continued equals the uninterrupted one: the same bits, on a CPU."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tiny_trials import (
+    ARMS,
+    assert_same_bits,
+    curves,
+    run,
+    run_for,
+    state,
+    summary,
+    tiny_trial,
+    without_seconds,
+)
+
+from trainables.records import Look, Summary, TrialFolder
+from trainables.run import run_trial
+from trainables.trial import Trial
+
+_UNINTERRUPTED: dict[str, tuple[Trial, Path, list[Look]]] = {}
+
+
+@pytest.fixture
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("trials")
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    yield tmp_path_factory.mktemp("uninterrupted")
+    _UNINTERRUPTED.clear()
+
+
+def uninterrupted(arm: str, kept: Path) -> tuple[Trial, Path, list[Look]]:
+    if arm not in _UNINTERRUPTED:
+        trial = tiny_trial(seed=2, **ARMS[arm])
+        _UNINTERRUPTED[arm] = trial, kept, run(trial, kept)
+    return _UNINTERRUPTED[arm]
+
+
+def comparable(summary: Summary) -> dict:
+    return summary.model_dump(exclude={"seconds", "wall_seconds", "segments"})
+
+
+def assert_equals_uninterrupted(arm: str, root: Path, kept: Path) -> None:
+    trial, whole, _ = uninterrupted(arm, kept)
+    assert_same_bits(state(trial, root), state(trial, whole))
+    assert curves(trial, root) == curves(trial, whole)
+    assert comparable(summary(trial, root)) == comparable(summary(trial, whole))
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_two_runs_are_the_same_bits(arm: str, root: Path, kept: Path):
+    trial, _, looks = uninterrupted(arm, kept)
+    assert len(looks) >= 5
+    assert without_seconds(run(trial, root)) == without_seconds(looks)
+    assert_equals_uninterrupted(arm, root, kept)
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_interrupted_once_at_any_look(arm: str, tmp_path: Path, kept: Path):
+    trial, _, looks = uninterrupted(arm, kept)
+    for at in range(1, len(looks)):
+        root = tmp_path / str(at)
+        run_for(trial, root, at)
+        before = summary(trial, root)
+        assert before.end is None and before.updates == looks[at - 1].updates
+        assert without_seconds(run(trial, root)) == without_seconds(looks[at:])
+        assert_equals_uninterrupted(arm, root, kept)
+        after = summary(trial, root)
+        assert [segment.from_updates for segment in after.segments] == [0, before.updates]
+        assert after.seconds > before.seconds > 0
+        assert after.wall_seconds > before.wall_seconds > 0
+
+
+@pytest.mark.parametrize("arm", ARMS)
+@settings(max_examples=5, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_interrupted_again_and_again(arm: str, tmp_path_factory: pytest.TempPathFactory, kept: Path, data):
+    trial, _, looks = uninterrupted(arm, kept)
+    stretches = data.draw(st.lists(st.integers(1, 3), min_size=2, max_size=6))
+    root = tmp_path_factory.mktemp("again")
+    for stretch in stretches:
+        run_for(trial, root, stretch)
+    run(trial, root)
+    assert_equals_uninterrupted(arm, root, kept)
+
+
+@pytest.mark.parametrize("arm", ["everything", "probes_seldom"])
+def test_periodic_snapshots_and_a_worker_that_vanishes(arm: str, root: Path, kept: Path):
+    """What it left on storage, here a copy made while it ran, is continued; looks after it are taken again, alike."""
+    trial, _, looks = uninterrupted(arm, kept)
+    running = run_trial(trial, TrialFolder(root / "its", trial.key), checkpoint_every_s=0.0)
+    for _ in range(3):
+        next(running)
+    left = shutil.copytree(root / "its", root / "left")
+    assert summary(trial, left).updates == looks[2].updates
+    assert without_seconds(run(trial, left)) == without_seconds(looks[3:])
+    assert_equals_uninterrupted(arm, left, kept)
+
+
+def test_no_periodic_snapshot_before_it_is_due(root: Path):
+    trial = tiny_trial()
+    folder = TrialFolder(root, trial.key)
+    running = run_trial(trial, folder, checkpoint_every_s=3600.0)
+    next(running)
+    assert folder.latest() is None
+    running.close()
+    assert folder.latest() is not None
+
+
+def test_only_the_latest_snapshot_stays(root: Path):
+    trial = tiny_trial()
+    folder = TrialFolder(root, trial.key)
+    for _ in run_trial(trial, folder, checkpoint_every_s=0.0):
+        assert len(list(folder.path.iterdir())) == 1
+
+
+def test_a_finished_trial_yields_nothing_and_is_not_touched(root: Path):
+    trial = tiny_trial()
+    run(trial, root)
+    before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in root.rglob("*") if path.is_file()}
+    assert run(trial, root) == []
+    assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in root.rglob("*") if path.is_file()} == before
+
+
+def test_an_iterator_that_was_never_started_leaves_nothing(root: Path):
+    trial = tiny_trial()
+    run_trial(trial, TrialFolder(root, trial.key)).close()
+    assert list(root.iterdir()) == []
+
+
+def test_probes_keep_their_own_schedules_across_interruptions(root: Path, kept: Path):
+    trial, _, looks = uninterrupted("probes_seldom", kept)
+    for number, look in enumerate(looks):
+        assert ("test_accuracy" in look.values) == (number % 2 == 0)
+        assert ("test_jacobian_norm_mean" in look.values) == (number % 2 == 0)
+        assert ("train_centroid_alignment_mean" in look.values) == (number % 3 == 0)
+        assert "train_accuracy" in look.values
+    assert summary(trial, kept).final.keys() == set(trial.config.metrics)
