@@ -126,8 +126,12 @@ def _read_mnist(config: MnistConfig) -> Arrays:
     check_present(config)
     try:
         train, test = MNIST(root, train=True, download=False), MNIST(root, train=False, download=False)
-    except RuntimeError as error:
-        raise DataError(f"data mnist: under {root}: {error}. `grokgrid data get mnist` downloads it anew.") from None
+    except (RuntimeError, ValueError, AssertionError):
+        folder = root / "MNIST" / "raw"
+        raise DataError(
+            f"data mnist: the files in {folder} are cut short or broken. Remove them, and `grokgrid data get mnist`"
+            " downloads them anew."
+        ) from None
     return {
         "x_train": train.data.numpy(),
         "y_train": train.targets.numpy(),

@@ -23,6 +23,9 @@ def data_root(root: Path | None = None) -> Path:
     return platformdirs.user_data_path("grokgrid") / "data"
 
 
+_MNIST_FILES = tuple(f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1"))
+
+
 def check_present(config: DigitsConfig | MnistConfig | NpzConfig) -> None:
     """Raises:
     DataError: the data's files are not there.
@@ -31,8 +34,8 @@ def check_present(config: DigitsConfig | MnistConfig | NpzConfig) -> None:
         raise DataError(f"data npz: {config.path} is not there")
     if isinstance(config, MnistConfig):
         root = data_root(config.root)
-        images = root / "MNIST" / "raw" / "train-images-idx3-ubyte"
-        if not images.exists() and not images.with_name(f"{images.name}.gz").exists():
+        # Unpacked, as torchvision leaves them and insists on.
+        if not all((root / "MNIST" / "raw" / name).exists() for name in _MNIST_FILES):
             raise DataError(
                 f"data mnist: not found under {root}. `grokgrid data get mnist` downloads it there;"
                 " GROKGRID_DATA or data.root points to another folder in torchvision's layout (MNIST/raw/…)."
