@@ -129,7 +129,7 @@ def _answer(study: Study, tracking: Tracking, folder: Path | None, answer_run: A
     from grokgrid.view import load_view
 
     report = _report(load_view(study, tracking), folder)
-    over = report.view.trials[[state.is_over for state in report.view.trials["state"]]]
+    over = report.view.over
     if answer_run is None:
         last = tracking.last_answer(study.name, digest(study))
         if last is not None and set(last.keys()["run_id"]) == set(over["run_id"]):

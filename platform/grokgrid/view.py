@@ -54,8 +54,13 @@ class View:
     at: datetime
 
     @property
+    def over(self) -> "pd.DataFrame":
+        """The trials that need no more training for this study."""
+        return self.trials[[State(state).is_over for state in self.trials["state"]]]
+
+    @property
     def is_complete(self) -> bool:
-        return all(state.is_over for state in self.trials["state"])
+        return len(self.over) == len(self.trials)
 
 
 def load_view(study: Study, tracking: "Tracking") -> View:
