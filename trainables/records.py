@@ -13,8 +13,10 @@ are removed; so whoever is killed, whenever, leaves a latest snapshot to continu
 
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -179,6 +181,11 @@ class TrialFolder:
         for older in self.path.glob("at-*"):
             if older.name < snapshot.path.name:
                 shutil.rmtree(older, ignore_errors=True)
+        for left in self.path.glob(".writing-*/"):
+            # By a killed writer, unless a second one is at it just now.
+            with suppress(FileNotFoundError):
+                if left.stat().st_mtime < time.time() - 24 * 3600:
+                    shutil.rmtree(left, ignore_errors=True)
         return snapshot
 
     def failure(self) -> str | None:

@@ -1,0 +1,271 @@
+"""Data sets: what is loaded, and what is said where it is missing or not what was declared."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pydantic import TypeAdapter, ValidationError
+
+from trainables.data.config import DIGITS_DIGEST, DataConfig, MnistConfig
+from trainables.data.load import Data, digest, load, read_npz
+from trainables.data.place import DataError, check_present, data_root
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def nothing_cached():
+    load.cache_clear()
+    yield
+    load.cache_clear()
+
+
+def loaded(dtype: torch.dtype = torch.float64, **settings: Any) -> Data:
+    return load(TypeAdapter(DataConfig).validate_python(settings), dtype, CPU)
+
+
+class TestDigits:
+    def test_whole(self):
+        """scikit-learn's first 1,000 and last 797; its load_digits() says 8 x 8 pixels of 0 to 16, ten classes."""
+        from sklearn.datasets import load_digits
+
+        theirs = load_digits()
+        data = loaded(name="digits")
+        assert (data.x_train.shape, data.x_test.shape, data.num_classes) == ((1000, 8, 8), (797, 8, 8), 10)
+        assert (data.x_train.dtype, data.y_train.dtype) == (torch.float64, torch.int64)
+        # Normalised by the first 1,000: mean 0, standard deviation 1 over all their pixels.
+        assert float(data.x_train.mean()) == pytest.approx(0, abs=1e-9)
+        assert float(data.x_train.std(correction=0)) == pytest.approx(1, rel=1e-9)
+        first = theirs.images[:1000] / 16
+        pixels = (theirs.images / 16 - first.mean()) / first.std()
+        np.testing.assert_allclose(torch.cat([data.x_train, data.x_test]).numpy(), pixels, rtol=1e-9, atol=1e-12)
+        assert torch.cat([data.y_train, data.y_test]).tolist() == theirs.target.tolist()
+
+    def test_the_first_in_file_order_normalised_as_the_whole(self):
+        whole, part = loaded(name="digits"), loaded(name="digits", num_train=30, num_test=20)
+        assert torch.equal(part.x_train, whole.x_train[:30]) and torch.equal(part.y_test, whole.y_test[:20])
+        assert part.num_classes == loaded(name="digits", num_train=1, num_test=1).num_classes == 10
+
+    def test_in_single_precision(self):
+        single = loaded(torch.float32, name="digits").x_train
+        assert single.dtype == torch.float32
+        torch.testing.assert_close(single, loaded(name="digits").x_train.float())
+
+    @pytest.mark.parametrize("settings", [{"num_train": 1001}, {"num_test": 798}, {"num_train": 0}, {"num_train": "5"}])
+    def test_no_more_than_there_are(self, settings: dict[str, Any]):
+        with pytest.raises(ValidationError):
+            loaded(name="digits", **settings)
+
+    def test_its_declared_digest_is_that_of_its_content(self):
+        from trainables.data.load import _read_digits
+
+        assert digest(_read_digits(TypeAdapter(DataConfig).validate_python("digits"))) == DIGITS_DIGEST
+
+    def test_is_loaded_once_a_process(self):
+        assert loaded(name="digits") is loaded(name="digits")
+
+
+def arrays(**changes: Any) -> dict[str, Any]:
+    rng = np.random.default_rng(0)
+    return {
+        "x_train": rng.integers(0, 256, (9, 2, 3), dtype=np.uint8),
+        "y_train": np.arange(9, dtype=np.uint8) % 4,
+        "x_test": rng.integers(0, 256, (5, 2, 3), dtype=np.uint8),
+        "y_test": np.arange(5, dtype=np.int32),
+    } | changes
+
+
+class TestNpz:
+    @pytest.fixture
+    def write(self, tmp_path: Path) -> Callable[..., dict[str, Any]]:
+        def write(**changes: Any) -> dict[str, Any]:
+            """The file's settings."""
+            content = arrays(**changes)
+            np.savez(tmp_path / "own.npz", **content)
+            return {"name": "npz", "path": tmp_path / "own.npz", "digest": digest(content)}
+
+        return write
+
+    def test_bytes_are_scaled_to_one(self, write):
+        data, content = loaded(**write()), arrays()
+        np.testing.assert_allclose(data.x_train.numpy(), content["x_train"] / 255, rtol=1e-15)
+        assert data.y_test.tolist() == [0, 1, 2, 3, 4] and data.y_test.dtype == torch.int64
+        assert data.num_classes == 5
+
+    def test_floating_point_is_taken_as_it_is(self, write):
+        x = np.random.default_rng(1).normal(size=(9, 4))
+        data = loaded(**write(x_train=x, x_test=x[:5].astype(np.float32)))
+        assert np.array_equal(data.x_train.numpy(), x)
+        assert data.x_test.dtype == torch.float64
+
+    def test_the_first_in_file_order(self, write):
+        data = loaded(**write(), num_train=4, num_test=2)
+        assert len(data.x_train) == len(data.y_train) == 4 and len(data.x_test) == 2
+        assert data.num_classes == 5
+
+    def test_fewer_than_asked_for(self, write):
+        with pytest.raises(DataError, match="num_train is 10, there are 9 images"):
+            loaded(**write(), num_train=10)
+
+    def test_other_content_than_declared(self, write):
+        settings = write()
+        declared = settings["digest"]
+        content = arrays()
+        content["x_test"][-1, 0, 0] ^= 1
+        write(**content)
+        with pytest.raises(DataError) as error:
+            loaded(**settings)
+        assert declared in str(error.value) and digest(content) in str(error.value)
+
+    @pytest.mark.parametrize(
+        ("name", "other"),
+        [
+            ("x_train", lambda x: x.astype(np.float32)),
+            ("x_train", lambda x: x.reshape(9, 6)),
+            ("y_train", lambda y: y[::-1]),
+            ("y_train", lambda y: y.astype(np.int64)),
+        ],
+    )
+    def test_the_digest_sees_types_shapes_and_order(self, name: str, other):
+        content = arrays()
+        assert digest(content | {name: other(content[name])}) != digest(content)
+        assert digest({key: content[key] for key in reversed(content)}) == digest(content)
+        assert digest(content | {name: np.asfortranarray(content[name])}) == digest(content)
+
+    def test_pickles_are_refused(self, tmp_path: Path):
+        class Evil:
+            def __reduce__(self):
+                return (Path.touch, (tmp_path / "harm",))
+
+        np.savez(tmp_path / "evil.npz", **arrays(y_train=np.array([Evil()] * 9, dtype=object)))
+        with pytest.raises(DataError, match="allow_pickle=False"):
+            read_npz(tmp_path / "evil.npz")
+        assert not (tmp_path / "harm").exists()
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"x_train": np.zeros((8, 2, 3))}, r"y_train must be \(8,\) integer classes from 0, is uint8 \(9,\)"),
+            ({"y_test": np.zeros(5)}, r"y_test must be \(5,\) integer classes from 0, is float64"),
+            ({"y_test": np.zeros((5, 1), int)}, r"y_test must be .* is int64 \(5, 1\)"),
+            ({"y_test": np.arange(5) - 1}, "y_test must be .* classes from 0"),
+            ({"x_test": np.zeros((5, 3, 2))}, r"differ in shape: \(2, 3\) and \(3, 2\)"),
+            ({"x_test": np.zeros((5, 2, 3), int)}, "x_test must be uint8 or float16, 32 or 64, is int64"),
+            ({"x_test": np.zeros((5, 2, 3), ">f4")}, "x_test must be .* is >f4"),
+            ({"x_test": np.zeros(5)}, r"x_test must be \(images, …\), is \(5,\)"),
+            ({"x_test": np.zeros((0, 2, 3)), "y_test": np.zeros(0, int)}, r"x_test must be .* is \(0, 2, 3\)"),
+        ],
+    )
+    def test_unfit_arrays(self, write, changes: dict[str, Any], message: str):
+        with pytest.raises(DataError, match=f"own.npz: .*{message}"):
+            loaded(**write(**changes))
+
+    def test_a_missing_array(self, tmp_path: Path):
+        content = arrays()
+        del content["y_test"]
+        np.savez(tmp_path / "own.npz", **content)
+        with pytest.raises(DataError, match="y_test is not a file in the archive; it must hold x_train, y_train"):
+            read_npz(tmp_path / "own.npz")
+
+    @pytest.mark.parametrize("cut", [0, 10, 700])
+    def test_a_file_cut_short(self, write, cut: int):
+        path = write()["path"]
+        path.write_bytes(path.read_bytes()[:cut])
+        with pytest.raises(DataError, match="is cut short"):
+            read_npz(path)
+
+    def test_a_file_with_a_flipped_bit(self, write):
+        path = write()["path"]
+        content = bytearray(path.read_bytes())
+        content[content.index(arrays()["x_train"].tobytes())] ^= 1
+        path.write_bytes(content)
+        with pytest.raises(DataError, match="Bad CRC"):
+            read_npz(path)
+
+    def test_something_else_under_that_name(self, tmp_path: Path):
+        (tmp_path / "text.npz").write_text("hello")
+        with (tmp_path / "npy.npz").open("wb") as file:
+            np.save(file, np.zeros(3))
+        (tmp_path / "folder.npz").mkdir()
+        for name in ("text", "npy", "folder"):
+            with pytest.raises(DataError, match=f"{name}.npz is no .npz file"):
+                read_npz(tmp_path / f"{name}.npz")
+
+    def test_a_missing_file(self, tmp_path: Path):
+        settings = {"name": "npz", "path": tmp_path / "no.npz", "digest": "sha256:" + 64 * "0"}
+        with pytest.raises(DataError, match="no.npz is not there"):
+            check_present(TypeAdapter(DataConfig).validate_python(settings))
+        with pytest.raises(DataError, match="no.npz is not there"):
+            loaded(**settings)
+
+    @pytest.mark.parametrize("settings", [{"path": "a.pt"}, {"digest": "sha256:0"}, {"digest": "md5:" + 64 * "0"}])
+    def test_what_its_settings_must_not_be(self, settings: dict[str, Any]):
+        with pytest.raises(ValidationError):
+            loaded(**{"name": "npz", "path": "a.npz", "digest": "sha256:" + 64 * "0"} | settings)
+
+
+class TestMnistThatIsNotThere:
+    def test_says_what_to_do(self, tmp_path: Path):
+        for look in (check_present, lambda config: load(config, torch.float32, CPU)):
+            with pytest.raises(DataError) as error:
+                look(MnistConfig(root=tmp_path))
+            for words in (str(tmp_path), "`grokgrid data get mnist`", "GROKGRID_DATA", "data.root", "MNIST/raw"):
+                assert words in str(error.value)
+
+    def test_says_so_too_where_files_are_still_packed(self, tmp_path: Path):
+        raw = tmp_path / "MNIST" / "raw"
+        raw.mkdir(parents=True)
+        for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
+            (raw / f"{name}-ubyte.gz").write_bytes(b"")
+        with pytest.raises(DataError, match="not found under"):
+            check_present(MnistConfig(root=tmp_path))
+
+    @pytest.mark.parametrize("content", [b"", b"hello", bytes([0, 0, 8, 1, 0, 0, 39, 16]) + b"\0" * 100])
+    def test_says_so_where_files_are_broken(self, tmp_path: Path, content: bytes):
+        raw = tmp_path / "MNIST" / "raw"
+        raw.mkdir(parents=True)
+        for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
+            (raw / f"{name}-ubyte").write_bytes(content)
+        with pytest.raises(DataError, match="cut short or broken. Remove them"):
+            load(MnistConfig(root=tmp_path), torch.float32, CPU)
+
+    def test_where_it_is_looked_for(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.delenv("GROKGRID_DATA", raising=False)
+        monkeypatch.delenv("GROKGRID_HOME", raising=False)
+        assert data_root().name == "data" and "grokgrid" in data_root().parts
+        monkeypatch.setenv("GROKGRID_HOME", str(tmp_path / "home"))
+        assert data_root() == tmp_path / "home" / "data"
+        monkeypatch.setenv("GROKGRID_DATA", str(tmp_path / "data sets"))
+        assert data_root() == tmp_path / "data sets"
+        assert data_root(tmp_path) == tmp_path
+
+
+@pytest.mark.mnist
+@pytest.mark.skipif("GROKGRID_DATA" not in os.environ, reason="GROKGRID_DATA does not say where the MNIST files are")
+class TestMnist:
+    def test_the_first_images_normalised(self):
+        """The first labels of MNIST are widely printed: 5 0 4 1 9 2 1 3 1 4 and 7 2 1 0 4 1 4 9 5 9. A black pixel is
+        (0 - 0.1307) / 0.3081, a white one (1 - 0.1307) / 0.3081.
+        """
+        data = loaded(name="mnist", num_train=1024, num_test=1000)
+        assert data.x_train.shape == (1024, 28, 28) and len(data.x_test) == len(data.y_test) == 1000
+        assert data.y_train[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
+        assert data.y_test[:10].tolist() == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]
+        assert data.num_classes == 10
+        assert float(data.x_train.min()) == pytest.approx(-0.1307 / 0.3081)
+        assert float(data.x_train.max()) == pytest.approx((1 - 0.1307) / 0.3081)
+
+    def test_a_changed_label_is_noticed(self, tmp_path: Path):
+        root = shutil.copytree(data_root() / "MNIST" / "raw", tmp_path / "MNIST" / "raw")
+        labels = root / "t10k-labels-idx1-ubyte"
+        labels.chmod(0o644)
+        content = bytearray(labels.read_bytes())
+        content[-1] ^= 1
+        labels.write_bytes(content)
+        with pytest.raises(DataError, match="not the data set that the trial was defined on"):
+            load(MnistConfig(root=tmp_path), torch.float32, CPU)
