@@ -1,0 +1,42 @@
+# Everything works in an empty clone on a machine with Python 3.11, make and git: each target sets up what it needs.
+PYTHON ?= $(or $(shell command -v python3.11),python3)
+BIN := .venv/bin
+
+.PHONY: setup demo test check lock format clean
+
+setup: .venv/ready
+
+.venv/ready: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "grokgrid needs Python 3.11 or newer: make PYTHON=…")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.8
+	$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	touch $@
+
+# A real study on real data, offline: ends in its answer and the path of its report.
+demo: setup
+	$(BIN)/grokgrid run demo
+
+test: setup
+	$(BIN)/pytest
+
+# What CI runs.
+check: setup
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+format: setup
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+# Pins and hashes without addresses, so that it installs from whichever index a machine is set up with. uv's own
+# uv.lock holds addresses and is not kept.
+lock: setup
+	$(BIN)/uv lock --upgrade
+	$(BIN)/uv export --quiet --format requirements-txt --no-emit-project --no-annotate --no-header -o requirements.lock
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
