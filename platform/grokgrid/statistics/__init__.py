@@ -1,0 +1,48 @@
+"""Statistics of times to a goal over seeds: pure functions, frozen results that give their own intervals.
+
+times           Times, and their restricted mean
+reading         times read from curves: to a goal, of the grokking phase
+pairs           pairs by seed: ratios and bounds, who is sooner, tests
+estimates       of a typical ratio: geometric mean, censored fit, bound
+accelerations   all of it for an arm and the baseline: `acceleration`
+verdicts        a published figure beside ours: `verdict`
+curves          over seeds: fraction that has reached the goal, mean of a metric
+"""
+
+from grokgrid.statistics.accelerations import FEW_SEEDS, Acceleration, Direction, MeanSd, acceleration
+from grokgrid.statistics.curves import Band, FractionReached, MeanCurve, fraction_reached, mean_curve
+from grokgrid.statistics.estimates import Bound, CensoredFit, Estimator, GeometricMean, Interval
+from grokgrid.statistics.pairs import Improvement, PairedTest, PairedTestKind, RatioKind
+from grokgrid.statistics.reading import phase_seconds, time_to_goal
+from grokgrid.statistics.times import Times, restricted_mean
+from grokgrid.statistics.verdicts import Judgement, Published, Verdict, verdict
+
+__all__ = [
+    "FEW_SEEDS",
+    "Acceleration",
+    "Band",
+    "Bound",
+    "CensoredFit",
+    "Direction",
+    "Estimator",
+    "FractionReached",
+    "GeometricMean",
+    "Improvement",
+    "Interval",
+    "Judgement",
+    "MeanCurve",
+    "MeanSd",
+    "PairedTest",
+    "PairedTestKind",
+    "Published",
+    "RatioKind",
+    "Times",
+    "Verdict",
+    "acceleration",
+    "fraction_reached",
+    "mean_curve",
+    "phase_seconds",
+    "restricted_mean",
+    "time_to_goal",
+    "verdict",
+]

@@ -1,0 +1,223 @@
+"""The acceleration of an arm over the baseline: ratios t_baseline / t_arm, paired by seed; above 1 the arm is faster.
+
+A pair is exact where both trials reached the goal. With one side censored the ratio is a bound, with both it is
+unknown; none is dropped in silence. The headline, which tables print, is
+
+    every pair exact                            geometric mean, Student-t interval
+    bounds, two or more different exact ratios  censored log-normal fit, likelihood interval
+    fewer exact ratios, bounds of one direction "at least" or "at most", interval open at one end
+    otherwise                                   none
+
+and `warnings` says in plain words what a reader must know beside it.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from grokgrid.statistics.estimates import Bound, CensoredFit, Estimator, GeometricMean, Interval
+from grokgrid.statistics.pairs import (
+    Improvement,
+    PairedTest,
+    PairedTestKind,
+    RatioKind,
+    improvement,
+    paired_ratios,
+    paired_test,
+)
+from grokgrid.statistics.times import Floats, Times, restricted_mean
+
+FEW_SEEDS = 5
+"""With fewer pairs than this a report warns, and a published figure is not judged."""
+
+
+class Direction(StrEnum):
+    """How a published acceleration reads: its arrow. The average of reciprocals is not the average's reciprocal."""
+
+    FEWER = "fewer"
+    """Down, "times fewer": the average of t_baseline / t_arm."""
+    MORE = "more"
+    """Up, "times more": the average of t_arm / t_baseline."""
+
+
+@dataclass(frozen=True)
+class MeanSd:
+    """Mean and standard deviation (ddof=1; None at n = 1) of n ratios."""
+
+    mean: float
+    sd: float | None
+    n: int
+
+
+@dataclass(frozen=True, eq=False)
+class Acceleration:
+    """What `acceleration` found. None stands for what cannot be said; `warnings` says why."""
+
+    ratios: pd.DataFrame
+    """One row a pair, by seed: seed, baseline, arm (times), ratio (NaN if unknown or undefined), kind (RatioKind)."""
+    unpaired_seeds: tuple[int, ...]
+    reached_baseline: int
+    reached_arm: int
+    headline: GeometricMean | CensoredFit | Bound | None
+    budget: float | None
+    restricted_at: float | None
+    """The budget or, if smaller, the first censored time. None, for plain means, if there is neither."""
+    restricted_mean_ratio: float | None
+    """Mean of min(time, restricted_at), baseline over arm."""
+    improvement: Improvement
+    test: PairedTest | None
+
+    @property
+    def n(self) -> int:
+        return len(self.ratios)
+
+    def num(self, kind: RatioKind) -> int:
+        """The number of pairs of a kind."""
+        return int((self.ratios["kind"] == kind).sum())
+
+    @property
+    def estimator(self) -> Estimator | None:
+        return self.headline.estimator if self.headline else None
+
+    @property
+    def estimate(self) -> float | None:
+        return self.headline.value if self.headline else None
+
+    def confidence_interval(self, level: float = 0.95) -> Interval | None:
+        """The headline's. None without a headline, or where it has no spread to judge by (one pair, equal ratios)."""
+        return self.headline.confidence_interval(level) if self.headline else None
+
+    @property
+    def geometric_mean(self) -> GeometricMean | None:
+        """Only if every ratio is exact."""
+        return self.headline if isinstance(self.headline, GeometricMean) else None
+
+    @property
+    def censored_fit(self) -> CensoredFit | None:
+        """Only if not every ratio is exact, and two or more different ones are."""
+        return self.headline if isinstance(self.headline, CensoredFit) else None
+
+    def mean_sd(self, direction: Direction = Direction.FEWER) -> MeanSd | None:
+        """The papers' estimator: mean and sd over seeds of the ratio or of its reciprocal. None unless all are exact,
+        for a mean without the censored ones, or with their bounds, is biased.
+        """
+        if not self.n or self.num(RatioKind.EXACT) < self.n:
+            return None
+        ratios = self.ratios["ratio"].to_numpy(float)
+        values = ratios if direction is Direction.FEWER else 1 / ratios
+        return MeanSd(float(values.mean()), float(values.std(ddof=1)) if self.n > 1 else None, self.n)
+
+    @cached_property
+    def warnings(self) -> tuple[str, ...]:
+        """Plain sentences for beside the figures."""
+        return tuple(_warnings(self))
+
+
+def acceleration(baseline: Times, arm: Times, *, budget: float | None = None) -> Acceleration:
+    """Compares an arm with the baseline over the seeds that both have, in any one unit of time.
+
+    `budget`, in that unit, is where the restricted means end and touches nothing else; without it, or where it is
+    larger, they end at the first censored time. No common seed is no error, for a study may have just begun: n is 0.
+    """
+    if budget is not None and not (np.isfinite(budget) and budget > 0):
+        raise ValueError(f"budget: {budget}; a finite, positive time is allowed")
+    common = np.intersect1d(baseline.seeds, arm.seeds)
+    unpaired = tuple(int(seed) for seed in np.setxor1d(baseline.seeds, arm.seeds))
+    baseline, arm = baseline.at(common), arm.at(common)
+    ratios, order = paired_ratios(baseline, arm), improvement(baseline, arm)
+    limits = [limit for limit in (budget, baseline.first_censored, arm.first_censored) if limit is not None]
+    restricted_at = min(limits, default=None)
+    return Acceleration(
+        ratios=ratios,
+        unpaired_seeds=unpaired,
+        reached_baseline=int(baseline.reached.sum()),
+        reached_arm=int(arm.reached.sum()),
+        headline=_headline(ratios),
+        budget=budget,
+        restricted_at=restricted_at,
+        restricted_mean_ratio=_restricted_mean_ratio(baseline, arm, restricted_at),
+        improvement=order,
+        test=paired_test(ratios, order),
+    )
+
+
+def _headline(ratios: pd.DataFrame) -> GeometricMean | CensoredFit | Bound | None:
+    def of(kind: RatioKind) -> Floats:
+        return ratios.loc[ratios["kind"] == kind, "ratio"].to_numpy(float)
+
+    exact, at_least, at_most = of(RatioKind.EXACT), of(RatioKind.AT_LEAST), of(RatioKind.AT_MOST)
+    # A pair with a time of 0 can neither be used nor, without favouring one side, be left out.
+    if not len(ratios) or len(of(RatioKind.UNDEFINED)):
+        return None
+    if len(exact) == len(ratios):
+        return GeometricMean.of(exact)
+    if CensoredFit.is_possible(exact):
+        return CensoredFit.of(exact, at_least, at_most)
+    if len(at_least) and not len(at_most):
+        return Bound(Estimator.LOWER_BOUND, GeometricMean.of(np.concatenate([exact, at_least])))
+    if len(at_most) and not len(at_least):
+        return Bound(Estimator.UPPER_BOUND, GeometricMean.of(np.concatenate([exact, at_most])))
+    return None
+
+
+def _restricted_mean_ratio(baseline: Times, arm: Times, restricted_at: float | None) -> float | None:
+    limit = np.inf if restricted_at is None else restricted_at
+    over, under = restricted_mean(baseline, limit), restricted_mean(arm, limit)
+    return over / under if under > 0 else None
+
+
+def _warnings(found: Acceleration) -> Iterator[str]:
+    if found.unpaired_seeds:
+        yield f"Left out, for want of a partner with the same seed: {_seeds(found.unpaired_seeds)}."
+    if not found.n:
+        yield "No seed is on both sides: there is nothing to compare."
+        return
+    if found.n < FEW_SEEDS:
+        yield f"n = {found.n}: with fewer than {FEW_SEEDS} seeds the spread, and so any interval, is hardly known."
+    if found.reached_baseline < found.n or found.reached_arm < found.n:
+        yield (
+            f"The goal was reached by {found.reached_baseline} of {found.n} baseline trials and {found.reached_arm} of "
+            f"{found.n} of the arm: the ratio of a pair with one censored side is a bound."
+        )
+    if found.num(RatioKind.UNKNOWN):
+        yield f"Neither side gives so much as a bound of the ratio: {_seeds(_of(found, RatioKind.UNKNOWN))}."
+    if found.improvement.undecided_seeds:
+        yield f"Open which side is sooner, counted for neither: {_seeds(found.improvement.undecided_seeds)}."
+    yield from _estimate_warnings(found)
+    if found.test and found.test.kind is PairedTestKind.SIGN:
+        yield f"p is the sign test's, on {found.test.num_pairs} decided pairs: the ranks of bounds are not known."
+    if found.test and found.test.floor > 0.05:
+        yield f"With {found.test.num_pairs} pairs the {found.test.kind} cannot give a p below {found.test.floor:g}."
+    if found.budget is not None and found.restricted_at is not None and found.restricted_at < found.budget:
+        yield (
+            f"The restricted means end at {found.restricted_at:g}, where an unfinished trial was last seen, not at the "
+            f"budget of {found.budget:g}."
+        )
+
+
+def _estimate_warnings(found: Acceleration) -> Iterator[str]:
+    if found.num(RatioKind.UNDEFINED):
+        yield (
+            "No estimate, for a time of 0, begun and ended at the same look, has no ratio, and leaving it out would "
+            f"favour one side; look more often: {_seeds(_of(found, RatioKind.UNDEFINED))}."
+        )
+    elif found.headline is None:
+        yield "No estimate: fewer than two different ratios are exact, and the bounds, if any, point both ways."
+    elif isinstance(found.headline, Bound):
+        yield f"Too few ratios are exact for an estimate: the figure is a {found.estimator}, its interval half open."
+    elif isinstance(found.headline, CensoredFit) and found.num(RatioKind.EXACT) < found.n / 2:
+        yield "Fewer than half of the ratios are exact: the estimate leans on the ratios being log-normal."
+    if found.headline and found.confidence_interval() is None:
+        yield "One ratio, or ratios all equal, show no spread: there is no interval."
+
+
+def _of(found: Acceleration, kind: RatioKind) -> Iterable[int]:
+    return (int(seed) for seed in found.ratios.loc[found.ratios["kind"] == kind, "seed"])
+
+
+def _seeds(seeds: Iterable[int]) -> str:
+    return "seeds " + ", ".join(str(seed) for seed in seeds)

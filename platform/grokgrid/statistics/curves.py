@@ -1,0 +1,133 @@
+"""Curves over the seeds of one cell: the fraction that has reached the goal, and the mean of a metric."""
+
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy import stats
+from scipy.stats._result_classes import EmpiricalDistributionFunction
+
+from grokgrid.statistics.estimates import check_level
+from grokgrid.statistics.times import Floats, Ints, Times
+
+
+class Band(NamedTuple):
+    """Ends of an interval at each point of a grid, (g,) each; NaN where there is none."""
+
+    low: Floats
+    high: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class FractionReached:
+    """The fraction of trials whose time is at most `grid` (g,)."""
+
+    times: Times
+    grid: Floats
+
+    @property
+    def n(self) -> int:
+        return self.times.n
+
+    @cached_property
+    def fraction(self) -> Floats:
+        """(g,). With one common budget the plain fraction, NaN beyond it. Where trials were censored at different times
+        the Kaplan-Meier estimate (scipy.stats.ecdf), NaN beyond a last time that is censored.
+        """
+        if not self.n:
+            return np.full(self.grid.shape, np.nan)
+        fraction = self._counts / self.n if self._plain else self._kaplan_meier.evaluate(self.grid)
+        last = self.times.value.max()
+        known = (
+            np.full(self.grid.shape, True) if self.times.reached[self.times.value == last].all() else self.grid <= last
+        )
+        return np.where(known, fraction, np.nan)
+
+    def confidence_interval(self, level: float = 0.95) -> Band:
+        """Point by point: Clopper & Pearson's exact one for the plain fraction (scipy.stats.binomtest); for
+        Kaplan-Meier the exponential Greenwood one, which is undefined (NaN) at fractions of 0 and 1.
+        """
+        check_level(level)
+        if not self.n:
+            return Band(self.fraction, self.fraction)
+        if self._plain:
+            ends = [stats.binomtest(count, self.n).proportion_ci(level) for count in range(self.n + 1)]
+            low, high = (np.array([end[side] for end in ends])[self._counts] for side in (0, 1))
+        else:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "The confidence interval is undefined", RuntimeWarning)
+                interval: Any = self._kaplan_meier.confidence_interval(level, method="log-log")
+            low, high = interval.low.evaluate(self.grid), interval.high.evaluate(self.grid)
+            low, high = (np.where(self.fraction > 0, end, np.nan) for end in (low, high))
+        return Band(*(np.where(np.isnan(self.fraction), np.nan, end) for end in (low, high)))
+
+    @property
+    def _plain(self) -> bool:
+        first = self.times.first_censored
+        return first is None or bool((self.times.value <= first).all())
+
+    @property
+    def _counts(self) -> Ints:
+        return np.searchsorted(np.sort(self.times.value[self.times.reached]), self.grid, side="right")
+
+    @property
+    def _kaplan_meier(self) -> EmpiricalDistributionFunction:
+        value, reached = self.times.value, self.times.reached
+        return stats.ecdf(stats.CensoredData(uncensored=value[reached], right=value[~reached])).cdf
+
+
+def fraction_reached(times: Times, grid: ArrayLike) -> FractionReached:
+    """Over `grid` (g,), in the unit of the times."""
+    return FractionReached(times, _grid(grid))
+
+
+@dataclass(frozen=True, eq=False)
+class MeanCurve:
+    """Over `grid` (g,) of updates: mean and sd (ddof=1) over the `n` trials that have a value there; NaN without, the
+    sd at n = 1, too. Where `n` falls, trials have ended, the quick ones first: the mean is then that of the slow ones.
+    """
+
+    grid: Floats
+    mean: Floats
+    sd: Floats
+    n: Ints
+
+    def confidence_interval(self, level: float = 0.95) -> Band:
+        """Student's t, point by point, not for the curve as a whole (scipy.stats.t); NaN where n < 2."""
+        check_level(level)
+        many = np.maximum(self.n, 2)
+        margin = stats.t.ppf((1 + level) / 2, many - 1) * self.sd / np.sqrt(many)
+        return Band(self.mean - margin, self.mean + margin)
+
+
+def mean_curve(curves: pd.DataFrame, metric: str, grid: ArrayLike | None = None) -> MeanCurve:
+    """The mean of `metric` over the trials in `curves` (key, updates, metrics), at `grid` or at every look of any.
+
+    Between two of its looks a trial's value is interpolated linearly; before its first and beyond its last it has none.
+    Values that are not finite count as not measured.
+    """
+    if missing := [name for name in ("key", "updates", metric) if name not in curves.columns]:
+        raise ValueError(f"curves: no column {', '.join(missing)}; there are {', '.join(map(str, curves.columns))}")
+    measured = curves.loc[np.isfinite(curves[metric].astype(float)), ["key", "updates", metric]].sort_values("updates")
+    points = _grid(np.unique(measured["updates"]) if grid is None else grid)
+    trials = [
+        np.interp(points, trial["updates"], trial[metric], left=np.nan, right=np.nan)
+        for _, trial in measured.groupby("key")
+    ]
+    values = np.stack(trials) if trials else np.empty((0, len(points)))
+    n = np.isfinite(values).sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.nansum(values, axis=0) / n
+        sd = np.sqrt(np.nansum((values - mean) ** 2, axis=0) / (n - 1))
+    return MeanCurve(points, np.where(n > 0, mean, np.nan), np.where(n > 1, sd, np.nan), n)
+
+
+def _grid(grid: ArrayLike) -> Floats:
+    points = np.array(grid, float)
+    if points.ndim != 1 or not np.isfinite(points).all() or (np.diff(points) <= 0).any():
+        raise ValueError(f"grid: {points.tolist()}; a list of finite, increasing numbers is allowed")
+    return points
