@@ -119,7 +119,7 @@ def test_students_interval_holds_the_truth_95_times_in_100():
 
 def test_the_likelihood_interval_holds_the_truth_no_less_often():
     # 500 samples of n = 6, in the mean 30% of them bounds that do not depend on the ratios. Passed by luck once in
-    # 100,000; the chi-squared cutoff would hold about 88%.
+    # 100,000.
     rng = np.random.default_rng(20240502)
     intervals = []
     while len(intervals) < 500:

@@ -156,7 +156,7 @@ class CensoredFit:
         """The profile-likelihood interval of mu, with Student's cutoff in place of the chi-squared one.
 
         With k exact values alone 2 (max l - l(mu)) = k log(1 + t^2 / (k - 1)), t being Student's statistic, so this
-        cutoff gives the exact t interval there, where chi-squared is too narrow (84% for 95% at k = 3); both agree as
+        cutoff gives the exact t interval there, where chi-squared is too narrow (85% for 95% at k = 3); both agree as
         k grows.
         """
         check_level(level)
