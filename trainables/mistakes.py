@@ -79,13 +79,35 @@ def with_line(mistake: Mistake, lines: dict[Path, int]) -> Mistake:
 def mistakes_of(model: type[BaseModel], error: ValidationError) -> list[Mistake]:
     """The mistakes behind pydantic's errors; a validator that raises `Mistakes` tells several at once."""
     mistakes = []
-    for details in error.errors():
+    for details in _without_other_branches(model, error.errors()):
         path, inner = _path(model, details["loc"]), details.get("ctx", {}).get("error")
         if isinstance(inner, Mistakes):
             mistakes += [Mistake((*path, *mistake.path), mistake.message) for mistake in inner.mistakes]
         else:
             mistakes.append(Mistake(path, _message(model, details)))
     return mistakes
+
+
+def _without_other_branches(model: type[BaseModel], errors: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Where a field may be of several types, pydantic tells what each of them would want. Kept is what the type that
+    was meant has to say: anything more special than "is not of that type", or the words that a text could have been.
+    """
+    kept: list[ErrorDetails] = []
+    for details in errors:
+        path = _path(model, details["loc"])
+        beside = [e for e in errors if e is not details and _path(model, e["loc"])[: len(path)] == path]
+        better = [e for e in beside if _rank(e) < _rank(details) or e in kept and _rank(e) == _rank(details)]
+        if _rank(details) == 0 or not better:
+            kept.append(details)
+    return kept
+
+
+def _rank(details: ErrorDetails) -> int:
+    if details["type"] == "too_short":
+        return 1  # Pydantic counts only the items that are right.
+    if details["type"] == "literal_error":
+        return 1 if isinstance(details["input"], str) else 2
+    return 2 if details["type"].endswith("_type") else 0
 
 
 def _message(model: type[BaseModel], details: ErrorDetails) -> str:

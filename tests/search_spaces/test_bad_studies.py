@@ -1,0 +1,158 @@
+"""What people get wrong in a study file, and what they are told: path, value, what is allowed, nearest match.
+
+Each case changes one thing of a study that is right.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from search_spaces import read_study
+from trainables.mistakes import Mistakes
+
+RIGHT = """\
+name: right
+question: Is it sooner?
+seeds: 2
+trial:
+  data: {name: digits, num_train: 100}
+  model: {name: mlp, width: 16}
+  loss: cross_entropy
+  optimiser: {name: adamw, lr: 1e-3}
+  budget: {passes: 100, look_every: 10}
+  goal: {metric: test_accuracy, above: 0.85}
+arms:
+  baseline: {}
+  jacobian: {regulariser: {name: jacobian, strength: 1e-3}}
+analyses:
+  - {kind: acceleration, baseline: baseline}
+"""
+
+WRONG = {
+    "a misspelt setting": ("width: 16", "widht: 16", "trial.model.widht: is not a setting here; did you mean 'width'?"),
+    "a misspelt top field": ("question:", "qestion:", "qestion: is not a setting here; did you mean 'question'?"),
+    "a missing field": ("  loss: cross_entropy\n", "", "trial.loss: is missing"),
+    "an unknown data set": (
+        "name: digits",
+        "name: digitz",
+        "trial.data: 'digitz' is not known; did you mean 'digits'?",
+    ),
+    "an unknown loss": ("cross_entropy", "crossentropy", "'crossentropy' is not known; did you mean 'cross_entropy'?"),
+    "an unknown optimiser": ("adamw", "adam", "trial.optimiser: 'adam' is not known; did you mean 'adamw'?"),
+    "a component without a name": ("{name: adamw, lr", "{lr", "trial.optimiser: needs a name. Allowed: adamw, sgd"),
+    "text for a number": ("lr: 1e-3", "lr: fast", "trial.optimiser.lr: 'fast' is not allowed"),
+    "quoted number": ("num_train: 100", "num_train: '100'", "trial.data.num_train: '100' is not allowed"),
+    "true for a number": ("width: 16", "width: true", "trial.model.width: True is not allowed"),
+    "a negative rate": (
+        "lr: 1e-3",
+        "lr: -1e-3",
+        "trial.optimiser.lr: -0.001 is not allowed: it should be greater than 0",
+    ),
+    "not a number": ("lr: 1e-3", "lr: .nan", "trial.optimiser.lr: nan is not allowed"),
+    "too many images": ("num_train: 100", "num_train: 1001", "it should be less than or equal to 1000"),
+    "no budget": ("passes: 100, ", "", "trial.budget: give either passes or updates"),
+    "two budgets": ("passes: 100", "passes: 100, updates: 5", "trial.budget: give either passes or updates"),
+    "a goal on nothing measured": ("metric: test_accuracy", "metric: test_acc", "did you mean 'test_accuracy'?"),
+    "a goal with no side": (", above: 0.85", "", "trial.goal: give either above or below"),
+    "an arm's missing setting": (", strength: 1e-3", "", "arms.jacobian.regulariser.strength: is missing"),
+    "an arm's misspelt setting": ("{name: jacobian, s", "{name: jacobian, S", "did you mean 'strength'?"),
+    "an arm's unknown method": (
+        "name: jacobian",
+        "name: jacobi",
+        "arms.jacobian.regulariser.name: 'jacobi' is not allowed; did you mean 'jacobian'?",
+    ),
+    "a setting of no trial": ("baseline: {}", "baseline: {regularizer: x}", "did you mean 'regulariser'?"),
+    "a bad arm name": ("baseline: {}", "'../x': {}", "'../x' is not allowed"),
+    "a study name that is a path": ("name: right", "name: ../right", "name: '../right' is not allowed"),
+    "the trials' own name": ("name: right", "name: grokgrid-trials", "is the name of the experiment that holds all"),
+    "a seed twice": ("seeds: 2", "seeds: [0, 1, 1]", "seeds: holds 1 twice"),
+    "no seeds": ("seeds: 2", "seeds: 0", "seeds: 0 is not allowed"),
+    "negative seeds": ("seeds: 2", "seeds: [-1]", "study.yaml: line 3: seeds.0: -1 is not allowed"),
+    "seeds in words": ("seeds: 2", "seeds: two", "study.yaml: line 3: seeds: 'two' is not allowed"),
+    "projections in words": (
+        "strength: 1e-3}",
+        "strength: 1e-3, projections: exat}",
+        "arms.jacobian.regulariser.projections: 'exat' is not allowed; did you mean 'exact'?",
+    ),
+    "no arms": ("arms:\n  baseline: {}\n  jacobian:", "arms: {}\nx:", "arms: {} is not allowed"),
+    "an unknown baseline": ("baseline: baseline", "baseline: basline", "'basline' is no arm; did you mean 'baseline'?"),
+    "an unknown analysis": ("kind: acceleration", "kind: speed", "analyses.0: 'speed' is not known"),
+    "a grid over nothing": (
+        "strength: 1e-3}}",
+        "strength: 1e-3}, grid: {regulariser.strenght: [1]}}",
+        "arms.jacobian.grid.regulariser.strenght: is not a setting here; did you mean 'strength'?",
+    ),
+    "an empty axis": (
+        "strength: 1e-3}}",
+        "strength: 1e-3}, grid: {regulariser.strength: []}}",
+        "arms.jacobian.grid.regulariser.strength: needs at least one value",
+    ),
+    "a value twice": (
+        "strength: 1e-3}}",
+        "strength: 1e-3}, grid: {regulariser.strength: [1, 1.0]}}",
+        "arms.jacobian.grid.regulariser.strength: holds 1 twice",
+    ),
+    "a bad spacing": (
+        "strength: 1e-3}}",
+        "strength: 1e-3}, grid: {regulariser.strength: {logspace: {from: 0, to: 1, num: 3}}}}",
+        "logspace.from: 0 is not allowed: it should be greater than 0",
+    ),
+    "a baseline with a grid": (
+        "baseline: {}",
+        "baseline: {grid: {model.width: [8, 16]}}",
+        "analyses.0.baseline: 'baseline' has a grid of 2 cells; a baseline is one cell",
+    ),
+    "arms with unlike budgets": (
+        "baseline: {}",
+        "baseline: {budget: {passes: 50}}",
+        "arms: all arms must share one goal and one budget",
+    ),
+    "acceleration without a goal": ("  goal: {metric: test_accuracy, above: 0.85}\n", "", "acceleration needs a goal"),
+    "a key twice": ("seeds: 2\n", "seeds: 2\nseeds: 3\n", "seeds: is given twice"),
+    "no YAML": ("seeds: 2", "seeds: [2", "is not YAML"),
+    "an object from a file": ("seeds: 2", "seeds: !!python/object/apply:os.getcwd []", "is not YAML"),
+}
+
+
+def _read(tmp_path: Path, text: str) -> str:
+    """The message, the study being wrong."""
+    path = tmp_path / "study.yaml"
+    path.write_text(text)
+    with pytest.raises(Mistakes) as caught:
+        read_study(path)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_mistake_is_told_with_its_place_and_what_is_allowed(what: str, tmp_path: Path) -> None:
+    right, wrong, told = WRONG[what]
+    assert right in RIGHT
+    message = _read(tmp_path, RIGHT.replace(right, wrong, 1))
+    assert told in message
+    assert message.startswith(str(tmp_path / "study.yaml"))
+
+
+def test_the_study_that_they_vary_is_right(tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(RIGHT)
+    assert [cell.name for cell in read_study(path).cells] == ["baseline", "jacobian"]
+
+
+def test_all_mistakes_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
+    text = RIGHT.replace("name: digits", "name: digitz").replace("seeds: 2", "seeds: 0")
+    text = text.replace("strength: 1e-3", "strength: -1").replace("baseline: baseline", "baseline: basline")
+    message = _read(tmp_path, text)
+    assert "4 mistakes" in message
+    for line, path in ((3, "seeds"), (5, "trial.data"), (13, "arms.jacobian"), (15, "analyses.0.baseline")):
+        assert f"line {line}: {path}" in message
+
+
+def test_a_mistake_in_what_all_arms_share_is_told_once(tmp_path: Path) -> None:
+    assert _read(tmp_path, RIGHT.replace("width: 16", "width: 0")).count("model.width") == 1
+
+
+def test_a_file_that_is_not_there_or_is_no_study(tmp_path: Path) -> None:
+    for source, told in ((tmp_path / "none.yaml", "cannot be read"), ("table1-cf", "did you mean 'table1-ce'?")):
+        with pytest.raises(Mistakes, match=".") as caught:
+            read_study(source)
+        assert told in str(caught.value)

@@ -1,0 +1,164 @@
+"""The Study format: cells from arms and grids, YAML there and back, changing and narrowing."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from search_spaces import Study, narrow, read_study, to_yaml
+from search_spaces.cells import overlay
+from search_spaces.library import LIBRARY
+from trainables.mistakes import Mistakes
+from trainables.reading import parse_value, parse_yaml
+
+
+def study(**changes: Any) -> Study:
+    content: dict[str, Any] = {
+        "name": "small",
+        "question": "Is it sooner?",
+        "seeds": 2,
+        "trial": {
+            "data": "digits",
+            "model": "mlp",
+            "loss": "cross_entropy",
+            "optimiser": {"name": "adamw", "lr": 1e-3},
+            "budget": {"passes": 100, "look_every": 10},
+            "goal": {"metric": "test_accuracy", "above": 0.85},
+        },
+        "arms": {"baseline": {}, "jacobian": {"regulariser": {"name": "jacobian", "strength": 1e-3}}},
+    }
+    return Study(**(content | changes))
+
+
+@pytest.mark.parametrize("name", LIBRARY)
+def test_a_study_of_the_library_survives_yaml(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "copy.yaml"
+    path.write_text(to_yaml(read_study(name)))
+    assert read_study(path) == read_study(name)
+
+
+def test_seeds_are_a_number_or_a_list() -> None:
+    assert study(seeds=3).seed_list == (0, 1, 2)
+    assert study(seeds=[7, 3]).seed_list == (7, 3)
+
+
+def test_a_grid_makes_a_cell_of_every_combination() -> None:
+    arms = {
+        "jacobian": {
+            "regulariser": {"name": "jacobian"},
+            "grid": {
+                "regulariser.strength": {"logspace": {"from": 1e-3, "to": 1e-1, "num": 3}},
+                "model.width": [8, 16],
+            },
+        }
+    }
+    cells = study(arms=arms).cells
+    assert [cell.name for cell in cells] == [
+        f"jacobian strength={strength} width={width}" for strength in (0.001, 0.01, 0.1) for width in (8, 16)
+    ]
+    assert [cell.config.model.width for cell in cells[:2]] == [8, 16]
+
+
+def test_a_point_of_a_spacing_is_the_trial_that_the_same_number_would_be() -> None:
+    spaced = {"name": "jacobian"}
+    grid = {"regulariser.strength": {"logspace": {"from": 1e-5, "to": 1e-1, "num": 5}}}
+    on_grid = study(arms={"jacobian": {"regulariser": spaced, "grid": grid}})
+    by_itself = study(arms={"jacobian": {"regulariser": {"name": "jacobian", "strength": 1e-3}}})
+    assert by_itself.trials[0].key in {trial.key for trial in on_grid.trials}
+
+
+def test_linspace_holds_both_ends() -> None:
+    grid = {"optimiser.lr": {"linspace": {"from": 0.1, "to": 0.3, "num": 3}}}
+    assert [cell.config.optimiser.lr for cell in study(arms={"a": {"grid": grid}}).cells] == [0.1, 0.2, 0.3]
+
+
+def test_an_arm_changes_single_settings_and_replaces_components_of_another_name() -> None:
+    trial = {"optimiser": {"name": "adamw", "lr": 1e-3, "weight_decay": 0.1}}
+    changed = overlay(trial, {"optimiser": {"weight_decay": 0.2}})
+    assert changed == {"optimiser": {"name": "adamw", "lr": 1e-3, "weight_decay": 0.2}}
+    replaced = overlay(trial, {"optimiser": {"name": "sgd", "lr": 0.1}})
+    assert replaced == {"optimiser": {"name": "sgd", "lr": 0.1}}
+    assert overlay({"model": "mlp"}, {"model": {"width": 8}}) == {"model": {"name": "mlp", "width": 8}}
+    assert overlay({"regulariser": {"name": "jacobian"}}, {"regulariser": None}) == {"regulariser": None}
+
+
+def test_trials_come_seed_by_seed_and_each_once() -> None:
+    trials = study(arms={"baseline": {}, "twin": {}, "other": {"batch_size": 10}}).trials
+    assert [trial.seed for trial in trials] == [0, 0, 1, 1]
+
+
+def test_a_study_that_is_wrong_in_python_tells_all_of_it_too() -> None:
+    with pytest.raises(ValidationError, match="no arm") as caught:
+        study(analyses=[{"kind": "acceleration", "baseline": "x"}], arms={"a": {"batch_size": 0}})
+    assert "arms.a.batch_size" in str(caught.value)
+
+
+def test_narrowing_leaves_out_what_speaks_of_absent_arms() -> None:
+    narrowed = narrow(read_study("table1-ce"), seeds=3, arms=["jacobian", "grokfast"])
+    assert list(narrowed.arms) == ["jacobian", "grokfast"]
+    assert narrowed.seed_list == (0, 1, 2)
+    assert {reference.arm for reference in narrowed.reference} == {"jacobian", "grokfast"}
+    assert [analysis.kind for analysis in narrowed.analyses] == ["curves"]
+
+
+def test_a_changed_study_is_not_held_against_published_figures() -> None:
+    changed = narrow(read_study("table1-ce"), settings=["trial.budget.passes=2000"])
+    assert changed.cells[0].config.budget.passes == 2000
+    assert all(reference.not_comparable for reference in changed.reference)
+
+
+def test_narrowing_keeps_a_trial_what_it_is() -> None:
+    whole = {trial.key for trial in read_study("table1-ce").trials}
+    assert {trial.key for trial in narrow(read_study("table1-ce"), seeds=[4, 9]).trials} < whole
+    assert {trial.key for trial in narrow(read_study("table1-ce"), settings=["trial.budget.passes=9"]).trials} == whole
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"settings": ["trial.budgt.passes=5"]}, "did you mean 'budget'?"),
+        ({"settings": ["question.x=5"]}, "--set question.x=5"),
+        ({"settings": ["trial.optimiser.lr"]}, "write it as path=value"),
+        ({"settings": ["trial.optimiser.lr=fast"]}, "trial.optimiser.lr: 'fast' is not allowed"),
+        ({"arms": ["jacobean"]}, "--arms jacobean: is no arm; did you mean 'jacobian'?"),
+        ({"seeds": 0}, "seeds: 0 is not allowed"),
+    ],
+)
+def test_a_wrong_change_is_told(change: dict[str, Any], told: str) -> None:
+    with pytest.raises(Mistakes) as caught:
+        narrow(read_study("table1-ce"), **change)
+    assert told in str(caught.value)
+
+
+def test_yaml_means_what_people_mean() -> None:
+    read = parse_yaml(
+        "a: 1e-3\nb: 1E5\nc: 010\nd: no\ne: 12:30\nf: 1_000\ng: true\nh: ~\ni: -.5\nj: 2024-01-01", source="t"
+    )
+    assert read.content == {
+        "a": 1e-3,
+        "b": 1e5,
+        "c": 10,
+        "d": "no",
+        "e": "12:30",
+        "f": "1_000",
+        "g": True,
+        "h": None,
+        "i": -0.5,
+        "j": "2024-01-01",
+    }
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False) | st.integers())
+def test_every_number_that_python_prints_is_a_number(number: float) -> None:
+    value = parse_value(repr(number))
+    assert value == number and type(value) is type(number)
+
+
+def test_files_that_a_study_names_are_meant_from_where_it_lies(tmp_path: Path) -> None:
+    data = f"{{name: npz, path: mine.npz, digest: 'sha256:{'0' * 64}'}}"
+    (tmp_path / "study.yaml").write_text(to_yaml(study()).replace("data: digits", f"data: {data}"))
+    config = read_study(tmp_path / "study.yaml").cells[0].config
+    assert config.data.path == tmp_path / "mine.npz"  # type: ignore[union-attr]
