@@ -14,13 +14,13 @@ def data_root(root: Path | None = None) -> Path:
     """Where data sets lie: `root`, else GROKGRID_DATA, else `data` under grokgrid's home."""
     if root is not None:
         return root
-    if "GROKGRID_DATA" in os.environ:
-        return Path(os.environ["GROKGRID_DATA"])
-    if "GROKGRID_HOME" in os.environ:
-        return Path(os.environ["GROKGRID_HOME"]) / "data"
+    for variable, inside in (("GROKGRID_DATA", "."), ("GROKGRID_HOME", "data")):
+        if os.environ.get(variable):
+            return Path(os.environ[variable]).expanduser().absolute() / inside
+    # Only here: one trial by itself runs without it where it is told where things are.
     import platformdirs
 
-    return platformdirs.user_data_path("grokgrid") / "data"
+    return platformdirs.user_data_path("grokgrid", appauthor=False) / "data"
 
 
 _MNIST_FILES = tuple(f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1"))

@@ -1,0 +1,176 @@
+"""One trial by itself: `python -m trainables trial.yaml`.
+
+The file holds `seed` and the settings of a trial, exactly what a snapshot's config.yaml holds. The trial goes on from
+its latest snapshot if there is one. Nothing is needed but torch, numpy, pydantic, PyYAML, safetensors and what the
+chosen data set reads its files with.
+"""
+
+import argparse
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from trainables.configuration import Int
+from trainables.data.place import DataError, check_present
+from trainables.mistakes import Mistakes, validate
+from trainables.reading import read_yaml
+from trainables.records import End, Look, Snapshot, TrialFolder, ending
+from trainables.trial import Trial, TrialConfig
+
+_LINE_EVERY_S = 1.0
+
+
+class TrialFile(TrialConfig):
+    """What a trial's YAML file holds."""
+
+    seed: Annotated[Int, Field(ge=0)]
+
+
+def read_trial(path: Path) -> Trial:
+    """Raises:
+    Mistakes: all that is wrong with the file.
+    """
+    document = read_yaml(path)
+    file = validate(TrialFile, document.content, source=document.source, lines=document.lines)
+    settings = {name: getattr(file, name) for name in TrialConfig.model_fields}
+    return Trial(config=TrialConfig.model_validate(settings), seed=file.seed)
+
+
+def main() -> int:
+    arguments = _arguments()
+    try:
+        trial = read_trial(arguments.trial)
+        check_present(trial.config.data)
+        # Not above: torch takes seconds to import, and a mistake is told without it.
+        import torch
+
+        if arguments.device == "cuda" and not torch.cuda.is_available():
+            return _refuse("--device cuda: torch finds no CUDA device here")
+        # Now, not at the first snapshot a minute later.
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        return _run(trial, TrialFolder(arguments.out, trial.key), arguments)
+    except (Mistakes, DataError) as error:
+        return _refuse(str(error))
+    except OSError as error:
+        return _refuse(f"{error.filename or arguments.out}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
+def _run(trial: Trial, folder: TrialFolder, arguments: argparse.Namespace) -> int:
+    from trainables.run import run_trial
+
+    before = folder.latest()
+    going_on = f", going on after update {before.summary().updates:,}" if before is not None else ""
+    print(f"trial {trial.key}, seed {trial.seed}, on {arguments.device}{going_on}", flush=True)
+    stopped_by = _catch_signals()
+    looks = run_trial(
+        trial,
+        folder,
+        device=arguments.device,
+        num_threads=arguments.threads,
+        checkpoint_every_s=arguments.checkpoint_every,
+    )
+    printed = -_LINE_EVERY_S
+    for look in looks:
+        if time.monotonic() - printed >= _LINE_EVERY_S:
+            print(_line(look), flush=True)
+            printed = time.monotonic()
+        if stopped_by():
+            looks.close()
+            break
+    latest = folder.latest()
+    assert latest is not None
+    print(_closing(trial, latest), flush=True)
+    unfinished = ending(trial.config, latest.summary()) is None
+    return 128 + stopped_by() if unfinished else 0
+
+
+def _catch_signals() -> Callable[[], int]:
+    """Lets the first Ctrl-C or SIGTERM wait for the next look; returns what tells its number, or 0."""
+    received: list[int] = []
+
+    def note(number: int, _: object) -> None:
+        received.append(number)
+        print("stopping at the next look; once more stops at once, losing what is not saved", file=sys.stderr)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    signal.signal(signal.SIGINT, note)
+    signal.signal(signal.SIGTERM, note)
+    return lambda: received[0] if received else 0
+
+
+def _line(look: Look) -> str:
+    values = "  ".join(f"{name} {value:.4g}" for name, value in look.values.items())
+    return f"pass {look.passes:,g}  update {look.updates:,}  {values}"
+
+
+def _closing(trial: Trial, latest: Snapshot) -> str:
+    summary = latest.summary()
+    match ending(trial.config, summary):
+        case End.GOAL:
+            outcome = f"reached its goal, {trial.config.goal}"
+        case End.BUDGET:
+            missed = f" without reaching its goal, {trial.config.goal}" if trial.config.goal is not None else ""
+            outcome = f"came to the end of its budget{missed}"
+        case End.DIVERGED:
+            outcome = f"diverged: the loss was not finite at update {summary.diverged_at:,}"
+        case None:
+            outcome = "stopped, and goes on from here when run again"
+    values = summary.final or summary.last
+    width = max(map(len, values), default=0)
+    return "\n".join(
+        [
+            f"{outcome}: {summary.passes:,g} passes, {summary.updates:,} updates, {summary.seconds:.1f} s of training,"
+            f" {summary.wall_seconds:.1f} s in all",
+            *(f"  {name:{width}}  {value:.6g}" for name, value in values.items()),
+            f"curves: {latest.curves_path}",
+        ]
+    )
+
+
+def _refuse(message: str) -> int:
+    print(message, file=sys.stderr)
+    return 2
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m trainables", description="Runs one trial by itself.")
+    parser.add_argument("trial", type=Path, metavar="TRIAL.yaml", help="seed and settings, as in a snapshot's config")
+    parser.add_argument("--out", type=Path, default=Path("trials"), metavar="DIR", help="default: ./trials")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--threads", type=_positive_int, default=1, metavar="N", help="on a CPU; default: 1")
+    parser.add_argument(
+        "--checkpoint-every",
+        type=_seconds,
+        default=60.0,
+        metavar="S",
+        help="seconds from one snapshot to the next, which are taken at looks; default: 60",
+    )
+    return parser.parse_args()
+
+
+def _positive_int(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1, not {text!r}")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not seconds >= 0:
+        raise argparse.ArgumentTypeError(f"must be a number of seconds, not {text!r}")
+    return seconds
+
+
+if __name__ == "__main__":
+    sys.exit(main())
