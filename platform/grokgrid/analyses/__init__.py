@@ -1,0 +1,17 @@
+"""From the view of a study to its answer.
+
+    answer(view)    the one sentence, and sections of tables, figures and notes
+    Answer, Section, Table, Column, Figure    what an answer is made of; grokgrid.report shows it
+
+answers         puts it together
+accelerations   how much sooner each arm reaches the goal than the baseline; `published` figures beside it
+reaching        the fraction of seeds that has reached the goal
+curves          metrics against updates
+trials          how many trials are where, and where they ran
+headlines       the one sentence
+"""
+
+from grokgrid.analyses.answers import answer
+from grokgrid.analyses.parts import Answer, Column, Figure, Section, Table
+
+__all__ = ["Answer", "Column", "Figure", "Section", "Table", "answer"]

@@ -1,0 +1,311 @@
+"""How much sooner each cell reaches the goal than the baseline, paired by seed."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import pandas as pd
+
+from grokgrid import statistics
+from grokgrid.analyses import drawing
+from grokgrid.analyses.parts import Column, Figure, Section, Table
+from grokgrid.analyses.published import published_table
+from grokgrid.analyses.times import Measure, budget_in_updates, goal_times, phase_times, seen_trials
+from grokgrid.analyses.trials import absent, others, ran_differently
+from grokgrid.analyses.wording import (
+    LEVEL,
+    NOTHING,
+    PERCENT,
+    cell_label,
+    finite,
+    interval,
+    labels,
+    listed,
+    mean_sd,
+    number,
+    p_value,
+    slug,
+)
+from grokgrid.statistics import Direction, Estimator, RatioKind, Times
+from grokgrid.view import State, View
+from search_spaces import Cell, Study
+from search_spaces.study import Acceleration
+
+SLUG = {
+    Estimator.GEOMETRIC_MEAN: "geometric_mean",
+    Estimator.CENSORED_FIT: "censored_fit",
+    Estimator.LOWER_BOUND: "lower_bound",
+    Estimator.UPPER_BOUND: "upper_bound",
+}
+
+ESTIMATORS = {
+    Estimator.GEOMETRIC_MEAN: "geometric means",
+    Estimator.CENSORED_FIT: "log-normal fits that allow for censoring",
+    Estimator.LOWER_BOUND: "lower bounds",
+    Estimator.UPPER_BOUND: "upper bounds",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """A cell beside the baseline, by one measure.
+
+    not_comparable  why the two sides' figures do not compare, if so: then there is no estimate
+    others          the states of the cell's trials that did not reach the goal
+    """
+
+    cell: Cell
+    baseline: Cell
+    measure: Measure
+    found: statistics.Acceleration
+    num_seeds: int
+    reached: int
+    reached_baseline: int
+    not_comparable: str | None
+    others: str
+
+    @property
+    def estimate(self) -> float | None:
+        return None if self.not_comparable else self.found.estimate
+
+    @property
+    def interval(self) -> statistics.Interval | None:
+        return None if self.not_comparable else self.found.confidence_interval(LEVEL)
+
+    @property
+    def estimator(self) -> Estimator | None:
+        return None if self.not_comparable else self.found.estimator
+
+    def mean_sd(self, direction: Direction) -> statistics.MeanSd | None:
+        return None if self.not_comparable else self.found.mean_sd(direction)
+
+
+def compare(view: View, analysis: Acceleration) -> tuple[Comparison, ...]:
+    """Every cell but the baseline's, measure by measure."""
+    (baseline,) = (cell for cell in view.study.cells if cell.arm == analysis.baseline)
+    return tuple(
+        comparison
+        for measure in _measures(baseline, analysis)
+        for comparison in _by_measure(view, analysis, baseline, measure)
+    )
+
+
+def acceleration_section(
+    view: View, analysis: Acceleration, comparisons: Sequence[Comparison], *, name: str = "acceleration"
+) -> Section:
+    """`name` begins the names of tables and metrics: a study may compare with several baselines."""
+    tables = [_table(view, analysis, comparisons, name)]
+    if view.study.reference:
+        tables.append(published_table(view.study, comparisons, f"{name}-published"))
+    tables.append(_pairs(comparisons, f"{name}-pairs"))
+    drawn = [c for c in comparisons if c.measure is Measure.UPDATES and c.estimate is not None]
+    figures = [
+        Figure(
+            f"{name}-updates",
+            "Acceleration in updates",
+            partial(drawing.accelerations, view.study, drawn),
+            "A dot a seed, an arrow where one of its two trials was censored and the ratio is a bound; the diamond is "
+            f"the estimate with its {PERCENT} interval.",
+        )
+    ]
+    return Section(
+        title=f"Acceleration over {analysis.baseline}",
+        tables=tuple(tables),
+        figures=tuple(figures if drawn else ()),
+        notes=(*absent(view), *_notes(view, comparisons)),
+        metrics=dict(_metrics(comparisons, name)),
+    )
+
+
+def _measures(baseline: Cell, analysis: Acceleration) -> list[Measure]:
+    goal = baseline.config.goal
+    assert goal is not None
+    has_phase = goal.above is not None and analysis.phase_from is not None and analysis.phase_from < goal.above
+    return [measure for measure in Measure if has_phase or measure is not Measure.PHASE_SECONDS]
+
+
+def _by_measure(view: View, analysis: Acceleration, baseline: Cell, measure: Measure) -> Iterator[Comparison]:
+    def times(cell: Cell) -> Times:
+        if measure is Measure.PHASE_SECONDS:
+            assert analysis.phase_from is not None
+            return phase_times(view, cell, analysis.phase_from)
+        return goal_times(view, cell, "updates" if measure is Measure.UPDATES else "seconds")
+
+    def budget(cell: Cell) -> float | None:
+        return budget_in_updates(view, cell) if measure is Measure.UPDATES else None
+
+    ours, limit = times(baseline), budget(baseline)
+    for cell in view.study.cells:
+        if cell.arm == baseline.arm:
+            continue
+        theirs = times(cell)
+        limits = [each for each in (limit, budget(cell)) if each is not None]
+        yield Comparison(
+            cell=cell,
+            baseline=baseline,
+            measure=measure,
+            found=statistics.acceleration(ours, theirs, budget=min(limits, default=None)),
+            num_seeds=len(view.study.seed_list),
+            reached=int(theirs.reached.sum()),
+            reached_baseline=int(ours.reached.sum()),
+            not_comparable=None if measure is Measure.UPDATES else ran_differently(view, (baseline, cell)),
+            others=others(view, cell, but=[State.REACHED]),
+        )
+
+
+def _table(view: View, analysis: Acceleration, comparisons: Sequence[Comparison], name: str) -> Table:
+    def column(label: str, texts: Iterator[str]) -> Column:
+        return Column(label, tuple(texts))
+
+    names = labels(view.study)
+    tests = [None if c.not_comparable else c.found.test for c in comparisons]
+    estimators = {c.estimator for c in comparisons if c.estimator}
+    some = any(c.others != NOTHING for c in comparisons)
+    columns = (
+        Column("measure", tuple(c.measure.label for c in comparisons), "name"),
+        Column(cell_label(view.study), tuple(names[c.cell.name] for c in comparisons), "name"),
+        column("acceleration", (_estimate(c) for c in comparisons)),
+        column(f"{PERCENT} interval", (interval(c.interval) for c in comparisons)),
+        *([column("estimator", (_estimator(c) for c in comparisons))] if len(estimators) > 1 else []),
+        column("mean ± sd", (mean_sd(c.mean_sd(Direction.FEWER)) for c in comparisons)),
+        column("pairs", (str(c.found.n) for c in comparisons)),
+        column("p", (p_value(test.p if test else None) for test in tests)),
+        column("least p", (p_value(test.floor if test else None) for test in tests)),
+        column("reached", (f"{c.reached}/{c.num_seeds}" for c in comparisons)),
+        *([column("the others", (c.others for c in comparisons))] if some else []),
+        column(f"{analysis.baseline}’s", (f"{c.reached_baseline}/{c.num_seeds}" for c in comparisons)),
+        column("sooner", (_share(c) for c in comparisons)),
+        column("restricted", (_restricted(c) for c in comparisons)),
+    )
+    goal, baseline = view.study.goal, analysis.baseline
+    caption = [f"Time of {baseline} to {goal} over the time of the other, paired by seed: above 1 the other is sooner."]
+    if len(estimators) == 1:
+        caption.append(f"Estimates are {ESTIMATORS[estimators.pop()]}.")
+    caption.append(
+        "Reached: how many seeds got there, and of the baseline’s. Least p: what so many pairs could give at best. "
+        "Sooner: on how many seeds. Restricted: the ratio of mean times up to the budget."
+    )
+    if any(c.measure is Measure.PHASE_SECONDS for c in comparisons):
+        caption.append(f"Phase: seconds from the first look at {analysis.phase_from:g} to the goal.")
+    return Table(name, "How many times sooner", _tidy(comparisons), columns if comparisons else (), " ".join(caption))
+
+
+def _estimate(c: Comparison) -> str:
+    if c.not_comparable:
+        return "not comparable"
+    sign = {Estimator.LOWER_BOUND: "≥ ", Estimator.UPPER_BOUND: "≤ "}
+    return sign.get(c.estimator, "") + number(c.estimate) if c.estimator else NOTHING
+
+
+def _estimator(c: Comparison) -> str:
+    return SLUG[c.estimator].replace("_", " ") if c.estimator else NOTHING
+
+
+def _share(c: Comparison) -> str:
+    share = c.found.improvement.probability
+    return NOTHING if share is None or c.not_comparable else f"{share:.0%}"
+
+
+def _restricted(c: Comparison) -> str:
+    return NOTHING if c.not_comparable else number(c.found.restricted_mean_ratio)
+
+
+def _tidy(comparisons: Sequence[Comparison]) -> pd.DataFrame:
+    rows = []
+    for c in comparisons:
+        found, ends = c.found, c.interval
+        fewer, more = c.mean_sd(Direction.FEWER), c.mean_sd(Direction.MORE)
+        test = None if c.not_comparable else found.test
+        rows.append(
+            {"baseline": c.baseline.name, "cell": c.cell.name, "arm": c.cell.arm}
+            | {path: value for path, value in c.cell.point}
+            | {
+                "measure": c.measure.value,
+                "estimate": c.estimate,
+                "low": ends.low if ends else None,
+                "high": ends.high if ends else None,
+                "level": LEVEL,
+                "estimator": c.estimator.value if c.estimator else None,
+                "pairs": found.n,
+                **{kind.value.replace(" ", "_"): found.num(kind) for kind in RatioKind},
+                "seeds": c.num_seeds,
+                "reached": c.reached,
+                "reached_baseline": c.reached_baseline,
+                "mean_fewer": fewer.mean if fewer else None,
+                "sd_fewer": fewer.sd if fewer else None,
+                "mean_more": more.mean if more else None,
+                "sd_more": more.sd if more else None,
+                "p": test.p if test else None,
+                "test": test.kind.value if test else None,
+                "p_floor": test.floor if test else None,
+                "test_pairs": test.num_pairs if test else None,
+                "probability_of_improvement": None if c.not_comparable else found.improvement.probability,
+                "restricted_means_ratio": None if c.not_comparable else found.restricted_mean_ratio,
+                "restricted_at": None if c.not_comparable else found.restricted_at,
+                "not_comparable": c.not_comparable,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _pairs(comparisons: Sequence[Comparison], name: str) -> Table:
+    frames = [
+        c.found.ratios.assign(cell=c.cell.name, measure=c.measure.value, kind=[str(k) for k in c.found.ratios["kind"]])
+        for c in comparisons
+    ]
+    columns = ["cell", "measure", "seed", "baseline", "arm", "ratio", "kind"]
+    pairs = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+    return Table(name, "Every pair", pairs[columns].rename(columns={"baseline": "time_baseline", "arm": "time"}))
+
+
+def _notes(view: View, comparisons: Sequence[Comparison]) -> Iterator[str]:
+    """The warnings of the statistics, each once, with whom it concerns."""
+    if not comparisons:
+        yield "There is no other arm to compare."
+    concerned: dict[str, list[Comparison]] = {}
+    for c in comparisons:
+        for warning in [f"Not comparable, for {c.not_comparable}."] if c.not_comparable else c.found.warnings:
+            concerned.setdefault(warning, []).append(c)
+    for warning, those in concerned.items():
+        whom = _whom(view.study, comparisons, those)
+        yield f"{whom}: {warning}" if whom else warning
+    names = {
+        str(name)
+        for cell in {id(c.cell): c.cell for c in comparisons}.values()
+        for name in seen_trials(view, cell).reindex(columns=["device_name"])["device_name"].dropna()
+    }
+    if len(names) > 1 and not all(c.not_comparable for c in comparisons if c.measure is not Measure.UPDATES):
+        yield f"The seconds are of different devices: {listed(sorted(names))}."
+
+
+def _whom(study: Study, comparisons: Sequence[Comparison], those: Sequence[Comparison]) -> str:
+    """`jacobian, seconds`: which of the comparisons, as briefly as can be; nothing if it is all of them."""
+    if len(those) == len(comparisons):
+        return ""
+    cells, measures = {c.cell.name for c in those}, {c.measure.label: None for c in those}
+    short, arms = labels(study), []
+    for arm in {c.cell.arm: None for c in those}:
+        names = [cell.name for cell in study.cells if cell.arm == arm]
+        mine = [short[name] for name in names if name in cells]
+        arms += mine if len(mine) <= 2 else [f"{arm} ({len(mine)} of {len(names)} cells)"]
+    whom = [] if cells == {c.cell.name for c in comparisons} else [listed(arms)]
+    if len(measures) < len({c.measure for c in comparisons}):
+        whom.append(listed(list(measures)))
+    return ", ".join(whom) or "In part"
+
+
+def _metrics(comparisons: Sequence[Comparison], name: str) -> Iterator[tuple[str, float]]:
+    for c in comparisons:
+        ends, ours = c.interval, c.mean_sd(Direction.FEWER)
+        values = {
+            **({SLUG[c.estimator]: c.estimate} if c.estimator else {}),
+            "low": ends.low if ends else None,
+            "high": ends.high if ends else None,
+            "n": float(c.found.n),
+            "mean": ours.mean if ours else None,
+            "sd": ours.sd if ours else None,
+            "p": c.found.test.p if c.found.test and not c.not_comparable else math.nan,
+        }
+        for key, value in finite(values).items():
+            yield f"{name}/{slug(c.cell)}/{c.measure}/{key}", value

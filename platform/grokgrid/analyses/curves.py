@@ -1,0 +1,118 @@
+"""Metrics against updates: each seed's curve, their mean and its band."""
+
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from grokgrid.analyses import drawing
+from grokgrid.analyses.parts import Column, Figure, Section, Table
+from grokgrid.analyses.times import cell_looks
+from grokgrid.analyses.trials import others
+from grokgrid.analyses.wording import LEVEL, NOTHING, PERCENT, cell_label, labels, mean_sd
+from grokgrid.statistics import MeanSd, mean_curve
+from grokgrid.view import State, View
+from search_spaces import Cell
+from search_spaces.study import Curves
+
+ENDED = (State.REACHED, State.CENSORED, State.FINISHED)
+NUM_POINTS = 300
+"""Of a curve: more than a figure can show, and few enough to ship in a page."""
+
+
+def curves_section(view: View, analysis: Curves, *, name: str = "curves") -> Section:
+    metrics = [metric for metric in analysis.metrics if metric in view.curves and view.curves[metric].notna().any()]
+    means = _means(view, metrics)
+    figures = tuple(
+        Figure(
+            f"{name}-{metric}",
+            metric.replace("_", " "),
+            partial(drawing.curves, view.study, metric, _seed_curves(view, metric), means[means["metric"] == metric]),
+            f"A thin line a seed, a dot where it ends; the mean over seeds and its {PERCENT} band, point by point, "
+            "up to where the first trial ends: beyond, it would be the mean of the slow ones.",
+        )
+        for metric in metrics
+    )
+    return Section(
+        title="Curves",
+        tables=(_ends(view, analysis, f"{name}-ends"), Table(name, "Mean curves", means)),
+        figures=figures,
+    )
+
+
+def ends(view: View, cell: Cell, metric: str) -> MeanSd | None:
+    """The metric where the cell's trials ended, over those that did."""
+    over = view.over
+    values = over[over["cell"] == cell.name].reindex(columns=[f"final/{metric}"]).iloc[:, 0].dropna().to_numpy(float)
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return None
+    return MeanSd(float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else None, len(values))
+
+
+def thinned(curve: pd.DataFrame, num_points: int = NUM_POINTS) -> pd.DataFrame:
+    """At most about so many looks, evenly spaced on a logarithmic axis, the first and the last among them."""
+    if len(curve) <= num_points:
+        return curve
+    place = np.log(np.maximum(curve["updates"].to_numpy(float), 1))
+    step = (place[-1] - place[0]) / num_points
+    keep = np.diff(np.floor((place - place[0]) / step), prepend=-1) > 0
+    keep[-1] = True
+    chosen: pd.DataFrame = curve[keep]
+    return chosen
+
+
+def _seed_curves(view: View, metric: str) -> dict[str, list[pd.DataFrame]]:
+    found = {}
+    for cell in view.study.cells:
+        looks = cell_looks(view, cell)
+        looks = looks[np.isfinite(looks[metric].astype(float))]
+        found[cell.name] = [
+            thinned(curve.sort_values("updates"))[["updates", metric]] for _, curve in looks.groupby("key")
+        ]
+    return found
+
+
+def _means(view: View, metrics: list[str]) -> pd.DataFrame:
+    columns = ["cell", "metric", "updates", "mean", "sd", "low", "high", "n", "level"]
+    frames = []
+    for cell in view.study.cells:
+        looks = cell_looks(view, cell)
+        for metric in metrics:
+            measured = looks[np.isfinite(looks[metric].astype(float))]
+            if not len(measured):
+                continue
+            grid = thinned(measured.drop_duplicates("updates").sort_values("updates"))["updates"]
+            mean = mean_curve(measured, metric, grid)
+            low, high = mean.confidence_interval(LEVEL)
+            frame = {"updates": mean.grid, "mean": mean.mean, "sd": mean.sd, "low": low, "high": high, "n": mean.n}
+            frames.append(pd.DataFrame(frame).assign(cell=cell.name, metric=metric, level=LEVEL))
+    return pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
+
+
+def _ends(view: View, analysis: Curves, name: str) -> Table:
+    study = view.study
+    found = {(cell.name, metric): ends(view, cell, metric) for cell in study.cells for metric in analysis.metrics}
+    data = pd.DataFrame(
+        [
+            {
+                "cell": cell,
+                "metric": metric,
+                "mean": end.mean if end else None,
+                "sd": end.sd if end else None,
+                "n": end.n if end else 0,
+                "seeds": len(study.seed_list),
+            }
+            for (cell, metric), end in found.items()
+        ]
+    )
+    cells = [cell.name for cell in study.cells]
+    most = {cell: max(end.n if (end := found[cell, metric]) else 0 for metric in analysis.metrics) for cell in cells}
+    absent = [others(view, cell, but=ENDED) for cell in study.cells]
+    columns = (
+        Column(cell_label(study), tuple(labels(study).values()), "name"),
+        *(Column(metric, tuple(mean_sd(found[cell, metric]) for cell in cells)) for metric in analysis.metrics),
+        Column("ended", tuple(f"{most[cell]}/{len(study.seed_list)}" for cell in cells)),
+        *([Column("diverged or not over", tuple(absent))] if set(absent) != {NOTHING} else []),
+    )
+    return Table(name, "Where the trials ended", data, columns, "Mean ± standard deviation over seeds.")

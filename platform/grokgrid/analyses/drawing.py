@@ -1,0 +1,194 @@
+"""Figures: one colour an arm everywhere, from a palette that colour-blind readers can tell apart (Okabe and Ito).
+
+Figures are made without pyplot, which would keep each one alive and needs no screen.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from grokgrid.analyses.wording import labels
+from grokgrid.statistics import RatioKind, Times, fraction_reached
+from search_spaces import Study
+from search_spaces.study import Acceleration
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from grokgrid.analyses.accelerations import Comparison
+
+BASELINE = "#7a7a7a"
+GRID = "#dddddd"
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+DASHES = ("-", "--", "-.", ":")
+
+
+def colours(study: Study) -> dict[str, str]:
+    """By the name of the cell: its arm's colour; an arm of several cells goes from light to dark along its grid."""
+    baselines = {analysis.baseline for analysis in study.analyses if isinstance(analysis, Acceleration)} or {"baseline"}
+    found: dict[str, str] = {}
+    others = [arm for arm in study.arms if arm not in baselines]
+    for arm in study.arms:
+        base = PALETTE[others.index(arm) % len(PALETTE)] if arm in others else BASELINE
+        cells = [cell.name for cell in study.cells if cell.arm == arm]
+        shades = np.linspace(0.6, -0.25, len(cells)) if len(cells) > 1 else [0.0]
+        found |= {cell: _shade(base, shade) for cell, shade in zip(cells, shades, strict=True)}
+    return found
+
+
+def fractions(study: Study, times: Mapping[str, Times], unit: str) -> "Figure":
+    figure, axes = _figure(height=3.6)
+    ends = [mine.value.max() for mine in times.values() if mine.n]
+    names = labels(study)
+    first = min(mine.value[mine.value > 0].min(initial=math.inf) for mine in times.values() if mine.n)
+    end = max(ends) if ends else 1.0
+    for cell, style in _styles(study).items():
+        mine = times[cell]
+        if not mine.n:
+            continue
+        grid = np.unique(mine.value)
+        fraction = fraction_reached(mine, grid).fraction
+        known = ~np.isnan(fraction)
+        last = end if mine.reached.all() else grid[known][-1]
+        x = np.concatenate([[min(first, end) / 2], grid[known], [last]])
+        y = np.concatenate([[0.0], fraction[known], fraction[known][-1:]])
+        axes.plot(x, y, drawstyle="steps-post", label=f"{names[cell]} ({mine.reached.sum()}/{mine.n})", **style)
+        censored = mine.value[~mine.reached]
+        seen = np.interp(censored, grid[known], fraction[known])
+        axes.plot(censored, seen, "x", color=style["color"], markersize=6, clip_on=False, zorder=3)
+    axes.set_ylim(-0.03, 1.03)
+    axes.set_ylabel("fraction of seeds")
+    _log_axis(axes, unit)
+    _legend(figure, axes)
+    return figure
+
+
+def curves(
+    study: Study, metric: str, seed_curves: Mapping[str, Sequence[pd.DataFrame]], means: pd.DataFrame
+) -> "Figure":
+    figure, axes = _figure(height=4.0)
+    names = labels(study)
+    values = pd.concat([curve[metric] for those in seed_curves.values() for curve in those])
+    low, high = values.min(), values.max()
+    for cell, style in _styles(study).items():
+        for curve in seed_curves[cell]:
+            axes.plot(curve["updates"], curve[metric], color=style["color"], linewidth=0.6, alpha=0.45)
+            axes.plot(curve["updates"].iloc[-1:], curve[metric].iloc[-1:], ".", color=style["color"], markersize=4)
+        mean = means[means["cell"] == cell]
+        if not len(mean):
+            continue
+        # Once the quick trials have ended, the mean would be that of the slow ones.
+        whole = mean[mean["n"] == mean["n"].max()]
+        band = whole[["low", "high"]].clip(low, high)
+        axes.fill_between(whole["updates"], band["low"], band["high"], color=style["color"], alpha=0.2, linewidth=0)
+        axes.plot(whole["updates"], whole["mean"], label=names[cell], **style)
+    axes.set_ylabel(metric.replace("_", " "))
+    _goal_line(study, metric, axes)
+    _log_axis(axes, "updates")
+    _legend(figure, axes)
+    return figure
+
+
+def accelerations(study: Study, comparisons: Sequence["Comparison"]) -> "Figure":
+    figure, axes = _figure(height=0.9 + 0.42 * len(comparisons))
+    palette, names = colours(study), labels(study)
+    for row, c in enumerate(comparisons):
+        colour, ratios = palette[c.cell.name], c.found.ratios
+        for kind, marker in ((RatioKind.EXACT, "o"), (RatioKind.AT_LEAST, ">"), (RatioKind.AT_MOST, "<")):
+            x = ratios.loc[ratios["kind"] == kind, "ratio"].to_numpy(float)
+            axes.plot(x, np.full(len(x), row + 0.22), marker, color=colour, alpha=0.55, markersize=4.5, linewidth=0)
+        ends = c.interval
+        if ends is not None:
+            # An open end runs out of the figure.
+            low, high = max(ends.low, 1e-9), min(ends.high, 1e9)
+            axes.plot([low, high], [row - 0.12] * 2, color=colour, linewidth=2, scalex=False)
+        assert c.estimate is not None
+        axes.plot([c.estimate], [row - 0.12], "D", color=colour, markersize=7)
+    seen = np.concatenate([[1.0], *_extents(comparisons)])
+    axes.set_xlim(seen.min() / 1.15, seen.max() * 1.15)
+    axes.axvline(1.0, color=BASELINE, linewidth=1, linestyle="--")
+    axes.set_yticks(range(len(comparisons)), [names[c.cell.name] for c in comparisons])
+    axes.set_ylim(len(comparisons) - 0.5, -0.5)
+    _log_axis(axes, f"times fewer updates than {comparisons[0].baseline.name}")
+    axes.grid(False, axis="y")
+    return figure
+
+
+def _extents(comparisons: Sequence["Comparison"]) -> list[np.ndarray]:
+    """What has to fit on the axis."""
+    found = []
+    for c in comparisons:
+        ends = [end for end in (c.interval or ()) if 0 < end < math.inf]
+        found.append(np.array([*c.found.ratios["ratio"].dropna(), c.estimate, *ends], float))
+    return found
+
+
+def _figure(*, height: float) -> "tuple[Figure, Axes]":
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.6, height), layout="constrained")
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(True, color=GRID, linewidth=0.6)
+    axes.set_axisbelow(True)
+    return figure, axes
+
+
+def _log_axis(axes: "Axes", label: str) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axes.set_xscale("log")
+    axes.set_xlabel(label)
+    low, high = axes.get_xlim()
+    # Over little more than a decade, powers of ten alone would leave the axis without figures.
+    subs = (1.0,) if high / low > 50 else (1.0, 2.0, 5.0) if high / low > 4 else tuple(np.arange(1.0, 10.0))
+    axes.xaxis.set_major_locator(LogLocator(subs=subs))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}" if x >= 1 else f"{x:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _legend(figure: "Figure", axes: "Axes") -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    if labels:
+        columns = 1 if len(labels) > 6 or max(map(len, labels)) > 28 else min(4, len(labels))
+        beside = columns == 1 and len(labels) > 1
+        figure.legend(
+            handles,
+            labels,
+            loc="outside right upper" if beside else "outside upper left",
+            ncols=columns,
+            frameon=False,
+            fontsize="small",
+        )
+
+
+def _goal_line(study: Study, metric: str, axes: "Axes") -> None:
+    goal = study.goal
+    if goal is not None and goal.metric == metric:
+        at = goal.above if goal.above is not None else goal.below
+        assert at is not None
+        axes.axhline(at, color=BASELINE, linewidth=0.8, linestyle="--")
+
+
+def _styles(study: Study) -> dict[str, dict[str, Any]]:
+    """Colour by arm and, with more arms than colours, dashes."""
+    palette, arms = colours(study), list(study.arms)
+    return {
+        cell.name: {
+            "color": palette[cell.name],
+            "linewidth": 1.8,
+            "linestyle": DASHES[arms.index(cell.arm) // (len(PALETTE) + 1) % len(DASHES)],
+        }
+        for cell in study.cells
+    }
+
+
+def _shade(colour: str, by: float) -> str:
+    """Towards white, by > 0, or black."""
+    channels = [int(colour[start : start + 2], 16) for start in (1, 3, 5)]
+    towards = 255 if by > 0 else 0
+    return "#" + "".join(f"{round(channel + abs(by) * (towards - channel)):02x}" for channel in channels)

@@ -1,0 +1,96 @@
+"""The times of a cell's trials, read from the view: to the goal, of the grokking phase.
+
+Trials enter as soon as they have been looked at once. One that is not over, be it running, stopped or failed, is
+censored where it was last seen: until then it had not reached the goal. One without any look is missing.
+"""
+
+from enum import StrEnum
+from typing import Literal
+
+import pandas as pd
+
+from grokgrid.statistics import Times, phase_seconds, time_to_goal
+from grokgrid.view import State, View
+from search_spaces import Cell
+
+
+class Measure(StrEnum):
+    """What is counted on the way to the goal."""
+
+    UPDATES = "updates"
+    SECONDS = "seconds"
+    PHASE_SECONDS = "phase_seconds"
+
+    @property
+    def label(self) -> str:
+        return "phase" if self is Measure.PHASE_SECONDS else self.value
+
+
+def goal_times(view: View, cell: Cell, column: Literal["updates", "passes", "seconds"]) -> Times:
+    """From the start to the first look that met the goal."""
+    goal, budget = cell.config.goal, cell.config.budget
+    assert goal is not None
+    looks, trials = _seen(view, cell, goal.metric)
+    if not len(trials):
+        return Times([], [], [])
+    table = time_to_goal(
+        looks,
+        trials,
+        metric=goal.metric,
+        above=goal.above,
+        below=goal.below,
+        column=column,
+        budget=budget.last_look,
+        budget_unit=budget.unit,
+    )
+    return Times.of(table)
+
+
+def phase_times(view: View, cell: Cell, phase_from: float) -> Times:
+    """Seconds from the first look at `phase_from` to the goal."""
+    goal, budget = cell.config.goal, cell.config.budget
+    assert goal is not None and goal.above is not None
+    looks, trials = _seen(view, cell, goal.metric)
+    if not len(trials):
+        return Times([], [], [])
+    table = phase_seconds(
+        looks,
+        trials,
+        metric=goal.metric,
+        lower=phase_from,
+        upper=goal.above,
+        budget=budget.last_look,
+        budget_unit=budget.unit,
+    )
+    return Times.of(table)
+
+
+def budget_in_updates(view: View, cell: Cell) -> float | None:
+    """None while there is no trial to tell how many updates a pass is."""
+    budget = cell.config.budget
+    if budget.unit == "updates":
+        return budget.last_look
+    looks = cell_looks(view, cell)
+    return float(round((looks["updates"] / looks["passes"]).median() * budget.last_look)) if len(looks) else None
+
+
+def cell_looks(view: View, cell: Cell) -> pd.DataFrame:
+    return view.curves[view.curves["cell"] == cell.name]
+
+
+def cell_trials(view: View, cell: Cell) -> pd.DataFrame:
+    return view.trials[view.trials["cell"] == cell.name]
+
+
+def seen_trials(view: View, cell: Cell) -> pd.DataFrame:
+    """Those of which anything is known: looked at, or diverged before the first look."""
+    trials = cell_trials(view, cell)
+    return trials[trials["key"].isin(cell_looks(view, cell)["key"].unique()) | (trials["state"] == State.DIVERGED)]
+
+
+def _seen(view: View, cell: Cell, metric: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    columns = ["key", "updates", "passes", "seconds"]
+    looks = cell_looks(view, cell).reindex(columns=[*columns, metric])
+    trials = seen_trials(view, cell).reindex(columns=[*columns, "seed", "state", "diverged_at"])
+    # Whether it diverged within this study's budget is what its state says.
+    return looks, trials.assign(diverged_at=trials["diverged_at"].where(trials["state"] == State.DIVERGED))

@@ -1,0 +1,94 @@
+"""Numbers and names as people and as MLflow read them."""
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+
+from grokgrid.statistics import Interval, MeanSd
+from search_spaces import Cell, Study
+
+NOTHING = "–"
+LEVEL = 0.95
+PERCENT = f"{LEVEL:.0%}"
+
+
+def number(value: float | None) -> str:
+    """Three significant digits; whole numbers from a thousand on."""
+    if value is None or math.isnan(value):
+        return NOTHING
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    if float(f"{abs(value):.3g}") >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:#.3g}".removesuffix(".")
+
+
+def count(value: float | None) -> str:
+    return NOTHING if value is None or math.isnan(value) else f"{value:,.0f}"
+
+
+def interval(ends: Interval | None) -> str:
+    if ends is None:
+        return NOTHING
+    if math.isinf(ends.high):
+        return f"at least {number(ends.low)}"
+    return f"at most {number(ends.high)}" if ends.low <= 0 else f"{number(ends.low)} to {number(ends.high)}"
+
+
+def mean_sd(found: MeanSd | None) -> str:
+    """With as many decimals as two significant digits of the standard deviation need."""
+    if found is None:
+        return NOTHING
+    if not found.sd:
+        return number(found.mean) + (" ± 0" if found.sd == 0 else "")
+    decimals = min(max(1 - math.floor(math.log10(found.sd)), 0), 6)
+    return f"{found.mean:,.{decimals}f} ± {found.sd:,.{decimals}f}"
+
+
+def p_value(p: float | None) -> str:
+    return NOTHING if p is None else f"{p:.2g}"
+
+
+def listed(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
+
+
+def plural(num: int, noun: str) -> str:
+    return f"{num:,} {noun}" if num == 1 else f"{num:,} {noun}s"
+
+
+def seeds(numbers: Iterable[int]) -> str:
+    found = [str(seed) for seed in numbers]
+    return f"seed {found[0]}" if len(found) == 1 else f"seeds {', '.join(found)}"
+
+
+def cell_label(study: Study) -> str:
+    """What to call the rows of a table: arms, unless one has several cells."""
+    return "arm" if len(study.cells) == len(study.arms) else "cell"
+
+
+def labels(study: Study) -> dict[str, str]:
+    """By the name of each cell, a shorter one for people: four digits of a number are enough, unless they are not."""
+    short = {
+        cell.name: Cell(cell.arm, tuple((p, _short(v)) for p, v in cell.point), cell.config) for cell in study.cells
+    }
+    found = {name: cell.name for name, cell in short.items()}
+    return found if len(set(found.values())) == len(found) else {name: name for name in found}
+
+
+def slug(cell: Cell) -> str:
+    """`jacobian/strength/0.001`: a cell within the name of a metric."""
+    parts = [cell.arm]
+    for path, value in cell.point:
+        text = re.sub(r"[^A-Za-z0-9_.-]", "_", str(value))
+        # MLflow takes names for paths, in which dots alone lead elsewhere.
+        parts += [path.rpartition(".")[2], text if text.strip(".") else "_"]
+    return "/".join(parts)
+
+
+def _short(value: object) -> object:
+    return f"{value:.4g}" if isinstance(value, float) else value
+
+
+def finite(values: dict[str, float | None]) -> dict[str, float]:
+    return {name: float(value) for name, value in values.items() if value is not None and math.isfinite(value)}

@@ -1,0 +1,115 @@
+"""Views of studies that were never run, whose answers are known beforehand.
+
+A trial is told of by when it reaches its goal, in updates, which must be one of its looks; or by a state and the
+updates at which it was last seen. Test accuracy is 0.1 (1 - x) + 0.85 x, x = (updates / time) ** 3, and jumps above
+the goal at the time itself: the phase from 0.2 begins at (2 / 15) ** (1/3) = 0.51 of the time, as looks allow.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from grokgrid.view import State, View
+from search_spaces import Study
+
+Outcome = int | tuple[State, int] | State
+"""When the goal is reached; or a state and where last seen; or a state of a trial that was never seen."""
+
+PLACE = {
+    "device": "cpu",
+    "device_name": "Imagined CPU",
+    "num_threads": 1,
+    "share": 1.0,
+    "torch_version": "2.15.0",
+    "host": "node-1",
+}
+AT = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
+
+
+def synthetic_study(**changes: Any) -> Study:
+    """Baseline and jacobian on digits, a hundred looks, 1 to 991 updates, one update a pass."""
+    settings: dict[str, Any] = {
+        "name": "imagined",
+        "question": "Is jacobian sooner?",
+        "seeds": 5,
+        "trial": {
+            "data": {"name": "digits", "num_train": 200},
+            "model": {"name": "mlp", "width": 8, "depth": 2},
+            "loss": "cross_entropy",
+            "optimiser": {"name": "adamw", "lr": 1e-3},
+            "budget": {"updates": 1000, "look_every": 10},
+            "goal": {"metric": "test_accuracy", "above": 0.85},
+        },
+        "arms": {"baseline": {}, "jacobian": {"regulariser": {"name": "jacobian", "strength": 0.01}}},
+        "analyses": [{"kind": "acceleration", "baseline": "baseline"}, {"kind": "curves"}],
+    }
+    return Study.model_validate(settings | changes)
+
+
+def synthetic_view(
+    study: Study,
+    outcomes: Mapping[str, Sequence[Outcome]],
+    *,
+    updates_per_pass: int = 1,
+    seconds_per_update: Mapping[str, float] | None = None,
+    places: Mapping[tuple[str, int], Mapping[str, Any]] | None = None,
+) -> View:
+    """outcomes: of each cell, by its name, seed by seed; what is left out is missing.
+
+    places: (cell, seed) -> what is not as in PLACE.
+    """
+    rows, looks = [], []
+    paths = list(dict.fromkeys(path for cell in study.cells for path, _ in cell.point))
+    for cell in study.cells:
+        told = list(outcomes.get(cell.name, ()))
+        for index, seed in enumerate(study.seed_list):
+            outcome = told[index] if index < len(told) else State.MISSING
+            point = dict(cell.point)
+            row: dict[str, Any] = {"arm": cell.arm, "cell": cell.name}
+            row |= {path: point.get(path) for path in paths} | {"seed": seed, "key": study.trial_of(cell, seed).key}
+            if isinstance(outcome, State):
+                rows.append(row | {"state": outcome})
+                continue
+            state, end = (State.REACHED, outcome) if isinstance(outcome, int) else outcome
+            pace = (seconds_per_update or {}).get(cell.name, 0.01)
+            curve = _curve(study, end, updates_per_pass, pace, state)
+            looks.append(curve.assign(cell=cell.name, arm=cell.arm, seed=seed, key=row["key"]))
+            last = curve.iloc[-1]
+            row |= {name: last[name] for name in ("updates", "passes", "seconds")}
+            row |= {
+                "state": state,
+                "diverged_at": end if state is State.DIVERGED else None,
+                "run_id": f"run-{len(rows)}",
+            }
+            row |= PLACE | dict((places or {}).get((cell.name, seed), {}))
+            row |= {f"final/{name}": last[name] for name in ("train_accuracy", "test_accuracy")}
+            rows.append(row)
+    columns = ["cell", "arm", "seed", "key", "updates", "passes", "seconds"]
+    curves = pd.concat(looks, ignore_index=True) if looks else pd.DataFrame(columns=columns)
+    return View(study, pd.DataFrame(rows), curves, AT)
+
+
+def _curve(study: Study, end: int, updates_per_pass: int, pace: float, state: State) -> pd.DataFrame:
+    budget = study.cells[0].config.budget
+    each = updates_per_pass if budget.unit == "passes" else 1
+    assert budget.look_every is not None
+    updates = np.arange(1, budget.last_look + 1, budget.look_every) * each
+    updates = updates[updates <= end]
+    reached = state is State.REACHED
+    assert not reached or updates[-1] == end, f"{end} is no look: {updates[-3:]} …"
+    x = np.minimum((updates / (end if reached else 2.0 * budget.last_look * each)) ** 3, 0.999)
+    accuracy = 0.1 * (1 - x) + 0.85 * x
+    if reached:
+        accuracy[-1] = 0.86
+    return pd.DataFrame(
+        {
+            "updates": updates,
+            "passes": updates / updates_per_pass,
+            "seconds": updates * pace,
+            "train_accuracy": np.minimum(1.0, accuracy * 2),
+            "test_accuracy": accuracy,
+        }
+    )
