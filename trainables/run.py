@@ -6,6 +6,7 @@ import platform
 import socket
 import time
 from collections.abc import Generator
+from pathlib import Path
 
 import torch
 import yaml
@@ -126,12 +127,20 @@ def _segment(training: Training, *, num_threads: int, share: float) -> Segment:
         from_updates=training.updates,
         host=socket.gethostname(),
         device=device.type,
-        device_name=torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or "cpu",
+        device_name=torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name(),
         num_threads=num_threads,
         share=share,
         torch_version=torch.__version__,
         python_version=platform.python_version(),
     )
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def _write_curves(snapshot: Snapshot, metrics: tuple[str, ...], looks: list[Look]) -> None:
