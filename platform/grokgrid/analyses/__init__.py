@@ -4,7 +4,8 @@
     Answer, Section, Table, Column, Figure    what an answer is made of; grokgrid.report shows it
 
 answers         puts it together
-accelerations   how much sooner each arm reaches the goal than the baseline; `published` figures beside it
+comparisons     every cell beside the baseline, paired by seed
+accelerations   the table of them; `published` figures beside it
 reaching        the fraction of seeds that has reached the goal
 curves          metrics against updates
 trials          how many trials are where, and where they ran

@@ -1,18 +1,17 @@
-"""How much sooner each cell reaches the goal than the baseline, paired by seed."""
+"""The acceleration table: how much sooner each cell reaches the goal than the baseline, and how sure that is."""
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import pandas as pd
 
-from grokgrid import statistics
 from grokgrid.analyses import drawing
+from grokgrid.analyses.comparisons import Comparison
 from grokgrid.analyses.parts import Column, Figure, Section, Table
 from grokgrid.analyses.published import published_table
-from grokgrid.analyses.times import Measure, budget_in_updates, goal_times, phase_times, seen_trials
-from grokgrid.analyses.trials import absent, others, ran_differently
+from grokgrid.analyses.times import Measure, seen_trials
+from grokgrid.analyses.trials import absent
 from grokgrid.analyses.wording import (
     LEVEL,
     NOTHING,
@@ -27,9 +26,9 @@ from grokgrid.analyses.wording import (
     p_value,
     slug,
 )
-from grokgrid.statistics import Direction, Estimator, RatioKind, Times
-from grokgrid.view import State, View
-from search_spaces import Cell, Study
+from grokgrid.statistics import Direction, Estimator, RatioKind
+from grokgrid.view import View
+from search_spaces import Study
 from search_spaces.study import Acceleration
 
 SLUG = {
@@ -45,50 +44,6 @@ ESTIMATORS = {
     Estimator.LOWER_BOUND: "lower bounds",
     Estimator.UPPER_BOUND: "upper bounds",
 }
-
-
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """A cell beside the baseline, by one measure.
-
-    not_comparable  why the two sides' figures do not compare, if so: then there is no estimate
-    others          the states of the cell's trials that did not reach the goal
-    """
-
-    cell: Cell
-    baseline: Cell
-    measure: Measure
-    found: statistics.Acceleration
-    num_seeds: int
-    reached: int
-    reached_baseline: int
-    not_comparable: str | None
-    others: str
-
-    @property
-    def estimate(self) -> float | None:
-        return None if self.not_comparable else self.found.estimate
-
-    @property
-    def interval(self) -> statistics.Interval | None:
-        return None if self.not_comparable else self.found.confidence_interval(LEVEL)
-
-    @property
-    def estimator(self) -> Estimator | None:
-        return None if self.not_comparable else self.found.estimator
-
-    def mean_sd(self, direction: Direction) -> statistics.MeanSd | None:
-        return None if self.not_comparable else self.found.mean_sd(direction)
-
-
-def compare(view: View, analysis: Acceleration) -> tuple[Comparison, ...]:
-    """Every cell but the baseline's, measure by measure."""
-    (baseline,) = (cell for cell in view.study.cells if cell.arm == analysis.baseline)
-    return tuple(
-        comparison
-        for measure in _measures(baseline, analysis)
-        for comparison in _by_measure(view, analysis, baseline, measure)
-    )
 
 
 def acceleration_section(
@@ -116,42 +71,6 @@ def acceleration_section(
         notes=(*absent(view), *_notes(view, comparisons)),
         metrics=dict(_metrics(comparisons, name)),
     )
-
-
-def _measures(baseline: Cell, analysis: Acceleration) -> list[Measure]:
-    goal = baseline.config.goal
-    assert goal is not None
-    has_phase = goal.above is not None and analysis.phase_from is not None and analysis.phase_from < goal.above
-    return [measure for measure in Measure if has_phase or measure is not Measure.PHASE_SECONDS]
-
-
-def _by_measure(view: View, analysis: Acceleration, baseline: Cell, measure: Measure) -> Iterator[Comparison]:
-    def times(cell: Cell) -> Times:
-        if measure is Measure.PHASE_SECONDS:
-            assert analysis.phase_from is not None
-            return phase_times(view, cell, analysis.phase_from)
-        return goal_times(view, cell, "updates" if measure is Measure.UPDATES else "seconds")
-
-    def budget(cell: Cell) -> float | None:
-        return budget_in_updates(view, cell) if measure is Measure.UPDATES else None
-
-    ours, limit = times(baseline), budget(baseline)
-    for cell in view.study.cells:
-        if cell.arm == baseline.arm:
-            continue
-        theirs = times(cell)
-        limits = [each for each in (limit, budget(cell)) if each is not None]
-        yield Comparison(
-            cell=cell,
-            baseline=baseline,
-            measure=measure,
-            found=statistics.acceleration(ours, theirs, budget=min(limits, default=None)),
-            num_seeds=len(view.study.seed_list),
-            reached=int(theirs.reached.sum()),
-            reached_baseline=int(ours.reached.sum()),
-            not_comparable=None if measure is Measure.UPDATES else ran_differently(view, (baseline, cell)),
-            others=others(view, cell, but=[State.REACHED]),
-        )
 
 
 def _table(view: View, analysis: Acceleration, comparisons: Sequence[Comparison], name: str) -> Table:

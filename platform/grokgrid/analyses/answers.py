@@ -2,7 +2,8 @@
 
 from collections import Counter
 
-from grokgrid.analyses.accelerations import acceleration_section, compare
+from grokgrid.analyses.accelerations import acceleration_section
+from grokgrid.analyses.comparisons import compare
 from grokgrid.analyses.curves import curves_section
 from grokgrid.analyses.headlines import headline
 from grokgrid.analyses.parts import Answer, Section

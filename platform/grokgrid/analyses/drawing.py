@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from grokgrid.analyses.accelerations import Comparison
+    from grokgrid.analyses.comparisons import Comparison
 
 BASELINE = "#7a7a7a"
 GRID = "#dddddd"

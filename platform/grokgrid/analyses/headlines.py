@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from grokgrid.analyses.accelerations import Comparison
+from grokgrid.analyses.comparisons import Comparison
 from grokgrid.analyses.curves import ends
 from grokgrid.analyses.reaching import reached_times
 from grokgrid.analyses.times import Measure

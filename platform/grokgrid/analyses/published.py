@@ -1,10 +1,10 @@
 """The published figures that a study reproduces, each with its own estimator computed beside it, and a verdict."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from grokgrid.analyses.comparisons import Comparison
 from grokgrid.analyses.parts import Column, Table
 from grokgrid.analyses.times import Measure
 from grokgrid.analyses.wording import NOTHING, cell_label, labels, mean_sd
@@ -12,11 +12,8 @@ from grokgrid.statistics import Direction, Judgement, Published, Verdict, verdic
 from search_spaces import Study
 from search_spaces.study import Reference
 
-if TYPE_CHECKING:
-    from grokgrid.analyses.accelerations import Comparison
 
-
-def published_table(study: Study, comparisons: Sequence["Comparison"], name: str) -> Table:
+def published_table(study: Study, comparisons: Sequence[Comparison], name: str) -> Table:
     """A row a published figure, and a cell of its arm."""
     rows = []
     for reference in study.reference:
@@ -63,7 +60,7 @@ def published_table(study: Study, comparisons: Sequence["Comparison"], name: str
     return Table(name, "Beside the published figures", data, columns, caption)
 
 
-def _judge(c: "Comparison", reference: Reference) -> Judgement:
+def _judge(c: Comparison, reference: Reference) -> Judgement:
     published = Published(reference.value, reference.error, reference.num_seeds, Direction(reference.direction))
     judged = verdict(c.found, published, not_comparable=c.not_comparable or reference.not_comparable)
     # Ours cannot be computed from trials that ran differently; from figures that the paper measured otherwise it can.
