@@ -18,6 +18,7 @@ from trainables.records import End
 
 _LINE_EVERY_S = 15.0
 _RATE_OVER_S = 20.0
+_WORDS = {End.GOAL: "reached", End.BUDGET: "censored", End.DIVERGED: "diverged", None: "failed"}
 
 
 class Progress:
@@ -25,13 +26,16 @@ class Progress:
 
     def __init__(self, study: Study, num_slots: int, console: Console) -> None:
         self._study, self._num_slots, self._console = study, num_slots, console
-        self._num_trials = len(study.trials)
-        self._counts: Counter[str] = Counter()
-        self._updates: dict[str, int] = {}
+        self._names: dict[str, str] = {}
+        for cell in study.cells:
+            for seed in study.seed_list:
+                self._names.setdefault(study.trial_of(cell, seed).key, f"{cell.name}, seed {seed}")
+        self._settled: dict[str, str] = {}
+        self._running: dict[str, int] = {}
         self._recent: deque[tuple[float, int]] = deque([(time.monotonic(), 0)])
         self._num_updates = 0
         self._wall_s: list[float] = []
-        self._trouble: str | None = None
+        self._is_away = False
         self._next_line = 0.0
         self._live = Live(get_renderable=self._render, console=console, refresh_per_second=2, transient=True)
 
@@ -45,48 +49,51 @@ class Progress:
     ) -> None:
         if self._console.is_terminal:
             self._live.stop()
-        else:
-            self._console.print(self._line(), soft_wrap=True)
+        self._say(self._line())
 
     def note(self, event: Event) -> None:
         """An engine's event."""
         match event:
             case Started(key):
-                self._updates.setdefault(key, 0)
+                self._running.setdefault(key, 0)
             case Looked(key, look):
                 # A trial that is continued reports where it is: what it did before it was taken up is not our rate.
-                before = self._updates.get(key) or look.updates
+                before = self._running.get(key) or look.updates
                 self._num_updates += max(0, look.updates - before)
-                self._updates[key] = look.updates
+                self._running[key] = look.updates
             case Failed(key, log):
-                self._counts["failed"] += 1
-                self._updates.pop(key, None)
-                self._say(f"a trial failed: {log.strip().splitlines()[-1]}")
+                self._settle(key, "failed")
+                self._say(f"{self._names[key]} failed: {_last_line(log)}")
             case Lost(key, reason):
-                self._counts["lost"] += 1
-                self._updates.pop(key, None)
-                self._say(f"a trial was lost: {reason}")
+                self._settle(key, "lost")
+                self._say(f"{self._names[key]} was lost: {_last_line(reason)}")
         self._tick()
 
     def found(self, key: str, end: End | None) -> None:
         """A trial that was there already, or that another driver has run; failed if it has no end."""
-        self._counts[_WORDS[end] if end is not None else "failed"] += 1
+        self._settle(key, _WORDS[end])
 
     def ended(self, key: str, end: End | None, wall_s: float) -> None:
         """A trial that this run has finished."""
-        self._counts[_WORDS[end] if end is not None else "stopped"] += 1
-        self._updates.pop(key, None)
+        self._settle(key, _WORDS[end])
         self._wall_s.append(wall_s)
         self._tick()
 
     def away(self, reason: str) -> None:
-        if self._trouble is None:
+        if not self._is_away:
             self._say(f"MLflow is away, training goes on: {reason}")
-        self._trouble = reason
+        self._is_away = True
 
     def back(self) -> None:
         self._say("MLflow is back")
-        self._trouble = None
+        self._is_away = False
+
+    def stopping(self) -> None:
+        self._say("stopping: running trials save a snapshot; once more stops at once")
+
+    def _settle(self, key: str, word: str) -> None:
+        self._running.pop(key, None)
+        self._settled[key] = word
 
     def _say(self, text: str) -> None:
         self._console.print(Text(text), soft_wrap=True)
@@ -98,26 +105,27 @@ class Progress:
             self._recent.popleft()
         if not self._console.is_terminal and now >= self._next_line:
             self._next_line = now + _LINE_EVERY_S
-            self._console.print(self._line(), soft_wrap=True)
+            self._say(self._line())
 
-    def _line(self) -> Text:
-        done = sum(self._counts.values())
-        parts = [f"{self._study.name}: {done}/{self._num_trials} trials", f"{len(self._updates)} running"]
-        parts += [f"{number} {word}" for word, number in sorted(self._counts.items())]
-        span = self._recent[-1][0] - self._recent[0][0]
-        if span > 0:
-            parts.append(f"{(self._recent[-1][1] - self._recent[0][1]) / span:,.0f} updates/s")
-        if self._wall_s and done < self._num_trials:
-            left_s = (self._num_trials - done) * sum(self._wall_s) / len(self._wall_s) / self._num_slots
+    def _line(self) -> str:
+        num_settled, num_trials = len(self._settled), len(self._study.trials)
+        parts = [f"{self._study.name}: {num_settled}/{num_trials} trials", f"{len(self._running)} running"]
+        parts += [f"{number} {word}" for word, number in sorted(Counter(self._settled.values()).items())]
+        span_s = self._recent[-1][0] - self._recent[0][0]
+        if span_s > 0:
+            parts.append(f"{(self._recent[-1][1] - self._recent[0][1]) / span_s:,.0f} updates/s")
+        if self._wall_s and num_settled < num_trials:
+            left_s = (num_trials - num_settled) * sum(self._wall_s) / len(self._wall_s) / self._num_slots
             parts.append(f"about {timedelta(seconds=round(left_s))} left")
-        if self._trouble is not None:
+        if self._is_away:
             parts.append("MLflow is away")
-        return Text(", ".join(parts))
+        return ", ".join(parts)
 
     def _render(self) -> Group:
         bar = Table.grid(expand=True)
-        bar.add_row(ProgressBar(total=self._num_trials, completed=sum(self._counts.values())))
-        return Group(bar, self._line())
+        bar.add_row(ProgressBar(total=len(self._study.trials), completed=len(self._settled)))
+        return Group(bar, Text(self._line()))
 
 
-_WORDS = {End.GOAL: "reached", End.BUDGET: "censored", End.DIVERGED: "diverged"}
+def _last_line(text: str) -> str:
+    return text.strip().rpartition("\n")[2].strip()

@@ -4,16 +4,16 @@ One loop, one thread, and every step of it can be repeated: claims say whose a t
 workers have done, MLflow holds what is settled. Whoever dies at any point leaves these three in a state from which the
 same loop goes on.
 
-    waiting ──claim──> with the engine ──finished──> to be ingested ──> settled
-       ^  └─ another driver's ─> elsewhere ─┐
-       └────────── theirs has died ─────────┘
+    to look up ──not done──> waiting ──claim──> with the engine ──over──> to be recorded ──> settled
+         ^                      └── another driver's: looked up again some seconds later ──┘
 
-While MLflow is away the engine works on, at what was claimed before; claims and ingestion are tried again.
+While MLflow is away the engine works on, at what was claimed before. Each step below asks MLflow first and takes note
+afterwards, so that a step that could not reach it has changed nothing and is simply taken again.
 """
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +21,7 @@ from itertools import count, islice
 from pathlib import Path
 
 from grokgrid.engine.interface import Block, Engine, Event, Failed, Finished, Lost
+from grokgrid.interrupts import deferred_interrupts
 from grokgrid.planning import Need, need_of
 from grokgrid.progress import Progress
 from grokgrid.tracking import AnswerRun, Claim, Tracking, TrackingAway, TrialRecord
@@ -28,11 +29,11 @@ from search_spaces import Study
 from trainables.records import Snapshot, TrialFolder, ending
 
 _ELSEWHERE_CHECKED_EVERY_S = 5.0
-_AWAY_RETRIED_EVERY_S = 2.0
-_AWAY_FOR_GOOD_S = 3600.0
+AWAY_RETRIED_EVERY_S = 2.0
+AWAY_FOR_GOOD_S = 3600.0
 _BLOCK_S = 2.0
 """Trials that are shorter than this share blocks of about this length."""
-_MAX_BLOCK = 50
+MAX_BLOCK = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,28 +68,37 @@ class Driver:
         self._engine, self._tracking, self._answer = engine, tracking, answer
         self._progress, self._how = progress, how
         self._trials = {trial.key: trial for trial in study.trials}
-        self._waiting: deque[str] = deque(self._trials)
-        self._elsewhere: set[str] = set()
+        self._to_look_up = list(self._trials)
+        self._waiting: deque[str] = deque()
         self._claims: dict[str, Claim] = {}
         self._with_engine: set[str] = set()
         self._to_record: dict[str, Callable[[], None]] = {}
         self._outcome = Outcome()
         self._block_numbers = count()
         self._durations_s: deque[float] = deque(maxlen=20)
-        self._check_elsewhere_at = self._retry_at = 0.0
+        self._look_up_at = self._retry_at = 0.0
         self._away_since: float | None = None
 
     def run(self) -> Outcome:
-        """Until every trial is finished, failed or lost. Interrupted, it leaves snapshots and no claims."""
-        try:
-            while self._waiting or self._elsewhere or self._claims:
-                self._reach_tracking()
-                self._note(self._engine.poll(0.2 if self._with_engine else 0.0))
-                if not self._with_engine and (self._elsewhere or self._away_since is not None):
-                    time.sleep(0.5)
-        finally:
-            self._engine.close()
-            self._give_back()
+        """Until every trial is finished, failed or lost.
+
+        Raises:
+            KeyboardInterrupt: upon SIGINT or SIGTERM, after running trials have saved snapshots and no claim is left.
+        """
+        with deferred_interrupts() as interrupted:
+            try:
+                while (self._to_look_up or self._waiting or self._claims) and not interrupted():
+                    self._reach_tracking()
+                    self._note(self._engine.poll(0.2 if self._with_engine else 0.0))
+                    if not self._with_engine and (self._to_look_up or self._away_since is not None):
+                        time.sleep(0.5)
+                if interrupted():
+                    self._progress.stopping()
+            finally:
+                self._engine.close()
+                self._give_back()
+            if interrupted():
+                raise KeyboardInterrupt
         return self._outcome
 
     def _reach_tracking(self) -> None:
@@ -99,20 +109,28 @@ class Driver:
         try:
             self._answer.keep_alive()
             self._record()
+            if self._to_look_up and now >= self._look_up_at:
+                self._look_up()
+                self._look_up_at = time.monotonic() + _ELSEWHERE_CHECKED_EVERY_S
             self._take_on()
-            if self._elsewhere and now >= self._check_elsewhere_at:
-                self._look_elsewhere()
-                self._check_elsewhere_at = time.monotonic() + _ELSEWHERE_CHECKED_EVERY_S
         except TrackingAway as error:
             self._away_since = self._away_since or now
-            if now - self._away_since > _AWAY_FOR_GOOD_S and not self._with_engine:
+            if now - self._away_since > AWAY_FOR_GOOD_S and not self._with_engine:
                 raise
-            self._retry_at = time.monotonic() + _AWAY_RETRIED_EVERY_S
+            self._retry_at = time.monotonic() + AWAY_RETRIED_EVERY_S
             self._progress.away(str(error))
         else:
             if self._away_since is not None:
                 self._progress.back()
             self._away_since = None
+
+    def _look_up(self) -> None:
+        """What there is of trials of which we do not know, or which others had in hand when we wanted them."""
+        records = self._tracking.find(self._to_look_up)
+        for key in self._to_look_up:
+            if not self._is_settled(key, records.get(key)):
+                self._waiting.append(key)
+        self._to_look_up.clear()
 
     def _take_on(self) -> None:
         """Claims as many waiting trials as keep the engine busy for a while, and hands them over in blocks."""
@@ -122,29 +140,34 @@ class Driver:
             return
         keys = list(islice(self._waiting, room))
         records = self._tracking.find(keys)
-        wanted = [key for key in keys if not self._is_settled(key, records.get(key))]
+        wanted = [key for key in keys if key not in records or not self._is_enough(records[key])]
         claims = self._tracking.claim(self._answer, wanted, self._is_enough)
-        for key, record in claims.settled.items():
-            self._is_settled(key, record)
-        self._elsewhere |= set(claims.taken)
-        for key, claim in claims.won.items():
-            self._claims[key] = claim
-        for _ in keys:
+        for key in claims.won:
+            if key in records and records[key].summary is not None:
+                self._tracking.restore(records[key], self._folder(key))
+
+        for key in keys:
             self._waiting.popleft()
-        to_run = [key for key in claims.won if not self._is_on_storage(key, records.get(key))]
+            if key not in claims.won and key not in claims.taken:
+                self._is_settled(key, claims.settled.get(key) or records[key])
+        self._to_look_up += claims.taken
+        self._claims |= claims.won
+        to_run = [key for key in claims.won if not self._is_over_on_storage(key)]
         for start in range(0, len(to_run), size):
-            part = to_run[start : start + size]
-            self._engine.submit(
-                Block(
-                    id=f"block-{next(self._block_numbers)}",
-                    trials=tuple(self._trials[key] for key in part),
-                    storage=self._how.storage,
-                    device=self._how.device,
-                    num_threads=self._how.num_threads,
-                    checkpoint_every_s=self._how.checkpoint_every_s,
-                )
+            self._submit(to_run[start : start + size])
+
+    def _submit(self, keys: Sequence[str]) -> None:
+        self._with_engine |= set(keys)
+        self._engine.submit(
+            Block(
+                id=f"block-{next(self._block_numbers)}",
+                trials=tuple(self._trials[key] for key in keys),
+                storage=self._how.storage,
+                device=self._how.device,
+                num_threads=self._how.num_threads,
+                checkpoint_every_s=self._how.checkpoint_every_s,
             )
-            self._with_engine |= set(part)
+        )
 
     def _block_size(self) -> int:
         """Trials a block: one, unless trials are so short that starting each by itself would cost."""
@@ -152,80 +175,78 @@ class Driver:
             return 1
         mean_s = sum(self._durations_s) / len(self._durations_s)
         fair_share = -(-len(self._waiting) // (2 * self._engine.num_slots))
-        return max(1, min(int(_BLOCK_S / max(mean_s, 1e-3)), fair_share, _MAX_BLOCK))
-
-    def _is_settled(self, key: str, record: TrialRecord | None) -> bool:
-        """Whether there is nothing to run, now that MLflow says so; noted if so."""
-        need = need_of(self._trials[key], record, retry_failed=self._how.retry_failed)
-        if need is Need.NOTHING:
-            assert record is not None and record.summary is not None
-            self._outcome.finished.add(key)
-            self._progress.found(key, ending(self._trials[key].config, record.summary))
-        elif need is Need.LEAVE:
-            assert record is not None
-            self._outcome.failed[key] = record.reason or "no reason is recorded"
-            self._progress.found(key, None)
-        elif need is Need.ELSEWHERE:
-            self._elsewhere.add(key)
-        else:
-            return False
-        return True
+        return max(1, min(int(_BLOCK_S / max(mean_s, 1e-3)), fair_share, MAX_BLOCK))
 
     def _is_enough(self, record: TrialRecord) -> bool:
         need = need_of(self._trials[record.key], record, retry_failed=self._how.retry_failed)
         return need in (Need.NOTHING, Need.LEAVE)
 
-    def _is_on_storage(self, key: str, record: TrialRecord | None) -> bool:
-        """Whether a worker of an earlier driver finished this trial, so that only its recording is missing. Else its
-        folder is made ready to be continued from what MLflow has, unless it holds more already.
-        """
-        trial, folder = self._trials[key], self._folder(key)
-        snapshot = folder.latest()
-        if snapshot is not None and ending(trial.config, snapshot.summary()) is not None:
-            self._finish(key)
-            return True
-        if snapshot is None and record is not None and record.summary is not None:
-            self._tracking.restore(record, folder)
-        return False
+    def _is_settled(self, key: str, record: TrialRecord | None) -> bool:
+        """Whether there is nothing to run, now that MLflow says so; noted if so."""
+        if record is None or not self._is_enough(record):
+            return False
+        end = ending(self._trials[key].config, record.summary) if record.summary is not None else None
+        if end is not None:
+            self._outcome.finished.add(key)
+        else:
+            self._outcome.failed[key] = record.reason or "no reason is recorded"
+        self._progress.found(key, end)
+        return True
 
-    def _look_elsewhere(self) -> None:
-        """What other drivers had in hand: done by now, still at it, or given up, and then ours to claim."""
-        self._tracking.clean_up()
-        records = self._tracking.find(sorted(self._elsewhere))
-        keys, self._elsewhere = self._elsewhere, set()
-        for key in keys:
-            if not self._is_settled(key, records.get(key)):
-                self._waiting.append(key)
+    def _is_over_on_storage(self, key: str) -> bool:
+        """Whether a worker of an earlier driver finished this trial, so that only its recording is missing."""
+        snapshot = self._folder(key).latest()
+        if snapshot is None:
+            return False
+        summary = snapshot.summary()
+        # Without an end of its own it was stopped; that it is over all the same is for a worker to write down.
+        if summary.end is None or ending(self._trials[key].config, summary) is None:
+            return False
+        self._finished(key)
+        return True
 
     def _note(self, events: Iterable[Event]) -> None:
         for event in events:
             self._progress.note(event)
-            if not isinstance(event, Finished | Failed | Lost):
-                continue
-            key = event.key
-            self._with_engine.discard(key)
             match event:
-                case Finished():
-                    self._finish(key)
-                case Failed(log=log):
+                case Finished(key):
+                    self._finished(key)
+                case Failed(key, log):
                     self._outcome.failed[key] = log.strip().splitlines()[-1]
                     self._to_record[key] = partial(self._fail, key, log)
-                case Lost(reason=reason):
-                    self._outcome.lost[key] = reason
-                    self._to_record[key] = partial(self._withdraw, key)
+                case Lost(key, reason):
+                    self._lost(key, reason)
+                case _:
+                    continue
+            self._with_engine.discard(key)
 
-    def _finish(self, key: str) -> None:
+    def _finished(self, key: str) -> None:
         snapshot = self._folder(key).latest()
-        assert snapshot is not None
+        if snapshot is None:
+            reason = f"it finished, but left nothing under {self._how.storage}: do its node and this one share it?"
+            self._progress.note(Lost(key, reason))
+            self._lost(key, reason)
+            return
         summary = snapshot.summary()
         self._durations_s.append(summary.wall_seconds)
         self._progress.ended(key, ending(self._trials[key].config, summary), summary.wall_seconds)
-
-        self._outcome.finished.add(key)
         self._to_record[key] = partial(self._ingest, key, snapshot)
 
+    def _lost(self, key: str, reason: str) -> None:
+        self._outcome.lost[key] = reason
+        self._to_record[key] = partial(self._withdraw, key)
+
+    def _record(self) -> None:
+        for key in list(self._to_record):
+            self._to_record[key]()
+            del self._to_record[key], self._claims[key]
+
     def _ingest(self, key: str, snapshot: Snapshot) -> None:
-        self._tracking.ingest(self._claims[key], snapshot)
+        if self._tracking.ingest(self._claims[key], snapshot) is None:
+            # We were taken for dead, and whoever took the trial over is at it now, perhaps in this very folder.
+            self._to_look_up.append(key)
+            return
+        self._outcome.finished.add(key)
         self._folder(key).remove()
 
     def _fail(self, key: str, log: str) -> None:
@@ -233,11 +254,6 @@ class Driver:
 
     def _withdraw(self, key: str) -> None:
         self._tracking.withdraw([self._claims[key]])
-
-    def _record(self) -> None:
-        for key in list(self._to_record):
-            self._to_record[key]()
-            del self._to_record[key], self._claims[key]
 
     def _give_back(self) -> None:
         """Records what is done and leaves no claim behind. If MLflow is away it cannot: then the lease lapses, and what
