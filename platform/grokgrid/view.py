@@ -1,7 +1,9 @@
-"""A study's view of the trials: which of its cells and seeds are there, how far, and their curves up to its budget.
+"""A study's view of the trials: which of its cells and seeds are there, how far, and their curves.
 
 A trial is a fact, a study is a view: the same trial may have reached one study's goal and be censored in another, whose
-budget ended before. So the states here are worked out from curves and budgets each time, and stored nowhere.
+budget ended before; and where one study had its answer, another may have had the trial go on. So a view shows of each
+trial what its study asked for, up to the goal or the budget, works the states out from that each time, and stores
+nothing: what other studies do later does not change it.
 """
 
 from collections.abc import Mapping
@@ -18,6 +20,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from grokgrid.tracking import Tracking, TrialRecord
+
+
+_PROGRESS = ("updates", "passes", "seconds")
+_RECORD = ("diverged_at", "run_id")
+_PLACE = ("device", "device_name", "num_threads", "share", "torch_version", "host")
 
 
 class State(StrEnum):
@@ -44,8 +51,8 @@ class View:
     """A study and its trials as they stand.
 
     trials  one row a cell and seed, in the study's order: arm, cell, one column a grid setting, seed, key, state,
-            updates, passes, seconds (within the study's budget), diverged_at, run_id, where it ran, final/METRIC
-    curves  one row a look within the study's budget: cell, arm, seed, key, updates, passes, seconds and the metrics
+            updates, passes, seconds, diverged_at, run_id, where it ran, final/METRIC
+    curves  one row a look: cell, arm, seed, key, updates, passes, seconds and the metrics
     """
 
     study: Study
@@ -73,28 +80,33 @@ def view_of(study: Study, records: "Mapping[str, TrialRecord]", curves: "pd.Data
     """The study's view of these records and their curves (key, updates, passes, seconds, metrics)."""
     import pandas as pd
 
-    curves = _within_budget(study, curves)
     looks = dict(iter(curves.groupby("key", sort=False)))
     paths = list(dict.fromkeys(path for cell in study.cells for path, _ in cell.point))
+    metrics = list(dict.fromkeys(metric for cell in study.cells for metric in cell.config.metrics))
     rows: list[dict[str, Any]] = []
     shown: list[pd.DataFrame] = []
     for cell in study.cells:
         for seed in study.seed_list:
             trial = study.trial_of(cell, seed)
-            record, mine = records.get(trial.key), looks.get(trial.key)
-            point = dict(cell.point)
-            row = {"arm": cell.arm, "cell": cell.name, **{path: point.get(path) for path in paths}, "seed": seed}
-            rows.append(row | {"key": trial.key, "state": state_of(trial, record, mine)} | _facts(trial, record, mine))
+            record = records.get(trial.key)
+            mine = _asked_for(trial.config, looks[trial.key]) if trial.key in looks else None
+            row = {"arm": cell.arm, "cell": cell.name, **dict(cell.point), "seed": seed, "key": trial.key}
+            state = state_of(trial, record, mine)
+            rows.append(row | {"state": state} | _facts(trial, state, record, mine))
             if mine is not None:
                 shown.append(mine.assign(cell=cell.name, arm=cell.arm, seed=seed))
-    metrics = [metric for metric in study.cells[0].config.metrics if metric in curves.columns]
-    columns = ["cell", "arm", "seed", "key", "updates", "passes", "seconds", *metrics]
+    # All columns are there from the beginning, whatever has been run: who reads the table can rely on them.
+    final = [f"final/{metric}" for metric in metrics]
+    trials = pd.DataFrame(rows).reindex(
+        columns=["arm", "cell", *paths, "seed", "key", "state", *_PROGRESS, *_RECORD, *_PLACE, *final]
+    )
+    columns = ["cell", "arm", "seed", "key", *_PROGRESS, *metrics]
     found = pd.concat(shown, ignore_index=True) if shown else pd.DataFrame(columns=columns)
-    return View(study, pd.DataFrame(rows), found.reindex(columns=columns), datetime.now(UTC))
+    return View(study, trials, found.reindex(columns=columns), datetime.now(UTC))
 
 
 def state_of(trial: Trial, record: "TrialRecord | None", looks: "pd.DataFrame | None") -> State:
-    """The state of a trial, given what MLflow has of it and its looks within the study's budget."""
+    """The state of a trial, given what MLflow has of it and those of its looks that the study asked for."""
     from grokgrid.tracking import TrialStatus
 
     if record is None:
@@ -117,35 +129,28 @@ def _is_within(config: TrialConfig, *, updates: int, passes: float) -> bool:
     return config.budget.position(updates=updates, passes=passes) <= config.budget.last_look
 
 
-def _within_budget(study: Study, curves: "pd.DataFrame") -> "pd.DataFrame":
-    budget = study.cells[0].config.budget
-    return curves[curves[budget.unit] <= budget.extent]
+def _asked_for(config: TrialConfig, looks: "pd.DataFrame") -> "pd.DataFrame":
+    """The looks up to the goal, or within the budget: another study may have had the trial go on."""
+    looks = looks[looks[config.budget.unit] <= config.budget.extent]
+    if config.goal is None:
+        return looks
+    values = looks[config.goal.metric]
+    met = values > config.goal.above if config.goal.above is not None else values < config.goal.below
+    return looks[met.shift(fill_value=False).cumsum() == 0]
 
 
-def _facts(trial: Trial, record: "TrialRecord | None", looks: "pd.DataFrame | None") -> dict[str, Any]:
+def _facts(trial: Trial, state: State, record: "TrialRecord | None", looks: "pd.DataFrame | None") -> dict[str, Any]:
     """What the trials table tells beside the state."""
     if record is None or record.summary is None:
         return {"run_id": record.run_id if record is not None else None}
     summary, place = record.summary, record.place
-    facts: dict[str, Any] = {
-        "updates": summary.updates,
-        "passes": summary.passes,
-        "seconds": summary.seconds,
-        "diverged_at": summary.diverged_at,
-        "run_id": record.run_id,
-    }
+    facts: dict[str, Any] = {name: getattr(summary, name) for name in _PROGRESS}
+    facts |= {"diverged_at": summary.diverged_at if state is State.DIVERGED else None, "run_id": record.run_id}
     if place is not None:
-        facts |= {
-            "device": place.device,
-            "device_name": place.device_name,
-            "num_threads": place.num_threads,
-            "share": place.share,
-            "torch_version": place.torch_version,
-            "host": place.host,
-        }
+        facts |= {name: getattr(place, name) for name in _PLACE}
     if looks is not None and len(looks):
         last = looks.iloc[-1]
-        facts |= {name: last[name] for name in ("updates", "passes", "seconds")}
+        facts |= {name: last[name] for name in _PROGRESS}
         values = {m: looks[m].dropna().iloc[-1] for m in trial.config.metrics if looks[m].notna().any()}
         # At its very end every metric was measured once more, whatever the probes' schedules.
         values |= summary.final if last["updates"] == summary.updates else {}
