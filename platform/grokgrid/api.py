@@ -4,11 +4,12 @@ Each takes a study as a Study, as the name of one in the library, or as the path
 """
 
 import hashlib
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
 
@@ -16,6 +17,7 @@ from grokgrid import home
 from grokgrid.engine.interface import Engine
 from grokgrid.planning import Need, Plan, make_plan
 from grokgrid.tracking import AnswerRun, Tracking, TrackingAway
+from grokgrid.view import View, load_view
 from search_spaces import Study, read_study, to_yaml
 from trainables.data.place import check_present
 
@@ -23,18 +25,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from grokgrid.analyses import Answer
-    from grokgrid.view import View
 
 MakeEngine = Callable[[], AbstractContextManager[Engine]]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class Report:
-    """An answer, and where it lies as a page."""
+    """An answer, where it lies as a page, and all files that were written of it."""
 
     answer: "Answer"
-    view: "View"
+    view: View
     path: Path
+    files: tuple[Path, ...]
 
 
 def plan(study: Study | str | Path) -> Plan:
@@ -47,10 +50,8 @@ def load(study: Study | str | Path) -> "pd.DataFrame":
     return view(study).trials
 
 
-def view(study: Study | str | Path) -> "View":
+def view(study: Study | str | Path) -> View:
     """The study's trials and their curves as they stand."""
-    from grokgrid.view import load_view
-
     return load_view(_study(study), Tracking())
 
 
@@ -65,7 +66,7 @@ def run(
     study: Study | str | Path,
     *,
     engine: MakeEngine | None = None,
-    device: str = "cpu",
+    device: str | None = None,
     num_threads: int = 1,
     checkpoint_every_s: float = 60.0,
     retry_failed: bool = False,
@@ -76,6 +77,7 @@ def run(
     """Runs what is missing and answers. A trial that is done, whichever study asked for it, is not run again.
 
     engine        makes the engine, if there is anything to run: by default Ray on this machine
+    device        what trials train on: by default "cuda" if the study gives them (a share of) a GPU, else "cpu"
     data_is_here  whether trials run where this does, so that missing data is noticed before anything starts
     console       where progress is shown
 
@@ -83,6 +85,7 @@ def run(
         Mistakes: the study is wrong; nothing was started.
         DataError: its data is missing; nothing was started.
         TrackingError, TrackingAway: MLflow cannot be used, or was away for an hour.
+        KeyboardInterrupt: upon SIGINT or SIGTERM; run it again to go on.
     """
     from grokgrid.progress import Progress
     from grokgrid.running import Driver, How
@@ -91,28 +94,32 @@ def run(
     tracking = Tracking()
     tracking.connect()
     tracking.clean_up()
-    planned = make_plan(study, tracking)
-    failed = planned.num(Need.LEAVE) if retry_failed else 0
-    if planned.num(Need.START) + planned.num(Need.CONTINUE) + planned.num(Need.ELSEWHERE) + failed == 0:
-        return _answer(study, tracking, folder)
-
-    if data_is_here:
+    needs = make_plan(study, tracking, retry_failed=retry_failed).needs
+    is_settled = not set(needs) - {Need.NOTHING, Need.LEAVE}
+    if is_settled:
+        report = _report(load_view(study, tracking), folder)
+        if _is_answered(report, tracking):
+            return report
+    elif data_is_here:
         for config in {cell.config.data for cell in study.cells}:
             check_present(config)
-    storage = home.storage_root()
-    storage.mkdir(parents=True, exist_ok=True)
-    how = How(
-        storage=storage,
-        device=device,
-        num_threads=num_threads,
-        checkpoint_every_s=checkpoint_every_s,
-        retry_failed=retry_failed,
-    )
+
     answer_run = tracking.open_answer(study.name, digest(study))
     try:
-        with (engine or _ray)() as running, Progress(study, running.num_slots, console) as progress:
-            Driver(study, running, tracking, answer_run, progress, how).run()
-        return _answer(study, tracking, folder, answer_run)
+        if not is_settled:
+            how = How(
+                storage=home.storage_root(),
+                device=device or ("cuda" if study.resources.gpus else "cpu"),
+                num_threads=num_threads,
+                checkpoint_every_s=checkpoint_every_s,
+                retry_failed=retry_failed,
+            )
+            how.storage.mkdir(parents=True, exist_ok=True)
+            with (engine or _ray(study))() as running, Progress(study, running.num_slots, console) as progress:
+                Driver(study, running, tracking, answer_run, progress, how).run()
+            report = _patiently(lambda: _report(load_view(study, tracking), folder), console)
+        _patiently(lambda: _keep(report, answer_run), console)
+        return report
     except BaseException:
         with suppress(TrackingAway):
             answer_run.abandon()
@@ -124,28 +131,41 @@ def digest(study: Study) -> str:
     return hashlib.sha256(to_yaml(study).encode()).hexdigest()[:32]
 
 
-def _answer(study: Study, tracking: Tracking, folder: Path | None, answer_run: AnswerRun | None = None) -> Report:
-    """The answer, kept as a run in the study's experiment unless nothing has changed since the last one."""
-    from grokgrid.view import load_view
+def _is_answered(report: Report, tracking: Tracking) -> bool:
+    """Whether the last answer rests on the very same runs."""
+    last = tracking.last_answer(report.view.study.name, digest(report.view.study))
+    return last is not None and set(last.keys()["run_id"]) == set(report.view.over["run_id"])
 
-    report = _report(load_view(study, tracking), folder)
-    over = report.view.over
-    if answer_run is None:
-        last = tracking.last_answer(study.name, digest(study))
-        if last is not None and set(last.keys()["run_id"]) == set(over["run_id"]):
-            return report
-        answer_run = tracking.open_answer(study.name, digest(study))
+
+def _keep(report: Report, answer_run: AnswerRun) -> None:
+    """The answer as a run in the study's experiment."""
     answer_run.finish(
-        study_yaml=to_yaml(study),
-        keys=over[["cell", "seed", "key", "run_id"]],
+        study_yaml=to_yaml(report.view.study),
+        keys=report.view.over[["cell", "seed", "key", "run_id"]],
         tables=report.answer.tables,
-        files=sorted(path for path in report.path.parent.iterdir() if path.is_file()),
+        files=report.files,
         metrics=report.answer.metrics,
     )
-    return report
 
 
-def _report(view: "View", folder: Path | None) -> Report:
+def _patiently(call: Callable[[], Result], console: Console) -> Result:
+    """The trials are trained and kept: their answer can wait for MLflow as the training did."""
+    from grokgrid.running import AWAY_FOR_GOOD_S, AWAY_RETRIED_EVERY_S
+
+    away_since: float | None = None
+    while True:
+        try:
+            return call()
+        except TrackingAway as error:
+            if away_since is None:
+                console.print(f"MLflow is away, the answer waits for it: {error}", markup=False, soft_wrap=True)
+            away_since = away_since or time.monotonic()
+            if time.monotonic() - away_since > AWAY_FOR_GOOD_S:
+                raise
+            time.sleep(AWAY_RETRIED_EVERY_S)
+
+
+def _report(view: View, folder: Path | None) -> Report:
     from grokgrid.analyses import answer
     from grokgrid.report import files, html
 
@@ -153,15 +173,19 @@ def _report(view: "View", folder: Path | None) -> Report:
         folder = home.home() / "reports" / view.study.name / digest(view.study)[:8]
     folder.mkdir(parents=True, exist_ok=True)
     answered = answer(view)
-    files.write(answered, folder)
-    return Report(answered, view, html.write(answered, folder))
+    written = files.write(answered, folder)
+    page = html.write(answered, folder)
+    return Report(answered, view, page, (*written, page))
 
 
 def _study(study: Study | str | Path) -> Study:
     return study if isinstance(study, Study) else read_study(study)
 
 
-def _ray() -> AbstractContextManager[Engine]:
-    from grokgrid.engine.ray import RayEngine
+def _ray(study: Study) -> MakeEngine:
+    def make() -> AbstractContextManager[Engine]:
+        from grokgrid.engine.ray import RayEngine
 
-    return RayEngine()
+        return RayEngine(num_cpus_per_trial=study.resources.cpus, num_gpus_per_trial=study.resources.gpus)
+
+    return make

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 if TYPE_CHECKING:
+    from grokgrid.api import MakeEngine, Report
     from search_spaces import Study
 
 app = typer.Typer(
@@ -29,7 +30,7 @@ SetOption = Annotated[
 ]
 SeedsOption = Annotated[str | None, typer.Option("--seeds", help="A number of seeds, or a list: 3, or 0,4,7.")]
 ArmsOption = Annotated[str | None, typer.Option("--arms", help="Some of the arms: baseline,jacobian.")]
-OutOption = Annotated[Path | None, typer.Option("--out", help="Folder for the report.")]
+OutOption = Annotated[Path | None, typer.Option("--out", file_okay=False, help="Folder for the report.")]
 
 
 class EngineName(StrEnum):
@@ -79,11 +80,12 @@ def plan(study: StudyArgument, settings: SetOption = None, seeds: SeedsOption = 
     from grokgrid import api
     from grokgrid.planning import Need
 
-    made = api.plan(_study(study, settings, seeds, arms))
-    used = [need for need in Need if made.num(need)]
+    with _errors():
+        made = api.plan(_study(study, settings, seeds, arms))
+    used = [need for need in Need if need in made.needs]
     table = Table("cell", *(need.value for need in used), box=None, pad_edge=False)
-    for cell, counts in made.needs.items():
-        table.add_row(cell, *(str(counts.get(need, 0)) for need in used))
+    for cell, needs in made.cells.items():
+        table.add_row(cell, *(str(needs.get(need, 0)) for need in used))
     budget = made.study.cells[0].config.budget
     console = _console()
     console.print(table)
@@ -116,26 +118,18 @@ def run(
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")] = False,
     out: OutOption = None,
 ) -> None:
-    """Run what is missing of a study, with live progress; end with the answer."""
+    """Run what is missing of a study, with live progress; end with the answer.
+
+    Exit code 0: every trial is over. 1: some failed or were lost. 2: nothing was started. 130: stopped by Ctrl-C.
+    """
     from grokgrid import api
 
     chosen = _study(study, settings, seeds, arms)
     num_gpus = chosen.resources.gpus if gpus is None else gpus
-
-    def make_engine() -> Any:
-        if engine is EngineName.INLINE:
-            from grokgrid.engine import InlineEngine
-
-            return InlineEngine()
-        from grokgrid.engine.ray import RayEngine
-
-        return RayEngine(
-            num_cpus_per_trial=chosen.resources.cpus if cpus is None else cpus,
-            num_gpus_per_trial=num_gpus,
-            address=address,
-            num_slots=slots,
-        )
-
+    if engine is EngineName.RAY:
+        make_engine = _make_ray(chosen.resources.cpus if cpus is None else cpus, num_gpus, address, slots)
+    else:
+        make_engine = _make_inline(num_gpus)
     with _errors():
         report = api.run(
             chosen,
@@ -148,8 +142,8 @@ def run(
             folder=out,
         )
         _show(report)
-        if not report.view.is_complete:
-            raise typer.Exit(1)
+    if not report.view.is_complete:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -175,7 +169,7 @@ def query(
     arms: ArmsOption = None,
     format: Annotated[Format, typer.Option(help="csv, json (one object a line) or parquet.")] = Format.CSV,
     curves: Annotated[bool, typer.Option("--curves", help="Every look instead of a row a trial.")] = False,
-    out: Annotated[Path | None, typer.Option("--out", help="File to write; Parquet needs one.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", dir_okay=False, help="File to write; Parquet needs one.")] = None,
 ) -> None:
     """Print the tidy table of a study's trials, or of their curves."""
     from grokgrid import api
@@ -184,7 +178,8 @@ def query(
         _refuse("--format parquet needs a file: --out FILE")
     with _errors():
         view = api.view(_study(study, settings, seeds, arms))
-        table = view.curves if curves else view.trials
+        # Blanks would make a column of numbers with decimals of them.
+        table = view.curves if curves else view.trials.astype({"updates": "Int64", "diverged_at": "Int64"})
         match format:
             case Format.CSV:
                 table.to_csv(out or sys.stdout, index=False)
@@ -218,11 +213,7 @@ def data_digest(file: Annotated[Path, typer.Argument(help="An .npz file.")]) -> 
 def main() -> None:
     """The `grokgrid` command."""
     signal.signal(signal.SIGTERM, _terminated)
-    try:
-        app(standalone_mode=True)
-    except KeyboardInterrupt:
-        print("Stopped. What was done is kept: run it again to go on.", file=sys.stderr)
-        sys.exit(130)
+    app(standalone_mode=True)
 
 
 def _study(study: str, settings: list[str] | None, seeds: str | None, arms: str | None) -> "Study":
@@ -230,10 +221,14 @@ def _study(study: str, settings: list[str] | None, seeds: str | None, arms: str 
 
     with _errors():
         found = read_study(study)
-        if not (settings or seeds or arms):
+        if settings is None and seeds is None and arms is None:
             return found
-        chosen = arms.split(",") if arms else ()
-        return narrow(found, seeds=_seeds(seeds) if seeds else None, arms=chosen, settings=settings or ())
+        return narrow(
+            found,
+            seeds=_seeds(seeds) if seeds is not None else None,
+            arms=arms.split(",") if arms is not None else (),
+            settings=settings or (),
+        )
 
 
 def _seeds(text: str) -> int | list[int]:
@@ -243,7 +238,37 @@ def _seeds(text: str) -> int | list[int]:
     return [int(part) for part in parts] if len(parts) > 1 else int(text)
 
 
-def _show(report: Any) -> None:
+def _make_ray(num_cpus: float, num_gpus: float, address: str | None, num_slots: int | None) -> "MakeEngine":
+    def make() -> Any:
+        from grokgrid.engine.ray import RayEngine
+
+        try:
+            engine = RayEngine(
+                num_cpus_per_trial=num_cpus, num_gpus_per_trial=num_gpus, address=address, num_slots=num_slots
+            )
+        except (ValueError, ConnectionError) as error:
+            _refuse(f"Ray: {error}")
+        signal.signal(signal.SIGTERM, _terminated)  # Ray puts its own handler there.
+        return engine
+
+    return make
+
+
+def _make_inline(num_gpus: float) -> "MakeEngine":
+    def make() -> Any:
+        from grokgrid.engine import InlineEngine
+
+        if num_gpus:
+            import torch
+
+            if not torch.cuda.is_available():
+                _refuse("--gpus: torch finds no CUDA device here; --gpus 0 trains on the CPU")
+        return InlineEngine()
+
+    return make
+
+
+def _show(report: "Report") -> None:
     from grokgrid.report import terminal
 
     terminal.show(report.answer, _console())
@@ -271,6 +296,13 @@ def _errors() -> Iterator[None]:
     except TrackingAway as error:
         print(f"MLflow cannot be reached: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except KeyboardInterrupt:
+        print("Stopped. What was done is kept: run it again to go on.", file=sys.stderr)
+        raise typer.Exit(130) from None
 
 
 def _refuse(message: str) -> NoReturn:

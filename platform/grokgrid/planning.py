@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from search_spaces import Study
@@ -43,40 +44,47 @@ def need_of(trial: Trial, record: "TrialRecord | None", *, retry_failed: bool = 
 class Plan:
     """What running a study would do.
 
-    needs          cell -> how many of its trials need what
-    at_most_s      seconds of one slot until all is done, should no trial reach its goal early; None if nothing is
-                   known of how fast the missing trials are
+    cells      cell -> how many of its trials need what; two cells may share trials
+    needs      the same over the whole study, each trial counted once
+    at_most_s  seconds of one slot until all is done, should no trial reach its goal early; None if nothing is known of
+               how fast the missing trials are
     """
 
     study: Study
-    needs: Mapping[str, Mapping[Need, int]]
+    cells: Mapping[str, Mapping[Need, int]]
+    needs: Mapping[Need, int]
     at_most_s: float | None
 
-    def num(self, need: Need) -> int:
-        """Over the whole study, trials that two cells share counted once a cell."""
-        return sum(counts.get(need, 0) for counts in self.needs.values())
 
-
-def make_plan(study: Study, tracking: "Tracking") -> Plan:
+def make_plan(study: Study, tracking: "Tracking", *, retry_failed: bool = False) -> Plan:
     """What `run` would do now; nothing starts."""
     records = tracking.find([trial.key for trial in study.trials])
-    needs: dict[str, Counter[Need]] = {}
-    at_most_s: float | None = 0.0
+    needs: dict[str, Need] = {}
+    cells: dict[str, Counter[Need]] = {}
+    left_s: dict[str, float | None] = {}
     for cell in study.cells:
-        trials = [study.trial_of(cell, seed) for seed in study.seed_list]
-        needs[cell.name] = Counter(need_of(trial, records.get(trial.key)) for trial in trials)
-        missing = needs[cell.name][Need.START] + needs[cell.name][Need.CONTINUE]
-        longest = [_whole_budget_s(trial, records.get(trial.key)) for trial in trials]
-        known = [seconds for seconds in longest if seconds is not None]
-        if missing and at_most_s is not None:
-            at_most_s = at_most_s + missing * sum(known) / len(known) if known else None
-    return Plan(study, needs, at_most_s)
+        trials = {trial.key: trial for trial in (study.trial_of(cell, seed) for seed in study.seed_list)}
+        needs |= {key: need_of(trial, records.get(key), retry_failed=retry_failed) for key, trial in trials.items()}
+        cells[cell.name] = Counter(needs[key] for key in trials)
+        paces = [pace for key, trial in trials.items() if (pace := _pace_s(trial, records.get(key))) is not None]
+        for key, trial in trials.items():
+            if needs[key] in (Need.START, Need.CONTINUE):
+                left_s[key] = fmean(paces) * _left(trial, records.get(key)) if paces else None
+    known = [seconds for seconds in left_s.values() if seconds is not None]
+    return Plan(study, cells, Counter(needs.values()), sum(known) if len(known) == len(left_s) else None)
 
 
-def _whole_budget_s(trial: Trial, record: "TrialRecord | None") -> float | None:
-    """The wall time that the whole budget takes at the pace of a trial that has been run."""
-    if record is None or record.summary is None or not record.summary.updates:
-        return None
-    budget, summary = trial.config.budget, record.summary
-    done = budget.position(updates=summary.updates, passes=summary.passes)
-    return summary.wall_seconds / done * budget.last_look
+def _pace_s(trial: Trial, record: "TrialRecord | None") -> float | None:
+    """Wall time a pass or update, whichever the budget counts, of a trial that has been run."""
+    done = _done(trial, record)
+    return record.summary.wall_seconds / done if record is not None and record.summary is not None and done else None
+
+
+def _left(trial: Trial, record: "TrialRecord | None") -> float:
+    return max(0.0, trial.config.budget.last_look - _done(trial, record))
+
+
+def _done(trial: Trial, record: "TrialRecord | None") -> float:
+    if record is None or record.summary is None:
+        return 0.0
+    return trial.config.budget.position(updates=record.summary.updates, passes=record.summary.passes)
