@@ -1,0 +1,19 @@
+"""Engines take blocks of trials at any time, run them, and hand back what happens.
+
+Block, Engine       what an engine is given, and what it is
+Event               what it hands back: Started, Looked, Finished, Failed or Lost
+InlineEngine        in this process, one trial at a time: for debugging and for quick tests
+grokgrid.engine.ray.RayEngine
+                    Ray Tune, on this machine or a cluster; imported only by whoever asks for it, for Ray takes
+                    seconds to import
+"""
+
+from grokgrid.engine.inline import InlineEngine as InlineEngine
+from grokgrid.engine.interface import Block as Block
+from grokgrid.engine.interface import Engine as Engine
+from grokgrid.engine.interface import Event as Event
+from grokgrid.engine.interface import Failed as Failed
+from grokgrid.engine.interface import Finished as Finished
+from grokgrid.engine.interface import Looked as Looked
+from grokgrid.engine.interface import Lost as Lost
+from grokgrid.engine.interface import Started as Started

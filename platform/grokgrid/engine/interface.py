@@ -1,0 +1,99 @@
+"""What an engine is given, what it hands back, and what it must do in between.
+
+Events are news, for progress; the record is the trial's folder. A look that was computed by a worker that then died may
+never arrive as an event, although it is in the curves of the snapshot that the trial continues from.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from trainables.records import Look
+from trainables.trial import Trial
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """Trials that one worker does one after the other, each failing alone.
+
+    id       names the block; unique within an engine
+    storage  root of the trials' folders, reachable by every worker
+    device   "cpu" or "cuda"
+    share    of the device that a trial has to itself, for the record; an engine that divides devices fills it in
+    """
+
+    id: str
+    trials: tuple[Trial, ...]
+    storage: Path
+    device: str = "cpu"
+    num_threads: int = 1
+    share: float = 1.0
+    checkpoint_every_s: float = 60.0
+
+
+@dataclass(frozen=True)
+class Started:
+    """A worker has taken up the trial `key`, from its start or from its latest snapshot."""
+
+    key: str
+
+
+@dataclass(frozen=True)
+class Looked:
+    key: str
+    look: Look
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The trial met its goal, spent its budget or diverged: its latest snapshot says which."""
+
+    key: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The trial raised; `log` is the traceback, which its folder holds too."""
+
+    key: str
+    log: str
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The infrastructure gave up on the trial, which itself may well be sound."""
+
+    key: str
+    reason: str
+
+
+Event = Started | Looked | Finished | Failed | Lost
+
+
+class Engine(Protocol):
+    """Runs blocks, `num_slots` of them at a time.
+
+    Every trial of a block ends in exactly one of Finished, Failed and Lost, unless the engine is closed first. Looks at
+    a trial arrive in order, each at most once.
+    """
+
+    num_slots: int
+
+    def submit(self, block: Block) -> None:
+        """Takes a block, at any time; returns at once."""
+
+    def poll(self, timeout_s: float) -> list[Event]:
+        """What has happened since the last call; waits up to `timeout_s` if that is nothing.
+
+        Raises if the engine itself has broken down, as opposed to a trial or a worker.
+        """
+
+    def close(self) -> None:
+        """Stops: running trials save a snapshot, from which another engine continues them. May be called again."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...

@@ -1,0 +1,42 @@
+"""What the caller has been told about a block, and what is still owed."""
+
+from dataclasses import dataclass, field, replace
+
+from grokgrid.engine.interface import Block, Event, Looked, Started
+from trainables.trial import Trial
+
+
+@dataclass
+class Ledger:
+    """One block under an engine whose workers can be lost.
+
+    A worker that goes on for a lost one repeats part of what that one has reported, and every event is to be told once.
+    """
+
+    block: Block
+    num_lost_workers: int = 0
+    unfinished: dict[str, Trial] = field(init=False)
+    _seen: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.unfinished = {trial.key: trial for trial in self.block.trials}
+
+    def rest(self) -> Block:
+        """The block without the trials that have ended."""
+        return replace(self.block, trials=tuple(self.unfinished.values()))
+
+    def is_new(self, event: Event) -> bool:
+        """Whether to tell `event`, which is then noted as told."""
+        if event.key not in self.unfinished:
+            return False
+        seen = self._seen.get(event.key, -1)
+        match event:
+            case Started():
+                self._seen[event.key] = max(seen, 0)
+                return seen < 0
+            case Looked(look=look):
+                self._seen[event.key] = max(seen, look.updates)
+                return seen < look.updates
+            case _:
+                del self.unfinished[event.key]
+                return True

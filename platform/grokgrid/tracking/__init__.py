@@ -1,0 +1,32 @@
+"""Everything that touches MLflow. Importing it is cheap: MLflow is imported at the first call that needs it.
+
+Tracking      find, claim, ingest, fail, restore trials; open and read answers
+AnswerRun     an answer being worked on: whose process owns the claims
+Answer        a finished answer
+Claim, Claims       what came of claiming trials
+TrialRecord, TrialStatus    what is known of a trial
+TrackingAway  the server or database cannot be reached: try again later
+TrackingError something the user has to put right
+TRIALS        the name of the experiment that holds all trials
+"""
+
+from grokgrid.tracking.answers import Answer, AnswerRun
+from grokgrid.tracking.away import TrackingAway, redact
+from grokgrid.tracking.claims import Claim, Claims
+from grokgrid.tracking.client import TrackingError
+from grokgrid.tracking.records import TRIALS, TrialRecord, TrialStatus
+from grokgrid.tracking.tracking import Tracking
+
+__all__ = [
+    "TRIALS",
+    "Answer",
+    "AnswerRun",
+    "Claim",
+    "Claims",
+    "Tracking",
+    "TrackingAway",
+    "TrackingError",
+    "TrialRecord",
+    "TrialStatus",
+    "redact",
+]

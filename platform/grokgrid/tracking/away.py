@@ -1,0 +1,68 @@
+"""Telling "MLflow cannot be reached" from a mistake, and keeping passwords out of what is shown."""
+
+import re
+import sys
+from collections.abc import Iterator
+from urllib.parse import unquote
+
+_SECRETS = re.compile(r"(?<=://)([^:/@]*:)([^@]*)(?=@)|([?&][^=&]*(?:password|token|secret)[^=&]*=)([^&#]*)")
+
+
+class TrackingAway(Exception):
+    """The tracking server or database cannot be reached, or is in trouble: try again later.
+
+    The cause is kept as `__cause__`; the message names no password.
+    """
+
+    def __init__(self, uri: str, cause: BaseException) -> None:
+        lines = str(cause).strip().splitlines() or [type(cause).__name__]
+        super().__init__(f"MLflow at {redact(uri.partition('?')[0])} cannot be reached: {hide(uri, lines[0])}")
+
+
+def redact(uri: str) -> str:
+    """The tracking URI without its secrets, to be shown or stored."""
+    return _SECRETS.sub(lambda match: f"{match[1] or match[3]}***", uri)
+
+
+def hide(uri: str, text: str) -> str:
+    """`text` without the secrets of the tracking URI, wherever they turn up."""
+    for match in _SECRETS.finditer(uri):
+        for secret in {match[2] or match[4], unquote(match[2] or match[4] or "")}:
+            if secret:
+                text = text.replace(secret, "***")
+    return text
+
+
+def is_away(error: BaseException, handled: BaseException | None = None) -> bool:
+    """Whether an exception out of MLflow says that its server or database is away or in trouble.
+
+    handled: what was being handled when MLflow was called, which is no part of why it failed
+    """
+    return any(_is_away(link) for link in _chain(error, handled))
+
+
+def _chain(error: BaseException, handled: BaseException | None) -> Iterator[BaseException]:
+    """The exception and those it came from. MLflow often raises without `from`, so that `__context__` alone tells."""
+    link: BaseException | None = error
+    while link is not None and link is not handled:
+        yield link
+        link = link.__cause__ or link.__context__
+
+
+def _is_away(error: BaseException) -> bool:
+    if isinstance(error, TrackingAway | ConnectionError | TimeoutError):
+        return True
+    # Looked up, not imported: none of them can have raised before it was loaded.
+    if (sqlalchemy := sys.modules.get("sqlalchemy.exc")) and isinstance(error, sqlalchemy.DBAPIError):
+        return isinstance(error, sqlalchemy.OperationalError) or bool(error.connection_invalidated)
+    if (requests := sys.modules.get("requests.exceptions")) and isinstance(error, requests.RequestException):
+        if error.response is not None:
+            return _is_trouble(error.response.status_code)
+        return not isinstance(error, requests.InvalidURL | requests.MissingSchema | requests.InvalidSchema)
+    if (mlflow := sys.modules.get("mlflow.exceptions")) and isinstance(error, mlflow.RestException):
+        return _is_trouble(error.get_http_status_code())
+    return False
+
+
+def _is_trouble(http_status: int) -> bool:
+    return http_status >= 500 or http_status in (408, 429)

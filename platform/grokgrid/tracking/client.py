@@ -1,0 +1,399 @@
+"""The few calls to MLflow that all else here is made of: quiet, typed, and with two exceptions of their own.
+
+TrackingAway  the server or database cannot be reached or is in trouble. Nothing is wrong with the call: try again later
+RunGone       the run was deleted meanwhile, by whoever took it over or in MLflow's pages
+
+A call that raised TrackingAway may still have happened, for an answer can get lost on its way. So every caller must be
+able to repeat itself: see how claims and ingestion do.
+"""
+
+import hashlib
+import importlib.util
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+from urllib.parse import quote, unquote, urlsplit
+
+from grokgrid import home
+from grokgrid.tracking.away import TrackingAway, is_away, redact
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+MAX_RESULTS = 50_000
+"""What MLflow gives in one page. Pages of a changing table can skip rows, so whatever must be exact reads one page."""
+
+
+_KIND = "grokgrid.kind"
+
+
+class RunGone(Exception):
+    """The run was deleted."""
+
+
+class TrackingError(Exception):
+    """Something the user has to put right."""
+
+
+class RunState(StrEnum):
+    """MLflow's own status of a run."""
+
+    RUNNING = "RUNNING"
+    SCHEDULED = "SCHEDULED"
+    FINISHED = "FINISHED"
+    FAILED = "FAILED"
+    KILLED = "KILLED"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as MLflow has it; `live` unless deleted."""
+
+    id: str
+    name: str
+    state: RunState
+    live: bool
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    artifact_uri: str
+    started_ms: int
+    ended_ms: int | None
+
+
+@dataclass(frozen=True)
+class Point:
+    """One value of a metric."""
+
+    name: str
+    value: float
+    updates: int
+    time_ms: int
+
+
+@final
+class Client:
+    """Connects at the first call, not before: importing MLflow takes seconds."""
+
+    def __init__(self, uri: str) -> None:
+        scheme, colon, _ = uri.partition(":")
+        if not colon or scheme == "file":
+            raise TrackingError(
+                f"MLFLOW_TRACKING_URI is {redact(uri)!r}, a folder: MLflow no longer keeps runs in folders. Give"
+                " sqlite:///FILE, postgresql://… or http://…, or unset it to use the database under GROKGRID_HOME."
+            )
+        self.place = redact(uri)
+        self.uri = _with_driver(uri)
+        self._connected: MlflowClient | None = None
+        self._experiments: dict[str, str] = {}
+        self._kinds: set[str] = set()
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether a server stands between us and the database, so that calls wait for the network."""
+        return self.uri.startswith(("http:", "https:"))
+
+    def is_empty(self) -> bool:
+        """Whether there is certainly nothing to read, known without MLflow: an embedded database not yet created."""
+        path = _sqlite_path(self.uri)
+        return path is not None and not path.exists()
+
+    # Experiments
+
+    def experiment(self, name: str, kind: str) -> str:
+        """The id of the experiment, which is created if it is missing. `kind` is how `experiments` finds it again."""
+        if name not in self._kinds:
+            if self.find_experiment(name) is None:
+                location = None if self.is_remote else f"{home.artifact_root().rstrip('/')}/{quote(name)}"
+                with self._reaching() as mlflow, _unless_done_by_others():
+                    mlflow.create_experiment(name, artifact_location=location, tags={_KIND: kind})
+            with self._reaching() as mlflow:
+                found = mlflow.get_experiment_by_name(name)
+                if found is not None and found.tags.get(_KIND) != kind:
+                    # Made by hand.
+                    with _unless_done_by_others():
+                        mlflow.set_experiment_tag(found.experiment_id, _KIND, kind)
+            self._kinds.add(name)
+        experiment_id = self.find_experiment(name)
+        assert experiment_id is not None
+        return experiment_id
+
+    def find_experiment(self, name: str) -> str | None:
+        if name not in self._experiments:
+            with self._reaching() as mlflow:
+                found = mlflow.get_experiment_by_name(name)
+            if found is None:
+                return None
+            if found.lifecycle_stage != "active":
+                raise TrackingError(
+                    f"The MLflow experiment {name!r} was deleted. Bring it back with"
+                    f" `mlflow experiments restore --experiment-id {found.experiment_id}`, or remove it for good with"
+                    f" `mlflow gc --experiment-ids {found.experiment_id}`."
+                )
+            self._experiments[name] = found.experiment_id
+        return self._experiments[name]
+
+    def experiments(self, kind: str) -> list[str]:
+        with self._reaching() as mlflow:
+            found = mlflow.search_experiments(filter_string=f"tags.`{_KIND}` = '{kind}'", max_results=MAX_RESULTS)
+        return [experiment.experiment_id for experiment in found]
+
+    # Runs
+
+    def create_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> Run:
+        with self._reaching() as mlflow:
+            return _run(mlflow.create_run(experiment_id, run_name=name, tags=dict(tags)))
+
+    def run(self, run_id: str) -> Run:
+        with self._reaching(run_id) as mlflow:
+            return _run(mlflow.get_run(run_id))
+
+    def search(
+        self, experiment_ids: Sequence[str], query: str, *, order_by: str | None = None, limit: int = MAX_RESULTS
+    ) -> list[Run]:
+        """Live runs, in one page."""
+        if not experiment_ids:
+            return []
+        with self._reaching() as mlflow:
+            found = mlflow.search_runs(
+                list(experiment_ids), query, max_results=limit, order_by=[order_by] if order_by else None
+            )
+        assert limit < MAX_RESULTS or not found.token, "more runs than one page holds"
+        return [_run(run) for run in found]
+
+    def log(
+        self,
+        run_id: str,
+        *,
+        points: Sequence[Point] = (),
+        params: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Logging the same again changes nothing."""
+        with self._reaching(run_id) as mlflow:
+            from mlflow.entities import Metric, Param, RunTag
+
+            mlflow.log_batch(
+                run_id,
+                metrics=[Metric(point.name, point.value, point.time_ms, point.updates) for point in points],
+                params=[Param(name, value) for name, value in (params or {}).items()],
+                tags=[RunTag(name, value) for name, value in (tags or {}).items()],
+            )
+
+    def set_state(self, run_id: str, state: RunState) -> None:
+        with self._reaching(run_id) as mlflow:
+            if state is RunState.RUNNING:
+                mlflow.update_run(run_id, status=state.value)
+            else:
+                mlflow.set_terminated(run_id, status=state.value)
+
+    def delete(self, run_id: str) -> None:
+        """Soft, as MLflow's pages do it: `mlflow gc` removes what was deleted. Nothing happens to a deleted run."""
+        with self._reaching() as mlflow:
+            mlflow.delete_run(run_id)
+
+    def undelete(self, run_id: str) -> None:
+        with self._reaching() as mlflow:
+            mlflow.restore_run(run_id)
+
+    def discard(self, run_id: str) -> None:
+        """Ends and deletes a run that is not wanted, whether somebody else does so too or not."""
+        try:
+            self.set_state(run_id, RunState.KILLED)
+            self.delete(run_id)
+        except RunGone:
+            pass
+
+    # Files of a run
+
+    def upload(self, artifact_uri: str, folder: Path) -> None:
+        """All files of a folder; those that are there already are overwritten."""
+        with self._reaching():
+            self._files(artifact_uri).log_artifacts(str(folder))
+
+    def files(self, artifact_uri: str, folder: str | None = None) -> list[str]:
+        """The files directly in the run's folder, or in one below it."""
+        with self._reaching():
+            return [file.path for file in self._files(artifact_uri).list_artifacts(folder) if not file.is_dir]
+
+    def file(self, artifact_uri: str, path: str, into: Path) -> Path:
+        """A local file with the content: where it lies if that is on this machine, else downloaded into a folder."""
+        if artifact_uri.startswith(("/", "file:")):
+            return Path(unquote(urlsplit(artifact_uri).path)) / path
+        with self._reaching():
+            return Path(self._files(artifact_uri).download_artifacts(path, str(into)))
+
+    def _files(self, artifact_uri: str) -> Any:
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        return get_artifact_repository(artifact_uri, tracking_uri=self.uri)
+
+    # Connection
+
+    @contextmanager
+    def _reaching(self, run_id: str | None = None) -> Iterator["MlflowClient"]:
+        """Translates exceptions; given the run that is to be changed, also its having been deleted."""
+        handled = sys.exception()
+        try:
+            yield self._connect()
+        except Exception as error:
+            if is_away(error, handled):
+                raise TrackingAway(self.uri, error) from error
+            if run_id is not None and not self._is_live(run_id, error):
+                raise RunGone(run_id) from error
+            raise
+
+    def _is_live(self, run_id: str, error: Exception) -> bool:
+        """Whether the run is there, asked after MLflow refused something: its refusals have no code for this."""
+        from mlflow.exceptions import MlflowException
+
+        if not isinstance(error, MlflowException):
+            return True
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return False
+        with self._reaching() as mlflow:
+            return bool(mlflow.get_run(run_id).info.lifecycle_stage == "active")
+
+    def _connect(self) -> "MlflowClient":
+        if self._connected is None:
+            _be_quiet_and_quick()
+            with warnings.catch_warnings():
+                # What MLflow and SQLAlchemy tell each other about coming versions is not for our users.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                from mlflow.tracking import MlflowClient
+
+                _quieten_loggers()
+                with _one_at_a_time(self.uri):
+                    _check_database(self.uri)
+                    self._connected = MlflowClient(self.uri, registry_uri=self.uri)
+        return self._connected
+
+
+@contextmanager
+def _unless_done_by_others() -> Iterator[None]:
+    """Two processes that create the same thing at once: MLflow refuses the second."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        already = error.error_code == "RESOURCE_ALREADY_EXISTS" or "unique" in str(error).lower()
+        if not already:
+            raise
+
+
+def _run(run: Any) -> Run:
+    return Run(
+        id=run.info.run_id,
+        name=run.info.run_name,
+        state=RunState(run.info.status),
+        live=run.info.lifecycle_stage == "active",
+        tags=run.data.tags,
+        params=run.data.params,
+        metrics=run.data.metrics,
+        artifact_uri=run.info.artifact_uri,
+        started_ms=run.info.start_time,
+        ended_ms=run.info.end_time,
+    )
+
+
+def _be_quiet_and_quick() -> None:
+    """Settings that MLflow reads from the environment, some of them when it is imported. A user's own stay."""
+    for name, value in {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+        # MLflow retries for minutes. Meanwhile workers would wait for their next block; we come back by ourselves.
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+        "PGCONNECT_TIMEOUT": "10",
+    }.items():
+        os.environ.setdefault(name, value)
+
+
+def _quieten_loggers() -> None:
+    for name, level in {
+        "alembic": logging.WARNING,
+        "mlflow": logging.WARNING,
+        # It logs the traceback of every failed statement, which comes to us as an exception anyway.
+        "mlflow.store.db.utils": logging.CRITICAL,
+        "urllib3.connectionpool": logging.ERROR,
+    }.items():
+        logging.getLogger(name).setLevel(level)
+
+
+def _with_driver(uri: str) -> str:
+    """The URI as SQLAlchemy shall have it.
+
+    By postgresql:// it means psycopg since 2.1, and before psycopg2: whichever is installed will do. And a connection
+    whose other end fell silent would be waited for without end.
+    """
+    scheme, _, rest = uri.partition("://")
+    installed = [driver for driver in ("psycopg", "psycopg2") if importlib.util.find_spec(driver) is not None]
+    if scheme in ("postgresql", "postgres") and installed:
+        scheme = f"postgresql+{installed[0]}"
+    if scheme.startswith("postgresql") and "keepalives" not in rest:
+        limits = "keepalives_idle=15&keepalives_interval=5&keepalives_count=3&tcp_user_timeout=30000"
+        rest += ("&" if "?" in rest else "?") + limits
+    return f"{scheme}://{rest}"
+
+
+def _sqlite_path(uri: str) -> Path | None:
+    if not uri.startswith("sqlite:///"):
+        return None
+    path = uri.removeprefix("sqlite:///").partition("?")[0]
+    return Path(path) if path and path != ":memory:" else None
+
+
+@contextmanager
+def _one_at_a_time(uri: str) -> Iterator[None]:
+    """Two processes that create MLflow's tables at once disturb each other."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    name = hashlib.sha256(uri.encode()).hexdigest()[:16]
+    with (Path(tempfile.gettempdir()) / f"grokgrid-{os.getuid()}-{name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _check_database(uri: str) -> None:
+    """Creates an embedded database, complete or not at all; finds out quickly whether any other can be reached."""
+    path = _sqlite_path(uri)
+    if path is not None:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            folder = Path(tempfile.mkdtemp(prefix=".creating-", dir=path.parent))
+            try:
+                from mlflow.tracking import MlflowClient
+
+                MlflowClient(f"sqlite:///{folder / path.name}")
+                os.replace(folder / path.name, path)
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+    elif not uri.startswith(("http:", "https:")):
+        import sqlalchemy
+
+        try:
+            engine = sqlalchemy.create_engine(uri)
+        except ModuleNotFoundError as error:
+            raise TrackingError(
+                f"{redact(uri)} needs the Python package {error.name}, which is not installed;"
+                " for PostgreSQL: pip install 'grokgrid[postgres]'."
+            ) from error
+        # MLflow itself would try again and again, for more than a minute.
+        with engine.connect():
+            pass
+        engine.dispose()

@@ -1,0 +1,86 @@
+"""Curves in the three forms they take: csv in a snapshot, Parquet in MLflow, one tidy table for analyses.
+
+A blank in the csv (a probe was not due) is a null in Parquet; `nan` (it was due and gave no number) stays NaN.
+"""
+
+import csv
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from grokgrid.tracking.client import Point
+from trainables.schedule import Goal
+
+if TYPE_CHECKING:
+    import pyarrow
+
+POSITION = ("updates", "passes", "seconds")
+
+MAX_POINTS_A_METRIC = 100
+MAX_POINTS = 400
+"""For MLflow's pages. A database takes some thousand points a second, a server about one thousand."""
+
+
+def from_csv(path: Path) -> "pyarrow.Table":
+    import pyarrow
+    from pyarrow import csv as arrow_csv
+
+    with path.open(newline="") as file:
+        names = next(csv.reader(file))
+    types = {name: pyarrow.int64() if name == "updates" else pyarrow.float64() for name in names}
+    options = arrow_csv.ConvertOptions(column_types=types, null_values=[""])
+    return arrow_csv.read_csv(path, convert_options=options)
+
+
+def to_csv(table: "pyarrow.Table", path: Path) -> None:
+    """The csv that `from_csv` read, to the last digit."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(table.column_names)
+        for row in zip(*(column.to_pylist() for column in table.columns), strict=True):
+            writer.writerow("" if value is None else repr(value) for value in row)
+
+
+def first_reached(table: "pyarrow.Table", goal: Goal) -> tuple[float, float] | None:
+    """Updates and seconds at the first look that meets the goal."""
+    if goal.metric not in table.column_names:
+        return None
+    columns = (table.column(name).to_pylist() for name in ("updates", "seconds", goal.metric))
+    for updates, seconds, value in zip(*columns, strict=True):
+        if value is not None and goal.met_by(low=value, high=value):
+            return updates, seconds
+    return None
+
+
+def sparse(table: "pyarrow.Table", started_ms: int) -> Iterator[Point]:
+    """At most `MAX_POINTS_A_METRIC` finite values of each metric, the first and the last among them.
+
+    Their times follow from the run's, so that logging them again changes nothing.
+    """
+    import numpy
+
+    metrics = [name for name in table.column_names if name not in POSITION]
+    num_points = min(MAX_POINTS_A_METRIC, max(10, MAX_POINTS // max(1, len(metrics))))
+    updates, seconds = (table.column(name).to_numpy() for name in ("updates", "seconds"))
+    for metric in metrics:
+        values = table.column(metric).to_numpy()
+        rows = numpy.flatnonzero(numpy.isfinite(values))
+        for index in numpy.unique(numpy.linspace(0, len(rows) - 1, min(num_points, len(rows))).round().astype(int)):
+            row = rows[index]
+            yield Point(metric, float(values[row]), int(updates[row]), started_ms + int(1000 * seconds[row]))
+
+
+def join(tables: Iterable[tuple[str, "pyarrow.Table"]]) -> "pyarrow.Table":
+    """One table with a key column from one table a key. Metrics that a trial did not measure are null there."""
+    import pyarrow
+
+    empty = pyarrow.schema(
+        [
+            ("key", pyarrow.string()),
+            ("updates", pyarrow.int64()),
+            ("passes", pyarrow.float64()),
+            ("seconds", pyarrow.float64()),
+        ]
+    ).empty_table()
+    keyed = (table.add_column(0, "key", pyarrow.array([key] * len(table), pyarrow.string())) for key, table in tables)
+    return pyarrow.concat_tables([empty, *keyed], promote_options="default")

@@ -1,0 +1,231 @@
+"""A trial as MLflow keeps it, and how one becomes an MLflow run and is read back.
+
+run name, tag grokgrid.key      the trial key
+tag grokgrid.status             a TrialStatus
+tag grokgrid.owner              the answer run of the `grokgrid run` that claimed it
+tags grokgrid.end, .goal, .diverged_at, .reason, .segments, .device, .device_name, .host, .torch_version
+params                          the settings, flat: data.num_train, regulariser.strength, …; and the seed
+metrics updates, passes, seconds, wall_seconds
+        final/M, min/M, max/M   every metric M at the end, and its extremes over all looks
+        updates_to/GOAL, seconds_to/GOAL    if the goal was reached: at the first look that met it
+        M                       a sparse curve for MLflow's own pages; all of it is in curves.parquet
+files   config.yaml, curves.parquet, summary.json, state.safetensors; failure.log of a failed one
+"""
+
+import json
+import math
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from grokgrid.tracking.client import Run
+from trainables.records import End, Segment, Summary
+
+TRIALS = "grokgrid-trials"
+"""The experiment that holds all trials."""
+
+KEY, STATUS, OWNER, REASON = "grokgrid.key", "grokgrid.status", "grokgrid.owner", "grokgrid.reason"
+_END, _GOAL, _DIVERGED_AT, _SEGMENTS = "grokgrid.end", "grokgrid.goal", "grokgrid.diverged_at", "grokgrid.segments"
+
+MAX_TAG_LENGTH = 5000
+
+
+class TrialStatus(StrEnum):
+    """How far a trial's run is. `finished` and `failed` are for good; the others last as long as their owner."""
+
+    CLAIMING = "claiming"
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """What MLflow knows of a trial.
+
+    summary     of a finished trial; `trainables.records.ending(config, summary)` says whether it is enough for a study.
+                Its `last` is its `final`
+    reason      why it failed
+    failed_run  the run with the log of the latest failure: of a failed trial its own, of a finished one that of an
+                attempt to continue it
+    reached     `goal_name` -> (updates, seconds) of the first look that met it, for the goals it was run towards
+    """
+
+    key: str
+    run_id: str
+    status: TrialStatus
+    owner: str
+    summary: Summary | None
+    reason: str | None
+    failed_run: str | None
+    reached: Mapping[str, tuple[float, float]]
+    params: Mapping[str, str]
+    tags: Mapping[str, str]
+    artifact_uri: str
+    started: datetime
+    ended: datetime | None
+
+    @property
+    def place(self) -> Segment | None:
+        """Where a finished trial ran last."""
+        return self.summary.segments[-1] if self.summary is not None and self.summary.segments else None
+
+
+def status(run: Run) -> TrialStatus | None:
+    """None for a run that is not of our making."""
+    text = run.tags.get(STATUS)
+    return TrialStatus(text) if KEY in run.tags and text in set(TrialStatus) else None
+
+
+def record(runs: Iterable[Run]) -> TrialRecord | None:
+    """What the runs of one key say together: the best finished one, else a failed one, else a claim."""
+    finished = [run for run in runs if status(run) is TrialStatus.FINISHED]
+    failed = [run for run in runs if status(run) is TrialStatus.FAILED]
+    claims = [run for run in runs if status(run) in (TrialStatus.RUNNING, TrialStatus.CLAIMING)]
+    told = min(finished, key=rank, default=None) or max(failed or claims, key=lambda run: run.started_ms, default=None)
+    if told is None:
+        return None
+    told_status = status(told)
+    assert told_status is not None
+    latest_failure = max(failed, key=lambda run: run.started_ms, default=None)
+    return TrialRecord(
+        key=told.tags[KEY],
+        run_id=told.id,
+        status=told_status,
+        owner=told.tags.get(OWNER, ""),
+        summary=_summary(told) if finished else None,
+        reason=(latest_failure or told).tags.get(REASON),
+        failed_run=latest_failure.id if latest_failure is not None else None,
+        reached=_reached(told.metrics),
+        params=told.params,
+        tags=told.tags,
+        artifact_uri=told.artifact_uri,
+        started=datetime.fromtimestamp(told.started_ms / 1000, UTC),
+        ended=datetime.fromtimestamp(told.ended_ms / 1000, UTC) if told.ended_ms is not None else None,
+    )
+
+
+def rank(run: Run) -> tuple[float, str]:
+    """Of several finished runs of a key the first in this order counts: the longest, and of equals the lowest id."""
+    return (-run.metrics.get("updates", 0), run.id)
+
+
+# Writing
+
+
+def params(config: Mapping[str, Any]) -> dict[str, str]:
+    """The settings that people compare, flat. Budget, goal and probes only decide what is seen of a trial."""
+    flat: dict[str, str] = {}
+    for name, value in config.items():
+        if name in ("budget", "goal", "probes"):
+            continue
+        if name in ("regulariser", "gradient_filter", "input_noise") and value is None:
+            value = {"name": "none"}
+        if isinstance(value, Mapping):
+            # Paths are of one machine.
+            flat |= {f"{name}.{part}": str(inner) for part, inner in value.items() if part not in ("root", "path")}
+        else:
+            flat[name] = str(value)
+    return flat
+
+
+def summary_tags(summary: Summary) -> dict[str, str]:
+    place = summary.segments[-1]
+    return {
+        _END: summary.end.value if summary.end is not None else "",
+        _GOAL: summary.goal or "",
+        _DIVERGED_AT: "" if summary.diverged_at is None else str(summary.diverged_at),
+        _SEGMENTS: _segments_text(summary.segments),
+        "grokgrid.device": place.device,
+        "grokgrid.device_name": place.device_name,
+        "grokgrid.torch_version": place.torch_version,
+        "grokgrid.host": place.host,
+    }
+
+
+def summary_metrics(summary: Summary) -> dict[str, float]:
+    values = {
+        "updates": float(summary.updates),
+        "passes": summary.passes,
+        "seconds": summary.seconds,
+        "wall_seconds": summary.wall_seconds,
+    }
+    # A diverged trial is not measured once more at its end.
+    for group, metrics in (("final", summary.final or summary.last), ("min", summary.low), ("max", summary.high)):
+        values |= {f"{group}/{name}": value for name, value in metrics.items()}
+    return values
+
+
+def reached_metrics(goal: str, updates: float, seconds: float) -> dict[str, float]:
+    return {f"updates_to/{goal_name(goal)}": updates, f"seconds_to/{goal_name(goal)}": seconds}
+
+
+def goal_name(goal: str) -> str:
+    """A goal's text as part of a metric's name: test_accuracy_above_0.85."""
+    return metric_name(goal.replace(">", "above").replace("<", "below"))
+
+
+def metric_name(text: str) -> str:
+    """MLflow takes letters, digits and _ - . / only, or spaces, which would need quotes in every search."""
+    return re.sub(r"[^\w\-./]", "_", text, flags=re.ASCII)
+
+
+def _segments_text(segments: tuple[Segment, ...]) -> str:
+    """As many as fit into a tag. A trial that was resumed very often tells the first stretch in each kind of place."""
+    text = _dump(segments)
+    if len(text) <= MAX_TAG_LENGTH:
+        return text
+    kinds = {segment.model_copy(update={"from_updates": 0}): segment for segment in reversed(segments)}
+    chosen = sorted({*kinds.values(), segments[-1]}, key=lambda segment: segment.from_updates)
+    while len(text := _dump(chosen)) > MAX_TAG_LENGTH:
+        del chosen[1]
+    return text
+
+
+def _dump(segments: Iterable[Segment]) -> str:
+    return json.dumps([segment.model_dump(mode="json") for segment in segments])
+
+
+# Reading
+
+
+def _summary(run: Run) -> Summary:
+    metrics = {name: _unclipped(value) for name, value in run.metrics.items()}
+    final = _group(metrics, "final")
+    diverged_at = run.tags.get(_DIVERGED_AT)
+    return Summary(
+        key=run.tags[KEY],
+        seed=int(run.params["seed"]),
+        updates=int(metrics["updates"]),
+        passes=metrics["passes"],
+        seconds=metrics["seconds"],
+        wall_seconds=metrics["wall_seconds"],
+        end=End(run.tags[_END]) if run.tags.get(_END) else None,
+        goal=run.tags.get(_GOAL) or None,
+        diverged_at=int(diverged_at) if diverged_at else None,
+        low=_group(metrics, "min"),
+        high=_group(metrics, "max"),
+        last=final,
+        final=final,
+        segments=tuple(Segment.model_validate(segment) for segment in json.loads(run.tags.get(_SEGMENTS, "[]"))),
+    )
+
+
+def _group(metrics: Mapping[str, float], group: str) -> dict[str, float]:
+    return {name.removeprefix(f"{group}/"): value for name, value in metrics.items() if name.startswith(f"{group}/")}
+
+
+def _reached(metrics: Mapping[str, float]) -> dict[str, tuple[float, float]]:
+    seconds = _group(metrics, "seconds_to")
+    return {
+        goal: (updates, seconds[goal]) for goal, updates in _group(metrics, "updates_to").items() if goal in seconds
+    }
+
+
+def _unclipped(value: float) -> float:
+    """MLflow stores infinity as the largest double."""
+    return math.copysign(math.inf, value) if abs(value) == sys.float_info.max else value

@@ -1,0 +1,89 @@
+"""What the rest of the platform sees of MLflow."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, final
+
+from grokgrid import home
+from grokgrid.tracking import answers, claims, runs, sweep, trials
+from grokgrid.tracking.answers import Answer, AnswerRun
+from grokgrid.tracking.claims import Claim, Claims
+from grokgrid.tracking.client import Client
+from grokgrid.tracking.owners import LEASE_S
+from grokgrid.tracking.records import TRIALS, TrialRecord
+from trainables.records import Snapshot, TrialFolder
+from trainables.trial import Trial
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@final
+class Tracking:
+    """Trials and answers in MLflow. Any call may raise TrackingAway, and can be repeated then.
+
+    uri      MLflow's tracking URI; by default MLFLOW_TRACKING_URI, else the database under GROKGRID_HOME
+    lease_s  how long an owner that nobody hears of is taken to be alive
+    """
+
+    def __init__(self, uri: str | None = None, *, lease_s: float = LEASE_S) -> None:
+        self._client = Client(uri or home.tracking_uri())
+        self._lease_s = lease_s
+
+    @property
+    def place(self) -> str:
+        """The tracking URI, fit to be shown."""
+        return self._client.place
+
+    def connect(self) -> None:
+        """Imports MLflow, creates its database and the experiment of all trials if need be.
+
+        Any other call does so too; this one is for doing it in time, for it takes seconds.
+        """
+        self._client.experiment(TRIALS, "trials")
+
+    def clean_up(self) -> None:
+        """Ends what dead owners left open: to be called before anything is claimed."""
+        sweep.clean_up(self._client)
+
+    # Trials
+
+    def find(self, keys: Iterable[str]) -> dict[str, TrialRecord]:
+        """What is known of each trial; those of which nothing is known are left out. Creates nothing."""
+        return runs.find(self._client, keys)
+
+    def claim(self, answer: AnswerRun, keys: Iterable[str], enough: Callable[[TrialRecord], bool]) -> Claims:
+        """Claims every trial that it can get; `enough` says which finished or failed ones need no run."""
+        answer.keep_alive()
+        return claims.claim(self._client, answer.run_id, keys, enough)
+
+    def withdraw(self, held: Iterable[Claim]) -> None:
+        """Gives trials back that were not run to their end."""
+        claims.withdraw(self._client, held)
+
+    def ingest(self, held: Claim, snapshot: Snapshot, tags: Mapping[str, str] | None = None) -> TrialRecord | None:
+        """Records a finished trial; None if it was taken over by somebody who is running it now."""
+        return trials.ingest(self._client, held, snapshot, tags or {})
+
+    def fail(self, held: Claim, trial: Trial, log: str, tags: Mapping[str, str] | None = None) -> None:
+        """Records that a trial failed, with the log of it."""
+        trials.fail(self._client, held, trial, log, tags or {})
+
+    def failure_log(self, failed: TrialRecord) -> str:
+        return trials.failure_log(self._client, failed)
+
+    def restore(self, finished: TrialRecord, folder: TrialFolder) -> None:
+        """Lays the trial's last snapshot into its folder, for a worker to continue from."""
+        trials.restore(self._client, finished, folder)
+
+    def curves(self, records: Iterable[TrialRecord]) -> "pandas.DataFrame":
+        """Every look of the given finished trials: columns key, updates, passes, seconds and the metrics."""
+        return trials.curves(self._client, records)
+
+    # Answers
+
+    def open_answer(self, study: str, study_digest: str, tags: Mapping[str, str] | None = None) -> AnswerRun:
+        """Opens the run that owns this process's claims, and that the answer goes into."""
+        return answers.open_answer(self._client, study, study_digest, self._lease_s, tags or {})
+
+    def last_answer(self, study: str, study_digest: str | None = None) -> Answer | None:
+        return answers.last_answer(self._client, study, study_digest)

@@ -1,0 +1,206 @@
+"""Trials in and out of MLflow: recording results and failures, reading curves, continuing a trial."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from grokgrid.tracking import curves as curve_tables
+from grokgrid.tracking.claims import Claim, claim
+from grokgrid.tracking.client import Client, Point, Run, RunGone, RunState, TrackingError
+from grokgrid.tracking.records import (
+    OWNER,
+    REASON,
+    STATUS,
+    TrialRecord,
+    TrialStatus,
+    params,
+    reached_metrics,
+    record,
+    status,
+    summary_metrics,
+    summary_tags,
+)
+from grokgrid.tracking.runs import complete, in_parallel, runs_of
+from trainables.records import Snapshot, TrialFolder
+from trainables.schedule import Goal
+from trainables.trial import Trial
+
+if TYPE_CHECKING:
+    import pandas
+    import pyarrow
+
+CURVES, FAILURE = "curves.parquet", "failure.log"
+
+
+def ingest(client: Client, held: Claim, snapshot: Snapshot, tags: Mapping[str, str]) -> TrialRecord | None:
+    """Records a finished trial, and deletes the older runs of it.
+
+    Can be repeated until it returns. Dying in between leaves the claim of a dead owner, which is removed, or the result
+    complete, which is kept: the status `finished` is set when all else is there, and the run closed after that.
+
+    Returns what is recorded; None if the claim was lost to somebody who is running the trial now, so that this result
+    is not needed. A claim that was lost to nobody is claimed again.
+    """
+    try:
+        return _ingest(client, held, snapshot, tags)
+    except RunGone:
+        updates = snapshot.summary().updates
+        again = claim(client, held.owner, [held.key], lambda known: _has(known, updates))
+    if held.key in again.won:
+        return _ingest(client, again.won[held.key], snapshot, tags)
+    return again.settled.get(held.key)
+
+
+def fail(client: Client, held: Claim, trial: Trial, log: str, tags: Mapping[str, str]) -> None:
+    """Records that a trial failed. An earlier result of it, which this was to continue, stays."""
+    try:
+        run = _held_run(client, held)
+        if status(run) is not TrialStatus.FAILED:
+            with tempfile.TemporaryDirectory() as folder:
+                (Path(folder) / FAILURE).write_text(log)
+                client.upload(run.artifact_uri, Path(folder))
+            reason = next((line.strip() for line in reversed(log.splitlines()) if line.strip()), "")
+            settings = params({**trial.config.model_dump(mode="json"), "seed": trial.seed})
+            client.log(run.id, params=settings, tags={**tags, REASON: reason[:500]})
+            run = _set_status(client, run, TrialStatus.FAILED)
+        complete(client, run)
+    except RunGone:
+        pass
+
+
+def failure_log(client: Client, failed: TrialRecord) -> str:
+    assert failed.failed_run is not None, "this trial has not failed"
+    with tempfile.TemporaryDirectory() as folder:
+        return client.file(client.run(failed.failed_run).artifact_uri, FAILURE, Path(folder)).read_text()
+
+
+def restore(client: Client, finished: TrialRecord, folder: TrialFolder) -> None:
+    """Lays a recorded trial's last snapshot into its folder, for a worker to continue from."""
+    assert finished.summary is not None
+    present = folder.latest()
+    if present is not None and present.summary().updates >= finished.summary.updates:
+        return
+
+    def fill(snapshot: Snapshot) -> None:
+        with tempfile.TemporaryDirectory() as temporary:
+            for name in client.files(finished.artifact_uri):
+                path = client.file(finished.artifact_uri, name, Path(temporary))
+                if name == CURVES:
+                    curve_tables.to_csv(_read(path), snapshot.curves_path)
+                elif name != FAILURE:
+                    shutil.copyfile(path, snapshot.path / name)
+
+    folder.write(finished.summary.updates, fill)
+
+
+def curves(client: Client, records: Iterable[TrialRecord]) -> "pandas.DataFrame":
+    """Every look of the given finished trials: columns key, updates, passes, seconds and the metrics.
+
+    A metric is NaN where its probe was not due, and where it gave no number.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+
+        def read(wanted: TrialRecord) -> tuple[str, "pyarrow.Table"]:
+            into = Path(temporary) / wanted.run_id
+            into.mkdir()
+            try:
+                return wanted.key, _read(client.file(wanted.artifact_uri, CURVES, into))
+            except FileNotFoundError as error:
+                raise TrackingError(
+                    f"{CURVES} is missing from MLflow run {wanted.run_id} (trial {wanted.key}): {error.filename}."
+                    " Delete that run to have the trial run again."
+                ) from error
+
+        table: pandas.DataFrame = curve_tables.join(in_parallel(client, read, list(records))).to_pandas()
+        return table
+
+
+def _has(known: TrialRecord, updates: int) -> bool:
+    return known.summary is not None and known.summary.updates >= updates
+
+
+def _ingest(client: Client, held: Claim, snapshot: Snapshot, tags: Mapping[str, str]) -> TrialRecord | None:
+    run = _held_run(client, held)
+    if status(run) is TrialStatus.FINISHED:
+        if run.state is RunState.RUNNING:
+            complete(client, run)
+    else:
+        earlier = [other for other in runs_of(client, [held.key])[held.key] if other.id != run.id]
+        metrics = _log_result(client, run, snapshot, tags, earlier)
+        complete(client, replace(_set_status(client, run, TrialStatus.FINISHED), metrics=metrics), earlier)
+    return record([client.run(run.id)])
+
+
+def _held_run(client: Client, held: Claim) -> Run:
+    """The run of a claim, if it is still ours or we recorded the trial in it already."""
+    run = client.run(held.run_id)
+    ours = run.live and run.tags[OWNER] == held.owner
+    if not ours or (run.state is not RunState.RUNNING and status(run) is TrialStatus.RUNNING):
+        raise RunGone(held.run_id)
+    return run
+
+
+def _set_status(client: Client, run: Run, new: TrialStatus) -> Run:
+    client.log(run.id, tags={STATUS: new.value})
+    return replace(run, tags={**run.tags, STATUS: new.value})
+
+
+def _log_result(
+    client: Client, run: Run, snapshot: Snapshot, tags: Mapping[str, str], earlier: Iterable[Run]
+) -> dict[str, float]:
+    """Everything but the status. Returns the summary metrics."""
+    import pyarrow.parquet
+
+    summary = snapshot.summary()
+    config = yaml.safe_load(snapshot.config_path.read_text())
+    table = curve_tables.from_csv(snapshot.curves_path)
+
+    with tempfile.TemporaryDirectory() as temporary:
+        for path in snapshot.path.iterdir():
+            if path != snapshot.curves_path and not path.name.startswith("."):
+                _link(path, Path(temporary) / path.name)
+        pyarrow.parquet.write_table(table, Path(temporary) / CURVES)
+        client.upload(run.artifact_uri, Path(temporary))
+
+    metrics: dict[str, float] = {}
+    for other in earlier:
+        # Goals that the trial was run towards before are reached as ever.
+        metrics |= {
+            name: value for name, value in other.metrics.items() if name.startswith(("updates_to/", "seconds_to/"))
+        }
+    if config.get("goal") is not None:
+        goal = Goal.model_validate(config["goal"])
+        reached = curve_tables.first_reached(table, goal)
+        metrics |= reached_metrics(str(goal), *reached) if reached is not None else {}
+    metrics |= summary_metrics(summary)
+    end_ms = run.started_ms + int(1000 * summary.seconds)
+    client.log(
+        run.id,
+        points=[
+            *(Point(name, value, summary.updates, end_ms) for name, value in metrics.items()),
+            *curve_tables.sparse(table, run.started_ms),
+        ],
+        params=params(config),
+        tags={**tags, **summary_tags(summary)},
+    )
+    return metrics
+
+
+def _link(path: Path, target: Path) -> None:
+    """Checkpoints may be large, and storage and the temporary folder on one disk."""
+    try:
+        os.link(path, target)
+    except OSError:
+        shutil.copyfile(path, target)
+
+
+def _read(path: Path) -> "pyarrow.Table":
+    import pyarrow.parquet
+
+    return pyarrow.parquet.read_table(path)
