@@ -171,6 +171,22 @@ def test_extremes_and_latest_values(tmp_path: Path, looks):
         assert (after.low[metric], after.high[metric], after.last[metric]) == (min(values), max(values), last)
 
 
+def test_a_measurement_that_is_no_number(tmp_path: Path):
+    """Weights so small that the Jacobian underflows to 0, whose cosine with anything is 0/0: recorded, extreme of
+    nothing, and no goal met. Training goes on.
+    """
+    settings = {"model": {"name": "mlp", "width": 5, "init_scale": 1e-25}, "probes": [{"name": "centroid", "every": 1}]}
+    metric = "train_centroid_alignment_mean"
+    trial = tiny_trial(**settings, goal={"metric": metric, "below": 2.0}, budget={"passes": 2})
+    looks = run(trial, tmp_path)
+    assert [math.isnan(look.values[metric]) for look in looks] == [True, True]
+    after = summary(trial, tmp_path)
+    assert after.end is End.BUDGET
+    assert math.isnan(after.last[metric]) and math.isnan(after.final[metric])
+    assert metric not in after.low and metric not in after.high
+    assert after.low["train_centroid_norm_mean"] == 0.0
+
+
 MORE = [
     pytest.param({"budget": {"passes": 3, "look_every": 2}}, {}, id="a larger budget"),
     pytest.param({"budget": {"passes": 4, "look_every": 2}}, {}, id="a larger budget, the smaller not at a look"),

@@ -104,12 +104,12 @@ def test_grokfast_by_hand():
     0.8 + 0.4 = 1.2, 0.96 - 0.2 = 0.76. Filtered: 1.1, 2.12, -0.924.
     """
     config = EmaConfig(decay=0.8, gain=0.1)
+    given = [torch.tensor([gradient, -gradient], dtype=torch.float64) for gradient in (1.0, 2.0, -1.0)]
     averages, filtered = None, []
-    for gradient in (1.0, 2.0, -1.0):
-        given = [torch.tensor([gradient, -gradient], dtype=torch.float64)]
-        (one,), averages = ema_filter(config, given, averages)
-        assert given[0].tolist() == [gradient, -gradient]
+    for gradient in given:
+        (one,), averages = ema_filter(config, [gradient], averages)
         filtered.append(one.tolist())
+    assert [gradient[0].item() for gradient in given] == [1.0, 2.0, -1.0]
     assert filtered == [pytest.approx([f, -f]) for f in (1.1, 2.12, -0.924)]
     assert averages is not None and averages[0].tolist() == pytest.approx([0.76, -0.76])
 
