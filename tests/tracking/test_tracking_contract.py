@@ -1,0 +1,325 @@
+"""What the driver relies on, against every kind of place that MLflow keeps runs in."""
+
+import math
+from pathlib import Path
+
+import pandas
+import pytest
+from mlflow.tracking import MlflowClient
+from tracking_rivals import never
+from tracking_trials import Folders, keys, trial
+
+from grokgrid.tracking import TRIALS, Tracking, TrackingError, TrialStatus
+from grokgrid.tracking.client import Client
+from trainables.records import End, TrialFolder, ending
+from trainables.schedule import Budget
+from trainables.trial import Trial
+
+
+def mlflow_client(uri: str) -> MlflowClient:
+    return MlflowClient(Client(uri).uri)
+
+
+def runs_in_mlflow(uri: str, key: str) -> list[tuple[str, str]]:
+    """Status and tag of the runs of a key that are not deleted, in MLflow's own words."""
+    client = mlflow_client(uri)
+    experiment = client.get_experiment_by_name(TRIALS)
+    assert experiment is not None
+    found = client.search_runs([experiment.experiment_id], f"attributes.run_name = '{key}'")
+    return [(run.info.status, run.data.tags["grokgrid.status"]) for run in found]
+
+
+@pytest.fixture
+def answer(tracking: Tracking, study: str):  # type: ignore[no-untyped-def]
+    answer = tracking.open_answer(study, "digest")
+    yield answer
+    answer.abandon()
+
+
+def test_a_finished_trial_is_read_back_as_it_was(tracking, answer, folders: Folders, uri: str) -> None:
+    subject = trial(seed=7, regulariser={"name": "jacobian", "strength": 1e-3}, batch_size=256)
+    snapshot = folders.finished(subject)
+    held = tracking.claim(answer, [subject.key], never).won[subject.key]
+    ingested = tracking.ingest(held, snapshot, {"grokgrid.commit": "abc"})
+    found = tracking.find([subject.key])[subject.key]
+
+    assert found == ingested
+    assert found.status is TrialStatus.FINISHED
+    assert found.summary == snapshot.summary()
+    assert ending(subject.config, found.summary) is End.GOAL
+    assert found.place is not None and found.place.device_name == "an abacus"
+    assert found.tags["grokgrid.commit"] == "abc"
+    assert found.params["regulariser.strength"] == "0.001"
+    assert found.params["gradient_filter.name"] == "none"
+    assert found.params["seed"] == "7"
+    assert not any(name.startswith(("budget", "goal")) for name in found.params)
+    # 40/40 is the first accuracy above 0.85.
+    assert found.reached == {"test_accuracy_above_0.85": (40, 0.4)}
+    assert runs_in_mlflow(uri, subject.key) == [("FINISHED", "finished")]
+
+
+def test_mlflows_own_pages_get_sparse_curves(tracking, answer, folders: Folders, uri: str) -> None:
+    subject = trial()
+    held = tracking.claim(answer, [subject.key], never).won[subject.key]
+    tracking.ingest(held, folders.finished(subject))
+
+    def history(metric: str) -> list[tuple[int, float]]:
+        return [(point.step, point.value) for point in mlflow_client(uri).get_metric_history(held.run_id, metric)]
+
+    assert history("test_accuracy") == [(10, 0.25), (20, 0.5), (30, 0.75), (40, 1.0)]
+    assert history("train_loss") == [(10, 1 / 10), (20, 1 / 20), (40, 1 / 40)]
+    assert history("train_jacobian_norm_mean") == [(20, 20**0.5), (40, 40**0.5)]
+
+
+def test_curves_of_several_trials_make_one_table(tracking, answer, folders: Folders) -> None:
+    subjects = [trial(seed=seed) for seed in range(3)]
+    claims = tracking.claim(answer, [subject.key for subject in subjects], never)
+    for subject in subjects:
+        tracking.ingest(claims.won[subject.key], folders.finished(subject, updates=20 + 10 * subject.seed))
+    records = tracking.find(subject.key for subject in subjects)
+    curves = tracking.curves(records.values())
+
+    assert list(curves) == [
+        "key", "updates", "passes", "seconds", "test_accuracy", "train_loss", "train_jacobian_norm_mean",
+    ]  # fmt: skip
+    assert dict(curves.groupby("key").size()) == {subject.key: 2 + subject.seed for subject in subjects}
+    last = curves[curves.key == subjects[2].key]
+    assert list(last.test_accuracy) == [0.25, 0.5, 0.75, 1.0]
+    assert list(last.train_loss.isna()) == [False, False, True, False]
+    assert list(last.train_jacobian_norm_mean.isna()) == [True, False, True, False]
+    assert list(tracking.curves([])) == ["key", "updates", "passes", "seconds"]
+
+
+def test_infinities_and_nan_come_back(tracking, answer, folders: Folders) -> None:
+    subject = trial()
+    snapshot = folders.finished(subject, end=End.DIVERGED)
+    odd = {"test_accuracy": math.inf, "train_loss": -math.inf}
+    summary = snapshot.summary().model_copy(
+        update={"diverged_at": 35, "high": odd, "low": odd, "final": {}, "last": {"train_loss": math.nan}}
+    )
+    snapshot.write_summary(summary)
+    tracking.ingest(tracking.claim(answer, [subject.key], never).won[subject.key], snapshot)
+    read = tracking.find([subject.key])[subject.key].summary
+
+    assert read.diverged_at == 35 and read.end is End.DIVERGED
+    assert read.high == read.low == odd
+    assert math.isnan(read.final["train_loss"])
+
+
+def test_finding_nothing(tracking) -> None:
+    assert tracking.find(keys(2)) == {}
+    assert tracking.find([]) == {}
+
+
+def test_a_claim_is_taken_until_it_is_withdrawn(tracking, answer, study: str, uri: str) -> None:
+    wanted = keys(3)
+    other = tracking.open_answer(study, "digest")
+    first = tracking.claim(answer, wanted[:2], never)
+    second = tracking.claim(other, wanted, never)
+    assert set(first.won) == set(wanted[:2])
+    assert set(second.won) == {wanted[2]}
+    assert second.taken == {key: answer.run_id for key in wanted[:2]}
+    assert {found.status for found in tracking.find(wanted).values()} == {TrialStatus.RUNNING}
+
+    tracking.withdraw(first.won.values())
+    assert set(tracking.claim(other, wanted, never).won) == set(wanted)
+    other.abandon()
+    assert tracking.find(wanted) == {}
+    assert runs_in_mlflow(uri, wanted[0]) == []
+
+
+def test_asking_again_for_what_is_held_gives_the_same_claim(tracking, answer) -> None:
+    (key,) = keys(1)
+    first = tracking.claim(answer, [key], never)
+    assert tracking.claim(answer, [key], never) == first
+
+
+def test_what_was_finished_meanwhile_is_settled(tracking, answer, folders: Folders, uri: str) -> None:
+    subject = trial()
+    tracking.ingest(tracking.claim(answer, [subject.key], never).won[subject.key], folders.finished(subject))
+    claims = tracking.claim(answer, [subject.key], lambda known: known.summary is not None)
+    assert not claims.won
+    assert claims.settled == tracking.find([subject.key])
+    assert runs_in_mlflow(uri, subject.key) == [("FINISHED", "finished")]
+
+
+def test_a_longer_run_replaces_the_shorter(tracking, answer, folders: Folders, uri: str) -> None:
+    """As when a study asks for a larger budget, and a higher goal."""
+    subject = trial(goal={"metric": "test_accuracy", "above": 0.4})
+    tracking.ingest(
+        tracking.claim(answer, [subject.key], never).won[subject.key], folders.finished(subject, updates=20)
+    )
+    short = tracking.find([subject.key])[subject.key]
+    folders[subject.key].remove()
+
+    more = Trial(
+        config=subject.config.model_copy(
+            update={
+                "goal": subject.config.goal.model_copy(update={"above": 0.9}),
+                "budget": Budget(passes=1000, look_every=1),
+            }
+        ),
+        seed=subject.seed,
+    )
+    assert more.key == subject.key
+    assert ending(more.config, short.summary) is None
+    held = tracking.claim(answer, [more.key], lambda known: ending(more.config, known.summary) is not None).won[
+        more.key
+    ]
+    assert tracking.find([more.key])[more.key] == short
+    tracking.restore(short, folders[more.key])
+    restored = folders[more.key].latest()
+    assert restored is not None and restored.summary() == short.summary
+
+    tracking.ingest(held, folders.finished(more, updates=40))
+    found = tracking.find([more.key])[more.key]
+    assert found.run_id == held.run_id and found.summary.updates == 40
+    assert found.reached == {"test_accuracy_above_0.4": (20, 0.2), "test_accuracy_above_0.9": (40, 0.4)}
+    assert runs_in_mlflow(uri, more.key) == [("FINISHED", "finished")]
+
+
+def test_a_restored_snapshot_is_the_recorded_one_to_the_byte(
+    tracking, answer, folders: Folders, tmp_path: Path
+) -> None:
+    subject = trial()
+    snapshot = folders.finished(subject)
+    record = tracking.ingest(tracking.claim(answer, [subject.key], never).won[subject.key], snapshot)
+    elsewhere = TrialFolder(tmp_path / "elsewhere", subject.key)
+    tracking.restore(record, elsewhere)
+    restored = elsewhere.latest()
+    assert restored.path.name == snapshot.path.name
+    assert {path.name for path in restored.path.iterdir()} == {path.name for path in snapshot.path.iterdir()}
+    for path in snapshot.path.iterdir():
+        assert (restored.path / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_ingesting_twice_changes_nothing(tracking, answer, folders: Folders, uri: str) -> None:
+    subject = trial()
+    snapshot = folders.finished(subject)
+    held = tracking.claim(answer, [subject.key], never).won[subject.key]
+    assert tracking.ingest(held, snapshot) == tracking.ingest(held, snapshot)
+    assert runs_in_mlflow(uri, subject.key) == [("FINISHED", "finished")]
+
+
+def test_a_claim_lost_to_nobody_is_claimed_again(tracking, answer, folders: Folders, uri: str) -> None:
+    """Somebody took us for dead, and went away; or a user deleted the run in MLflow's pages."""
+    subject = trial()
+    held = tracking.claim(answer, [subject.key], never).won[subject.key]
+    mlflow_client(uri).delete_run(held.run_id)
+    record = tracking.ingest(held, folders.finished(subject))
+    assert record.run_id != held.run_id
+    assert runs_in_mlflow(uri, subject.key) == [("FINISHED", "finished")]
+
+
+def test_a_claim_lost_to_another_is_dropped(tracking, answer, study: str, folders: Folders, uri: str) -> None:
+    subject = trial()
+    snapshot = folders.finished(subject)
+    held = tracking.claim(answer, [subject.key], never).won[subject.key]
+    tracking.withdraw([held])
+    other = tracking.open_answer(study, "digest")
+    theirs = tracking.claim(other, [subject.key], never).won[subject.key]
+    assert tracking.ingest(held, snapshot) is None
+    tracking.fail(held, subject, "no")
+
+    finished = tracking.ingest(theirs, snapshot)
+    assert tracking.ingest(held, snapshot) == finished
+    assert runs_in_mlflow(uri, subject.key) == [("FINISHED", "finished")]
+    other.abandon()
+
+
+def test_a_failed_trial_keeps_its_log(tracking, answer, folders: Folders, uri: str) -> None:
+    subject = trial(seed=3)
+    log = "Traceback …\nValueError: no such luck\n"
+    tracking.fail(tracking.claim(answer, [subject.key], never).won[subject.key], subject, log)
+    found = tracking.find([subject.key])[subject.key]
+    assert found.status is TrialStatus.FAILED
+    assert found.reason == "ValueError: no such luck"
+    assert found.params["seed"] == "3"
+    assert tracking.failure_log(found) == log
+    assert runs_in_mlflow(uri, subject.key) == [("FAILED", "failed")]
+
+    skipped = tracking.claim(answer, [subject.key], lambda known: known.status is TrialStatus.FAILED)
+    assert skipped.settled == {subject.key: found}
+
+    retried = tracking.claim(answer, [subject.key], never).won[subject.key]
+    tracking.fail(retried, subject, "again")
+    assert tracking.find([subject.key])[subject.key].reason == "again"
+    assert runs_in_mlflow(uri, subject.key) == [("FAILED", "failed")]
+
+    tracking.ingest(tracking.claim(answer, [subject.key], never).won[subject.key], folders.finished(subject))
+    assert tracking.find([subject.key])[subject.key].failed_run is None
+    assert runs_in_mlflow(uri, subject.key) == [("FINISHED", "finished")]
+
+
+def test_a_failed_continuation_leaves_the_result(tracking, answer, folders: Folders, uri: str) -> None:
+    subject = trial()
+    tracking.ingest(tracking.claim(answer, [subject.key], never).won[subject.key], folders.finished(subject))
+    tracking.fail(tracking.claim(answer, [subject.key], never).won[subject.key], subject, "out of memory")
+    found = tracking.find([subject.key])[subject.key]
+    assert found.status is TrialStatus.FINISHED and found.summary is not None
+    assert found.reason == "out of memory"
+    assert tracking.failure_log(found) == "out of memory"
+    assert sorted(runs_in_mlflow(uri, subject.key)) == [("FAILED", "failed"), ("FINISHED", "finished")]
+
+
+def test_a_run_deleted_in_mlflows_pages_is_missing(tracking, answer, folders: Folders, uri: str) -> None:
+    subject = trial()
+    record = tracking.ingest(tracking.claim(answer, [subject.key], never).won[subject.key], folders.finished(subject))
+    mlflow_client(uri).delete_run(record.run_id)
+    assert tracking.find([subject.key]) == {}
+    assert subject.key in tracking.claim(answer, [subject.key], lambda known: True).won
+
+
+def test_an_answer_is_kept_and_found(tracking, study: str, uri: str, tmp_path: Path) -> None:
+    wanted = keys(3)
+    report = tmp_path / "report.html"
+    report.write_text("<p>Sooner.</p>")
+    table = pandas.DataFrame({"arm": ["jacobian"], "mean": [1.5]})
+    answer = tracking.open_answer(study, "first", {"grokgrid.commit": "abc"})
+    tracking.claim(answer, wanted, never)
+    given = {
+        "study_yaml": "name: x\n",
+        "keys": pandas.DataFrame({"key": wanted, "arm": "baseline"}),
+        "tables": {"acceleration": table},
+        "files": [report],
+        "metrics": {"acceleration/jacobian/updates/low": 1.25, "none": math.nan, "bound": math.inf},
+    }
+    answer.finish(**given)
+    answer.finish(**given)
+
+    found = tracking.last_answer(study)
+    assert found.run_id == answer.run_id
+    assert found.study_yaml() == "name: x\n"
+    assert found.metrics == {"acceleration/jacobian/updates/low": 1.25}
+    assert found.tables() == ["acceleration"]
+    pandas.testing.assert_frame_equal(found.table("acceleration"), table)
+    assert list(found.keys().key) == wanted
+    run = mlflow_client(uri).get_run(answer.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["grokgrid.commit"] == "abc"
+    # What it still had claimed is free again.
+    assert tracking.find(wanted) == {}
+
+    assert tracking.last_answer(study, "second") is None
+    second = tracking.open_answer(study, "second")
+    assert tracking.last_answer(study, "second") is None
+    second.finish(**given)
+    assert tracking.last_answer(study).run_id == tracking.last_answer(study, "second").run_id == second.run_id
+    assert tracking.last_answer(study, "first").run_id == answer.run_id
+
+
+def test_an_unknown_study_has_no_answer(tracking, study: str) -> None:
+    assert tracking.last_answer(study) is None
+
+
+def test_a_study_may_not_take_the_trials_name(tracking) -> None:
+    with pytest.raises(TrackingError, match="may not be named grokgrid-trials"):
+        tracking.open_answer(TRIALS, "digest")
+
+
+def test_a_deleted_experiment_is_told(uri: str, study: str) -> None:
+    Tracking(uri).open_answer(study, "digest").abandon()
+    client = mlflow_client(uri)
+    client.delete_experiment(client.get_experiment_by_name(study).experiment_id)
+    with pytest.raises(TrackingError, match="was deleted. Bring it back with"):
+        Tracking(uri).open_answer(study, "digest")

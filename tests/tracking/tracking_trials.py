@@ -1,0 +1,106 @@
+"""Trials that nobody trained: their folders are written by hand."""
+
+import csv
+import secrets
+from pathlib import Path
+
+import numpy
+import yaml
+from safetensors.numpy import save_file
+
+from trainables.records import End, Segment, Snapshot, Summary, TrialFolder
+from trainables.trial import Trial, TrialConfig
+
+SEGMENT = Segment(
+    from_updates=0,
+    host="elsewhere",
+    device="cpu",
+    device_name="an abacus",
+    num_threads=1,
+    share=1.0,
+    torch_version="2.0.0",
+    python_version="3.11.0",
+)
+
+
+def trial(seed: int = 0, **settings: object) -> Trial:
+    """A trial that no other test has: its data set is unique."""
+    config = TrialConfig.model_validate(
+        {
+            "data": {"name": "npz", "path": "data.npz", "digest": f"sha256:{secrets.token_hex(32)}"},
+            "model": "mlp",
+            "loss": "cross_entropy",
+            "optimiser": "adamw",
+            "budget": {"passes": 100},
+            "goal": {"metric": "test_accuracy", "above": 0.85},
+            **settings,
+        }
+    )
+    return Trial(config=config, seed=seed)
+
+
+def keys(count: int) -> list[str]:
+    """Of one configuration, as far as tracking can see."""
+    cell = secrets.token_hex(12)
+    return [f"{cell}{seed:08x}" for seed in range(count)]
+
+
+class Folders:
+    """Storage, with trials on it that look as if they had been trained."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def __getitem__(self, key: str) -> TrialFolder:
+        return TrialFolder(self.root, key)
+
+    def finished(self, trial: Trial, updates: int = 40, end: End = End.GOAL) -> Snapshot:
+        """A snapshot after so many updates, 4 a pass, a look every 10: accuracy rises by 0.25 a look.
+
+        The norm is due at every second look only, and the third look's loss is not a number.
+        """
+        looks = [
+            {
+                "updates": done,
+                "passes": done / 4,
+                "seconds": done / 100,
+                "test_accuracy": done / 40,
+                "train_loss": float("nan") if done == 30 else 1 / done,
+                "train_jacobian_norm_mean": done**0.5 if done % 20 == 0 else None,
+            }
+            for done in range(10, updates + 1, 10)
+        ]
+        measured = {
+            name: [look[name] for look in looks if look[name] is not None and look[name] == look[name]]
+            for name in ("test_accuracy", "train_loss", "train_jacobian_norm_mean")
+        }
+        last = {name: values[-1] for name, values in measured.items()}
+        summary = Summary(
+            key=trial.key,
+            seed=trial.seed,
+            updates=updates,
+            passes=updates / 4,
+            seconds=updates / 100,
+            wall_seconds=updates / 50,
+            end=end,
+            goal=str(trial.config.goal) if trial.config.goal is not None else None,
+            diverged_at=None,
+            low={name: min(values) for name, values in measured.items()},
+            high={name: max(values) for name, values in measured.items()},
+            last=last,
+            final=last,
+            segments=(SEGMENT,),
+        )
+
+        def fill(snapshot: Snapshot) -> None:
+            config = {"seed": trial.seed, **trial.config.model_dump(mode="json")}
+            snapshot.config_path.write_text(yaml.safe_dump(config, sort_keys=False))
+            with snapshot.curves_path.open("w", newline="") as file:
+                writer = csv.writer(file)
+                writer.writerow(looks[0])
+                for look in looks:
+                    writer.writerow("" if value is None else repr(value) for value in look.values())
+            snapshot.write_summary(summary)
+            save_file({"weights": numpy.full(3, updates, dtype=numpy.float64)}, snapshot.state_path)
+
+        return self[trial.key].write(updates, fill)
