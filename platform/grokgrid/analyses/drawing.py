@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 BASELINE = "#7a7a7a"
 GRID = "#dddddd"
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 DASHES = ("-", "--", "-.", ":")
 
 

@@ -38,7 +38,7 @@ def svg(figure: Figure) -> str:
     text = re.sub(r' xmlns(:\w+)?="[^"]*"| (width|height)="[\d.]+pt"', "", text)
     text = text.replace("xlink:href", "href")
     text = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{figure.name}-", text)
-    text = re.sub(r"(font: [^';]*)'[^;]*", r"\1system-ui, sans-serif", text)
+    text = re.sub(r"'DejaVu Sans'[^;\"]*", "system-ui, sans-serif", text)
     return text.replace(_INK, "currentColor").replace(GRID, "var(--line)")
 
 

@@ -32,7 +32,7 @@ def show(answer: Answer, console: Console) -> None:
             say(table.title, "bold")
             if table.caption:
                 say(table.caption, "dim")
-            for part in _parts(table, console):
+            for part in parts(table, console):
                 console.print()
                 console.print(part)
             for sentence in _sentences(table):
@@ -49,7 +49,7 @@ def _plain(text: str, console: Console) -> str:
     return text.translate(_ASCII) if console.options.ascii_only else text
 
 
-def _parts(table: Table, console: Console) -> Iterator[RichTable]:
+def parts(table: Table, console: Console) -> Iterator[RichTable]:
     """As many tables as the width asks for, each with as many of the values as fit."""
     names, (_, values, _) = said_once(table), split_columns(table)
     taken: list[Column] = []

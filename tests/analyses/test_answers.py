@@ -1,0 +1,402 @@
+"""Answers of studies whose outcomes are known beforehand."""
+
+import functools
+import math
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from synthetic_views import Outcome, synthetic_study, synthetic_view
+
+from grokgrid.analyses import Answer, answer
+from grokgrid.analyses.drawing import BASELINE, PALETTE, colours
+from grokgrid.view import State, View
+from search_spaces.library.table1 import table1_ce, table1_mse
+
+BASE = [501, 401, 601, 301, 701]
+FAST = [101, 91, 111, 71, 151]
+REFERENCE = {"arm": "jacobian", "measure": "updates", "value": 4.6, "error": 0.4, "source": "Nobody 2025"}
+
+
+def answered(baseline: list[Outcome], jacobian: list[Outcome], **changes: object) -> Answer:
+    return answer(synthetic_view(synthetic_study(**changes), {"baseline": baseline, "jacobian": jacobian}))
+
+
+def row(found: Answer, measure: str = "updates", table: str = "acceleration") -> pd.Series:
+    rows = found.tables[table]
+    (index,) = rows.index[rows["measure"] == measure]
+    return rows.loc[index]
+
+
+def shown(found: Answer, name: str) -> dict[str, tuple[str, ...]]:
+    (table,) = (table for section in found.sections for table in section.tables if table.name == name)
+    return {column.label: column.text for column in table.columns}
+
+
+class TestAcceleration:
+    logs = np.log(np.array(BASE) / np.array(FAST))
+
+    def test_the_known_ratio_comes_out(self):
+        found = answered(BASE, FAST)
+        low, high = np.exp(stats.t.interval(0.95, 4, self.logs.mean(), stats.sem(self.logs)))
+        ratio = np.exp(self.logs.mean())
+        assert row(found)[["estimate", "low", "high"]].tolist() == pytest.approx([ratio, low, high])
+        assert row(found)["estimator"] == "geometric mean"
+        assert found.headline == (
+            f"jacobian reaches test_accuracy > 0.85 in {ratio:.2f} times fewer updates than baseline "
+            f"(95% interval {low:.2f} to {high:.2f}, geometric mean of 5 seeds)."
+        )
+
+    def test_its_metrics_are_found_by_name(self):
+        metrics = answered(BASE, FAST).metrics
+        prefix = "acceleration/jacobian/updates"
+        assert metrics[f"{prefix}/geometric_mean"] == pytest.approx(np.exp(self.logs.mean()))
+        assert metrics[f"{prefix}/mean"] == pytest.approx(np.exp(self.logs).mean())
+        assert metrics[f"{prefix}/sd"] == pytest.approx(np.exp(self.logs).std(ddof=1))
+        assert metrics[f"{prefix}/p"] == pytest.approx(0.0625)
+        assert metrics[f"{prefix}/low"] < metrics[f"{prefix}/geometric_mean"] < metrics[f"{prefix}/high"]
+        assert metrics[f"{prefix}/n"] == metrics["reached/baseline"] == metrics["reached/jacobian"] == 5
+        assert metrics["trials/reached"] == 10
+
+    def test_seconds_are_those_of_the_goal_and_the_phase_those_since_it_began(self):
+        study = synthetic_study()
+        view = synthetic_view(
+            study, {"baseline": BASE, "jacobian": FAST}, seconds_per_update={"baseline": 0.01, "jacobian": 0.03}
+        )
+        found = answer(view)
+        assert row(found, "seconds")["estimate"] == pytest.approx(row(found)["estimate"] / 3)
+        # Of 501 updates the phase takes those after 0.51 * 501 = 256, looks at 261: 240 updates at 0.01 s each.
+        pairs = found.tables["acceleration-pairs"]
+        phase = pairs[(pairs["measure"] == "phase_seconds") & (pairs["seed"] == 0)].iloc[0]
+        assert phase["time_baseline"] == pytest.approx(2.40)
+
+    def test_updates_of_a_budget_in_passes(self):
+        trial = synthetic_study().trial | {"budget": {"passes": 1000, "look_every": 10}}
+        study = synthetic_study(trial=trial)
+        view = synthetic_view(
+            study, {"baseline": [4 * t for t in BASE], "jacobian": [4 * t for t in FAST]}, updates_per_pass=4
+        )
+        found = answer(view)
+        assert row(found)["estimate"] == pytest.approx(np.exp(self.logs.mean()))
+        assert found.tables["reached"]["median"].tolist() == [501, 101]
+
+    def test_of_an_arm_that_is_slower(self):
+        found = answered(FAST, BASE)
+        low, high = np.exp(stats.t.interval(0.95, 4, self.logs.mean(), stats.sem(self.logs)))
+        assert f"in {np.exp(self.logs.mean()):.2f} times more updates than baseline" in found.headline
+        assert f"95% interval {low:.2f} to {high:.2f}" in found.headline
+
+    def test_of_an_arm_that_makes_no_difference(self):
+        found = answered(BASE, [491, 411, 591, 311, 701])
+        assert "jacobian shows no clear difference from baseline" in found.headline
+
+    def test_of_one_seed_has_no_interval(self):
+        found = answered([501], [101], seeds=1)
+        assert "in 4.96 times fewer updates than baseline (no interval, geometric mean of 1 seed)" in found.headline
+        assert "acceleration/jacobian/updates/low" not in found.metrics
+
+    def test_the_phase_is_left_out_where_there_is_none(self):
+        loss = synthetic_study().trial | {"goal": {"metric": "test_loss", "below": 0.3}}
+        high = [{"kind": "acceleration", "baseline": "baseline", "phase_from": 0.9}]
+        for changes in ({"trial": loss}, {"analyses": high}):
+            found = answer(synthetic_view(synthetic_study(**changes), {}))
+            assert set(found.tables["acceleration"]["measure"]) == {"updates", "seconds"}
+
+    def test_without_another_arm_there_is_nothing_to_compare(self):
+        found = answer(synthetic_view(synthetic_study(arms={"baseline": {}}), {"baseline": BASE}))
+        assert "There is no other arm to compare." in found.notes
+        assert found.headline == "5 of 5 trials reached test_accuracy > 0.85."
+
+    def test_two_baselines_keep_their_figures_apart(self):
+        analyses = [{"kind": "acceleration", "baseline": arm} for arm in ("baseline", "jacobian")]
+        found = answered(BASE, FAST, analyses=analyses)
+        first, second = (
+            found.metrics["acceleration/jacobian/updates/geometric_mean"],
+            found.metrics["acceleration-2/baseline/updates/geometric_mean"],
+        )
+        assert first * second == pytest.approx(1)
+        assert {"acceleration", "acceleration-2"} <= set(found.tables)
+
+
+class TestCensoring:
+    def test_one_censored_seed_turns_the_estimator(self):
+        found = answered([*BASE[:4], (State.CENSORED, 991)], FAST)
+        assert row(found)["estimator"] == "censored log-normal fit"
+        assert "acceleration/jacobian/updates/censored_fit" in found.metrics
+        assert "acceleration/jacobian/updates/mean" not in found.metrics
+        assert "4 of baseline’s" in found.headline
+        assert shown(found, "acceleration")["mean ± sd"][0] == "–"
+        assert shown(found, "reached")["the others"] == ("1 censored", "–")
+
+    def test_all_of_the_baseline_censored_leaves_a_bound(self):
+        found = answered([(State.CENSORED, 991)] * 5, FAST)
+        bound = np.exp(np.log(991 / np.array(FAST)).mean())
+        assert row(found)["estimate"] == pytest.approx(bound)
+        assert math.isinf(row(found)["high"])
+        assert "acceleration/jacobian/updates/high" not in found.metrics
+        assert shown(found, "acceleration")["acceleration"][0] == f"≥ {bound:.2f}"
+        assert f"at least {bound:.2f} times fewer updates" in found.headline
+
+    def test_all_of_the_arm_censored_leaves_a_bound_the_other_way(self):
+        found = answered(FAST, [(State.CENSORED, 991)] * 5)
+        bound = np.exp(np.log(991 / np.array(FAST)).mean())
+        assert f"at least {bound:.2f} times more updates than baseline" in found.headline
+        assert "0 of 5 seeds reached it, 5 of baseline’s" in found.headline
+
+    def test_a_bound_that_points_at_one_leaves_it_open(self):
+        # Still running, jacobian has overtaken nobody yet; its baseline has not arrived either.
+        found = answered([501, (State.RUNNING, 11)], [(State.CENSORED, 991), 991], seeds=2)
+        assert "cannot be compared" in found.headline or "is open" in found.headline
+        found = answered([(State.RUNNING, 11)] * 2, [991, 981], seeds=2)
+        assert "whether jacobian is sooner than baseline is open (2 of 2 seeds reached it, 0 of" in found.headline
+
+    def test_a_diverged_trial_never_reaches_the_goal(self):
+        found = answered(BASE, [*FAST[:4], (State.DIVERGED, 11)])
+        pairs = found.tables["acceleration-pairs"].query("measure == 'updates'")
+        assert pairs["kind"].tolist() == ["exact"] * 4 + ["at most"]
+        assert pairs["ratio"].iloc[-1] == pytest.approx(701 / 991)
+        assert "1 trial diverged: counted as never reaching a goal (jacobian seed 4)." in found.notes
+        assert found.headline.endswith("1 trial diverged.")
+        assert shown(found, "acceleration")["the others"][0] == "1 diverged"
+
+    def test_a_trial_that_diverged_before_its_first_look_counts_too(self):
+        view = synthetic_view(synthetic_study(), {"baseline": BASE, "jacobian": [*FAST[:4], (State.DIVERGED, 1)]})
+        key = view.trials["key"].iloc[-1]
+        found = answer(View(view.study, view.trials, view.curves[view.curves["key"] != key], view.at))
+        assert row(found)[["exact", "at_most"]].tolist() == [4, 1]
+
+    @pytest.mark.parametrize("state", [State.RUNNING, State.STOPPED, State.FAILED])
+    def test_who_is_not_over_is_censored_where_last_seen(self, state: State):
+        found = answered([*BASE[:4], (state, 301)], FAST)
+        pairs = found.tables["acceleration-pairs"].query("measure == 'updates'")
+        assert pairs["kind"].tolist() == ["exact"] * 4 + ["at least"]
+        assert pairs["ratio"].iloc[-1] == pytest.approx(301 / 151)
+        assert found.headline.endswith(f"Not complete: of 10 trials 1 {state}.")
+        assert any(note.startswith("1 trial ") and "(baseline seed 4)" in note for note in found.notes)
+
+    def test_a_missing_trial_is_left_out_and_named(self):
+        found = answered([*BASE[:4], State.MISSING], FAST)
+        assert row(found)["pairs"] == 4 and row(found)["seeds"] == 5
+        assert "1 trial missing: left out (baseline seed 4)." in found.notes
+        assert found.headline.endswith("Not complete: of 10 trials 1 missing.")
+        assert shown(found, "reached")["reached"] == ("4/5", "5/5")
+
+
+class TestPublished:
+    def judged(self, **changes: object) -> pd.Series:
+        return row(answered(BASE, FAST, reference=[REFERENCE | changes]), table="acceleration-published")
+
+    def test_the_same_estimator_stands_beside_it(self):
+        ratios = np.array(BASE) / np.array(FAST)
+        found = self.judged()
+        assert found[["ours", "ours_sd", "ours_n"]].tolist() == pytest.approx([ratios.mean(), ratios.std(ddof=1), 5])
+        assert found["verdict"] == "agree"
+
+    def test_in_the_published_direction(self):
+        ratios = np.array(FAST) / np.array(BASE)
+        found = self.judged(direction="more", value=0.5, error=0.1)
+        assert found["ours"] == pytest.approx(ratios.mean())
+        assert found["verdict"] == "differ"
+
+    def test_what_cannot_be_compared_says_why_and_is_shown_all_the_same(self):
+        found = self.judged(not_comparable="they counted otherwise")
+        assert (found["verdict"], found["reason"]) == ("not comparable", "they counted otherwise")
+        assert found["ours"] > 4
+
+    def test_few_seeds_are_inconclusive(self):
+        found = answered(BASE[:3], FAST[:3], seeds=3, reference=[REFERENCE])
+        assert row(found, table="acceleration-published")["verdict"] == "inconclusive"
+
+    def test_a_figure_that_is_not_computed_is_not_dropped(self):
+        analyses = [{"kind": "acceleration", "baseline": "baseline", "phase_from": None}]
+        reference = [REFERENCE | {"measure": "phase_seconds"}]
+        found = answered(BASE, FAST, analyses=analyses, reference=reference)
+        assert row(found, "phase_seconds", "acceleration-published")["verdict"] == "not comparable"
+
+    @pytest.mark.parametrize("study", [table1_ce(), table1_mse()], ids=lambda study: study.name)
+    def test_every_figure_of_table_1_is_there(self, study):
+        found = answer(synthetic_view(study, {}))
+        assert len(found.tables["acceleration-published"]) == len(study.reference)
+
+
+class TestPlaces:
+    def found(self, **place: object) -> Answer:
+        study = synthetic_study(reference=[REFERENCE, REFERENCE | {"measure": "seconds"}])
+        view = synthetic_view(study, {"baseline": BASE, "jacobian": FAST}, places={("jacobian", 2): place})
+        return answer(view)
+
+    @pytest.mark.parametrize("place", [{"device": "cuda:0"}, {"num_threads": 4}, {"share": 0.5}], ids=str)
+    def test_seconds_of_trials_that_ran_differently_do_not_compare(self, place: dict[str, object]):
+        found = self.found(**place)
+        assert math.isnan(row(found, "seconds")["estimate"]) and math.isnan(row(found, "phase_seconds")["estimate"])
+        assert row(found)["estimate"] > 4
+        assert "the trials ran differently: 9 on cpu with 1 thread and 1 on" in row(found, "seconds")["not_comparable"]
+        assert not [name for name in found.metrics if "seconds" in name and not name.endswith("/n")]
+        judged = found.tables["acceleration-published"].set_index("measure")
+        assert judged["verdict"].to_dict() == {"updates": "agree", "seconds": "not comparable"}
+        assert math.isnan(judged["ours"]["seconds"])
+        assert any(note.startswith("seconds and phase: Not comparable") for note in found.notes)
+
+    def test_another_make_of_the_same_kind_is_told(self):
+        found = self.found(device_name="Another CPU")
+        assert row(found, "seconds")["estimate"] > 4
+        assert "The seconds are of different devices: Another CPU and Imagined CPU." in found.notes
+
+    def test_versions_of_torch_are_told(self):
+        found = self.found(torch_version="2.13.0")
+        assert "The trials ran on different versions of torch: 2.13.0 and 2.15.0." in found.notes
+
+    def test_one_gpu_of_a_machine_is_as_good_as_another(self):
+        study = synthetic_study()
+        places = {(arm, seed): {"device": f"cuda:{seed % 2}"} for arm in study.arms for seed in range(5)}
+        found = answer(synthetic_view(study, {"baseline": BASE, "jacobian": FAST}, places=places))
+        assert row(found, "seconds")["estimate"] > 4
+
+
+class TestReaching:
+    def test_the_fraction_steps_where_a_trial_gets_there(self):
+        found = answered(BASE, [*FAST[:4], (State.CENSORED, 991)]).tables["reached-fraction"]
+        jacobian = found[found["cell"] == "jacobian"]
+        assert jacobian["updates"].tolist() == [71, 91, 101, 111, 991]
+        assert jacobian["fraction"].tolist() == pytest.approx([0.2, 0.4, 0.6, 0.8, 0.8])
+
+    def test_without_an_analysis_it_is_the_answer(self):
+        found = answered([*BASE[:3], (State.CENSORED, 991), State.MISSING], FAST, analyses=[])
+        assert found.headline == (
+            "8 of 10 trials reached test_accuracy > 0.85: 3/5 of baseline, 5/5 of jacobian. "
+            "Not complete: of 10 trials 1 missing."
+        )
+        assert shown(found, "reached")["last at"] == ("–", "151")
+
+    def test_without_a_goal_there_is_none(self):
+        trial = {name: value for name, value in synthetic_study().trial.items() if name != "goal"}
+        ended: list[Outcome] = [(State.FINISHED, 991)] * 5
+        found = answered(ended, ended, trial=trial, analyses=[{"kind": "curves"}])
+        assert "reached" not in found.tables
+        assert found.headline.startswith("At the end test_accuracy is 0.19")
+
+
+class TestCurves:
+    def test_the_mean_is_that_of_the_seeds(self):
+        study = synthetic_study()
+        view = synthetic_view(study, {"baseline": BASE, "jacobian": FAST})
+        means = answer(view).tables["curves"]
+        here = means.query("cell == 'jacobian' and metric == 'test_accuracy' and updates == 51").iloc[0]
+        looks = view.curves.query("cell == 'jacobian' and updates == 51")["test_accuracy"]
+        assert here[["mean", "sd", "n"]].tolist() == pytest.approx([looks.mean(), looks.std(), 5])
+
+    def test_long_curves_are_thinned_to_what_can_be_seen(self):
+        trial = synthetic_study().trial | {"budget": {"updates": 100_000, "look_every": 5}}
+        study = synthetic_study(trial=trial, arms={"baseline": {}}, seeds=2)
+        means = answer(synthetic_view(study, {"baseline": [(State.CENSORED, 99_996)] * 2})).tables["curves"]
+        one = means[means["metric"] == "test_accuracy"]
+        assert 150 < len(one) <= 302
+        assert one["updates"].iloc[[0, -1]].tolist() == [1, 99_996]
+
+    def test_a_metric_that_was_never_due_draws_nothing(self):
+        probes = [{"name": "jacobian_norm", "every": 100}]
+        study = synthetic_study(
+            trial=synthetic_study().trial | {"probes": probes},
+            analyses=[{"kind": "curves", "metrics": ["train_jacobian_norm_mean"]}],
+        )
+        view = synthetic_view(study, {"baseline": BASE})
+        found = answer(View(study, view.trials, view.curves.assign(train_jacobian_norm_mean=np.nan), view.at))
+        assert not [figure for section in found.sections for figure in section.figures if "norm" in figure.name]
+
+
+@functools.cache
+def a_grid() -> View:
+    spacing = {"logspace": {"from": 1e-5, "to": 0.1, "num": 9}}
+    jacobian = {"regulariser": {"name": "jacobian"}, "grid": {"regulariser.strength": spacing}}
+    study = synthetic_study(arms={"baseline": {}, "jacobian": jacobian})
+    times = {cell.name: [t + 10 * index for t in FAST] for index, cell in enumerate(study.cells)}
+    return synthetic_view(study, times | {"baseline": BASE})
+
+
+class TestGrid:
+    grid = staticmethod(functools.cache(lambda: answer(a_grid())))
+
+    def test_the_best_of_many_is_said_to_be_that(self):
+        assert self.grid().headline.startswith("jacobian strength=1e-05, the best of 9 cells on these seeds, rea")
+
+    def test_names_take_few_digits_and_metrics_all(self):
+        found = self.grid()
+        assert "jacobian strength=0.003162" in shown(found, "reached")["cell"]
+        assert "acceleration/jacobian/strength/0.00316227766017/updates/geometric_mean" in found.metrics
+        assert found.tables["acceleration"]["regulariser.strength"].nunique() == 9
+
+    def test_notes_do_not_list_every_cell(self):
+        found = self.grid()
+        assert max(map(len, found.notes)) < 200
+
+    def test_an_arm_keeps_its_hue(self):
+        found = colours(a_grid().study)
+        assert found["baseline"] == BASELINE
+        assert len(set(found.values())) == 10
+        single = colours(synthetic_study())
+        assert single == {"baseline": BASELINE, "jacobian": PALETTE[0]}
+
+
+def everything_at_once() -> View:
+    baseline: list[Outcome] = [501, (State.CENSORED, 991), 701, (State.RUNNING, 301), State.MISSING, 601]
+    jacobian: list[Outcome] = [101, 91, (State.DIVERGED, 51), 81, State.FAILED, (State.FAILED, 21)]
+    return synthetic_view(synthetic_study(seeds=6, reference=[REFERENCE]), {"baseline": baseline, "jacobian": jacobian})
+
+
+VIEWS: dict[str, Callable[[], View]] = {
+    "complete": lambda: synthetic_view(synthetic_study(), {"baseline": BASE, "jacobian": FAST}),
+    "not begun": lambda: synthetic_view(synthetic_study(), {}),
+    "all failed": lambda: synthetic_view(
+        synthetic_study(), {"baseline": [State.FAILED] * 5, "jacobian": [State.FAILED] * 5}
+    ),
+    "just begun": lambda: synthetic_view(synthetic_study(), {"baseline": [(State.RUNNING, 1)]}),
+    "everything at once": everything_at_once,
+    "a grid": a_grid,
+    "no analyses": lambda: synthetic_view(synthetic_study(analyses=[]), {"baseline": BASE}),
+    "table 1": lambda: synthetic_view(table1_ce(), {}),
+}
+
+
+@functools.cache
+def answered_once(name: str) -> tuple[View, Answer]:
+    view = VIEWS[name]()
+    return view, answer(view)
+
+
+@pytest.mark.parametrize("name", VIEWS)
+class TestEveryAnswer:
+    def test_counts_every_trial(self, name: str):
+        seen, found = answered_once(name)
+        assert found.tables["states"][[state.value for state in State]].to_numpy().sum() == len(seen.trials)
+        assert sum(value for name, value in found.metrics.items() if name.startswith("trials/")) == len(seen.trials)
+        assert len(found.tables["trials"]) == len(seen.trials)
+        assert found.headline and found.headline[-1] == "."
+
+    def test_names_metrics_as_mlflow_takes_them(self, name: str):
+        for metric, value in answered_once(name)[1].metrics.items():
+            assert re.fullmatch(r"[A-Za-z0-9_\-. :]+(/[A-Za-z0-9_\-. :]+)*", metric)
+            assert math.isfinite(value)
+
+    def test_draws_its_figures(self, name: str):
+        for section in answered_once(name)[1].sections:
+            for figure in section.figures:
+                assert figure.draw().axes
+
+
+def test_an_answer_that_has_not_begun_says_so():
+    assert answer(VIEWS["not begun"]()).headline == "Nothing to tell yet: of 10 trials none has begun."
+    assert answer(VIEWS["all failed"]()).headline == "Nothing to tell yet: of 10 trials 10 failed."
+
+
+def test_nothing_heavy_is_imported():
+    code = """
+import sys, grokgrid.analyses
+print([name for name in ("torch", "ray", "mlflow", "matplotlib", "jinja2") if name in sys.modules])
+"""
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=120)
+    assert found.stdout == "[]\n"

@@ -1,0 +1,231 @@
+"""What people read of an answer: nothing lost at any width, nothing from elsewhere in a page, nothing unescaped."""
+
+import functools
+import io
+import re
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+from synthetic_views import Outcome, synthetic_study, synthetic_view
+
+from grokgrid.analyses import Answer, Column, Table, answer
+from grokgrid.report import files, html, terminal
+from grokgrid.view import State
+from search_spaces import to_yaml
+
+BASE = [501, 401, 601, 301, 701]
+FAST = [101, 91, 111, 71, 151]
+HOSTILE = '<script>alert("1")</script> [bold]&amp; $x^2$ \\input{secret} 100%'
+
+
+@functools.cache
+def complete() -> Answer:
+    reference = [
+        {"arm": "jacobian", "measure": m, "value": 4.6, "error": 0.4, "source": "Nobody 2025"} for m in MEASURES
+    ]
+    study = synthetic_study(reference=reference)
+    return answer(synthetic_view(study, {"baseline": BASE, "jacobian": FAST}))
+
+
+@functools.cache
+def troubled() -> Answer:
+    """A grid with long names, in which everything goes wrong that can."""
+    jacobian = {"regulariser": {"name": "jacobian"}, "grid": {"regulariser.strength": [1e-3, 0.0123456789]}}
+    study = synthetic_study(question=HOSTILE, arms={"baseline": {}, "a_method_with_quite_a_long_name": jacobian})
+    names = [cell.name for cell in study.cells]
+    outcomes: dict[str, list[Outcome]] = {
+        names[0]: [501, (State.CENSORED, 991), (State.RUNNING, 301), State.MISSING, 601],
+        names[1]: [101, 91, (State.DIVERGED, 51), 81, State.FAILED],
+        names[2]: [(State.STOPPED, 41), 91, 71, 81, 121],
+    }
+    return answer(synthetic_view(study, outcomes))
+
+
+@functools.cache
+def not_begun() -> Answer:
+    return answer(synthetic_view(synthetic_study(), {}))
+
+
+MEASURES = ("updates", "seconds", "phase_seconds")
+ANSWERS = pytest.mark.parametrize("found", [complete, troubled, not_begun], ids=lambda found: found.__name__)
+
+
+def said(found: Answer, width: int, **options: object) -> str:
+    console = Console(file=io.StringIO(), width=width, **options)  # type: ignore[arg-type]
+    terminal.show(found, console)
+    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+
+
+class TestTerminal:
+    @ANSWERS
+    @pytest.mark.parametrize("width", [60, 80, 120, 200])
+    def test_fits_and_loses_no_value(self, found, width: int):
+        text = said(found(), width)
+        assert max(map(len, text.splitlines())) <= width
+        assert "…" not in text
+        for section in found().sections:
+            for table in section.tables:
+                for column in table.columns:
+                    if column.kind == "value":
+                        assert all(value in text for value in (column.label, *column.text))
+
+    @ANSWERS
+    def test_says_everything(self, found):
+        text = " ".join(said(found(), 80).split())
+        for sentence in (found().headline, *found().notes):
+            assert " ".join(sentence.split()) in text
+
+    def test_a_file_gets_no_codes_and_no_padding(self):
+        text = said(complete(), 80)
+        assert "\x1b" not in text
+        assert "  \n" not in text
+        assert "\x1b" in said(complete(), 80, force_terminal=True)
+
+    def test_markup_of_others_is_text(self):
+        assert HOSTILE in said(troubled(), 200)
+
+    def test_an_old_terminal_gets_what_it_can_show(self):
+        raw = io.BytesIO()
+        console = Console(file=io.TextIOWrapper(raw, encoding="ascii"), width=80)
+        terminal.show(troubled(), console)
+        console.file.flush()
+        assert b"+/-" in raw.getvalue()
+
+    def test_a_table_is_split_between_values_and_repeats_its_names(self):
+        values = [Column(f"value {i}", (f"{i}.123456",) * 2) for i in range(6)]
+        names = Column("measure", ("updates", "updates"), "name"), Column("arm", ("a", "b"), "name")
+        table = Table("t", "T", pd.DataFrame(), (*names, *values))
+        parts = list(terminal.parts(table, Console(file=io.StringIO(), width=40)))
+        assert [[str(column.header) for column in part.columns] for part in parts] == [
+            ["measure", "arm", "value 0", "value 1"],
+            ["measure", "arm", "value 2", "value 3"],
+            ["measure", "arm", "value 4", "value 5"],
+        ]
+
+
+class Links(HTMLParser):
+    """Everything by which a page could reach outside itself, and what its tags come to."""
+
+    VOID = {"meta", "br", "hr", "img", "link", "input", "path", "use", "rect"}
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.tags: list[str] = []
+        self.ids: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name in ("href", "src", "srcset", "action", "data") or name.endswith(":href"):
+                self.links.append(value or "")
+            self.links += re.findall(r"url\(([^)]*)\)", value or "")
+            if name == "id":
+                self.ids.append(value or "")
+            assert not name.startswith("on")
+
+
+class TestHtml:
+    @ANSWERS
+    def test_is_one_page_that_needs_nothing_else(self, found, tmp_path: Path):
+        path = html.write(found(), tmp_path / "new folder")
+        assert path.name == "report.html" and [path] == list(path.parent.iterdir())
+        text = path.read_text("utf-8")
+        page = Links(text)
+        assert not {"script", "link", "iframe", "img", "object", "base"} & set(page.tags)
+        assert all(link.startswith("#") and link[1:] in page.ids for link in page.links)
+        assert len(page.ids) == len(set(page.ids))
+        assert not re.search(r"https?:|//[a-z]|@import|file:", text)
+
+    @ANSWERS
+    def test_opens_with_the_question_and_the_headline(self, found):
+        text = html.render(found())
+        body = text[text.index("<body>") :]
+        order = ["<h1>", 'class="headline"', "<table>", "The study"]
+        assert [body.index(part) for part in order] == sorted(body.index(part) for part in order)
+
+    def test_what_others_wrote_is_text(self):
+        text = html.render(troubled())
+        assert "<script" not in text
+        assert "&lt;script&gt;alert(&#34;1&#34;)&lt;/script&gt; [bold]&amp;amp; $x^2$" in text
+
+    def test_draws_in_the_ink_of_the_page_with_text_as_text(self):
+        text = html.render(complete())
+        assert text.count("<svg") == 4
+        assert "currentColor" in text and "#010203" not in text
+        assert re.search(r"<text[^>]*>fraction of seeds</text>", text)
+        assert "DejaVu" not in text
+
+    def test_tells_what_it_rests_on(self):
+        found = complete()
+        text = html.render(found)
+        assert all(key in text for key in found.tables["trials"]["key"])
+        assert "strength: 0.01" in text
+        assert "2026-11-21T09:30:00+00:00" in text and "2.15.0" in text and "Imagined CPU" in text
+        assert "node-1" not in text
+
+    def test_folders_of_whoever_ran_it_stay_there(self):
+        data = {"name": "npz", "path": "/home/somebody/private/points.npz", "digest": f"sha256:{'0' * 64}"}
+        study = synthetic_study(trial=synthetic_study().trial | {"data": data})
+        assert "somebody" in to_yaml(study)
+        text = html.render(answer(synthetic_view(study, {"baseline": BASE})))
+        assert "somebody" not in text and "private" not in text and "…/points.npz" in text
+
+    def test_the_same_answer_gives_the_same_page(self):
+        assert html.render(complete()) == html.render(complete())
+
+    def test_makes_no_figure_that_stays(self):
+        html.render(complete())
+        pyplot = sys.modules.get("matplotlib.pyplot")
+        assert pyplot is None or not pyplot.get_fignums()
+
+
+class TestFiles:
+    @ANSWERS
+    def test_tables_come_back_as_they_were(self, found, tmp_path: Path):
+        written = files.write(found(), tmp_path)
+        assert sorted(written) == sorted(tmp_path.iterdir())
+        for name, table in found().tables.items():
+            assert list(pd.read_parquet(tmp_path / f"{name}.parquet").columns) == list(table.columns)
+            pd.testing.assert_frame_equal(
+                pd.read_parquet(tmp_path / f"{name}.parquet"), table, check_dtype=False, check_column_type=False
+            )
+            back = pd.read_csv(tmp_path / f"{name}.csv")
+            assert list(back.columns) == list(table.columns) and len(back) == len(table)
+            for column in table.select_dtypes("number"):
+                np.testing.assert_allclose(back[column].astype(float), table[column].astype(float), rtol=1e-12)
+
+    def test_figures_come_as_svg_and_pdf(self, tmp_path: Path):
+        files.write(complete(), tmp_path)
+        names = {figure.name for section in complete().sections for figure in section.figures}
+        assert {path.stem for path in tmp_path.glob("*.pdf")} == {path.stem for path in tmp_path.glob("*.svg")} == names
+
+    @ANSWERS
+    def test_latex_has_a_row_a_row_and_nothing_unescaped(self, found):
+        for section in found().sections:
+            for table in section.tables:
+                if not table.num_rows:
+                    continue
+                text = files.latex(table)
+                assert r"\toprule" in text and r"\bottomrule" in text
+                body = text[text.index(r"\toprule") :]
+                lines = [line for line in body.splitlines() if line.endswith(r"\\")]
+                assert len(lines) == table.num_rows + 1
+                assert {len(re.findall(r"(?<!\\)&", line)) for line in lines} == {len(table.columns) - 1}
+                assert not re.search(r"(?<!\\)[_#%^~]", body)
+                assert body.isascii()
+
+    def test_latex_of_hostile_text(self):
+        table = Table("t", "Two\nlines", pd.DataFrame(), (Column("a_b", (HOSTILE,), "name"), Column("x", ("≥ 1 ± 2",))))
+        text = files.latex(table)
+        assert r"\textbackslash{}input\{secret\} 100\%" in text
+        assert r"\$x\textasciicircum{}2\$" in text
+        assert r"$\geq$ 1 $\pm$ 2" in text
+        assert text.splitlines()[0].startswith("% Two lines.")
