@@ -11,9 +11,8 @@ TRIALS        the name of the experiment that holds all trials
 """
 
 from grokgrid.tracking.answers import Answer, AnswerRun
-from grokgrid.tracking.away import TrackingAway, redact
+from grokgrid.tracking.away import TrackingAway, TrackingError, redact
 from grokgrid.tracking.claims import Claim, Claims
-from grokgrid.tracking.client import TrackingError
 from grokgrid.tracking.records import TRIALS, TrialRecord, TrialStatus
 from grokgrid.tracking.tracking import Tracking
 

@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
+from grokgrid.tracking.away import TrackingError
 from grokgrid.tracking.claims import release
-from grokgrid.tracking.client import Client, Point, Run, RunState, TrackingError
+from grokgrid.tracking.client import Client, Point, Run, RunState
 from grokgrid.tracking.owners import lease_tag, owner_tags
 from grokgrid.tracking.records import TRIALS, metric_name
 

@@ -8,6 +8,10 @@ from urllib.parse import unquote
 _SECRETS = re.compile(r"(?<=://)([^:/@]*:)([^@]*)(?=@)|([?&][^=&]*(?:password|token|secret)[^=&]*=)([^&#]*)")
 
 
+class TrackingError(Exception):
+    """Something the user has to put right."""
+
+
 class TrackingAway(Exception):
     """The tracking server or database cannot be reached, or is in trouble: try again later.
 

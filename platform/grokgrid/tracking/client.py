@@ -7,14 +7,7 @@ A call that raised TrackingAway may still have happened, for an answer can get l
 able to repeat itself: see how claims and ingestion do.
 """
 
-import hashlib
-import importlib.util
-import logging
-import os
-import shutil
 import sys
-import tempfile
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +17,8 @@ from typing import TYPE_CHECKING, Any, final
 from urllib.parse import quote, unquote, urlsplit
 
 from grokgrid import home
-from grokgrid.tracking.away import TrackingAway, is_away, redact
+from grokgrid.tracking.away import TrackingAway, TrackingError, is_away, redact
+from grokgrid.tracking.connection import connect, sqlite_path, with_driver
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -32,16 +26,11 @@ if TYPE_CHECKING:
 MAX_RESULTS = 50_000
 """What MLflow gives in one page. Pages of a changing table can skip rows, so whatever must be exact reads one page."""
 
-
 _KIND = "grokgrid.kind"
 
 
 class RunGone(Exception):
     """The run was deleted."""
-
-
-class TrackingError(Exception):
-    """Something the user has to put right."""
 
 
 class RunState(StrEnum):
@@ -92,7 +81,7 @@ class Client:
                 " sqlite:///FILE, postgresql://… or http://…, or unset it to use the database under GROKGRID_HOME."
             )
         self.place = redact(uri)
-        self.uri = _with_driver(uri)
+        self.uri = with_driver(uri)
         self._connected: MlflowClient | None = None
         self._experiments: dict[str, str] = {}
         self._kinds: set[str] = set()
@@ -104,7 +93,7 @@ class Client:
 
     def is_empty(self) -> bool:
         """Whether there is certainly nothing to read, known without MLflow: an embedded database not yet created."""
-        path = _sqlite_path(self.uri)
+        path = sqlite_path(self.uri)
         return path is not None and not path.exists()
 
     # Experiments
@@ -265,16 +254,7 @@ class Client:
 
     def _connect(self) -> "MlflowClient":
         if self._connected is None:
-            _be_quiet_and_quick()
-            with warnings.catch_warnings():
-                # What MLflow and SQLAlchemy tell each other about coming versions is not for our users.
-                warnings.simplefilter("ignore", DeprecationWarning)
-                from mlflow.tracking import MlflowClient
-
-                _quieten_loggers()
-                with _one_at_a_time(self.uri):
-                    _check_database(self.uri)
-                    self._connected = MlflowClient(self.uri, registry_uri=self.uri)
+            self._connected = connect(self.uri)
         return self._connected
 
 
@@ -304,96 +284,3 @@ def _run(run: Any) -> Run:
         started_ms=run.info.start_time,
         ended_ms=run.info.end_time,
     )
-
-
-def _be_quiet_and_quick() -> None:
-    """Settings that MLflow reads from the environment, some of them when it is imported. A user's own stay."""
-    for name, value in {
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-        # MLflow retries for minutes. Meanwhile workers would wait for their next block; we come back by ourselves.
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
-        "PGCONNECT_TIMEOUT": "10",
-    }.items():
-        os.environ.setdefault(name, value)
-
-
-def _quieten_loggers() -> None:
-    for name, level in {
-        "alembic": logging.WARNING,
-        "mlflow": logging.WARNING,
-        # It logs the traceback of every failed statement, which comes to us as an exception anyway.
-        "mlflow.store.db.utils": logging.CRITICAL,
-        "urllib3.connectionpool": logging.ERROR,
-    }.items():
-        logging.getLogger(name).setLevel(level)
-
-
-def _with_driver(uri: str) -> str:
-    """The URI as SQLAlchemy shall have it.
-
-    By postgresql:// it means psycopg since 2.1, and before psycopg2: whichever is installed will do. And a connection
-    whose other end fell silent would be waited for without end.
-    """
-    scheme, _, rest = uri.partition("://")
-    installed = [driver for driver in ("psycopg", "psycopg2") if importlib.util.find_spec(driver) is not None]
-    if scheme in ("postgresql", "postgres") and installed:
-        scheme = f"postgresql+{installed[0]}"
-    if scheme.startswith("postgresql") and "keepalives" not in rest:
-        limits = "keepalives_idle=15&keepalives_interval=5&keepalives_count=3&tcp_user_timeout=30000"
-        rest += ("&" if "?" in rest else "?") + limits
-    return f"{scheme}://{rest}"
-
-
-def _sqlite_path(uri: str) -> Path | None:
-    if not uri.startswith("sqlite:///"):
-        return None
-    path = uri.removeprefix("sqlite:///").partition("?")[0]
-    return Path(path) if path and path != ":memory:" else None
-
-
-@contextmanager
-def _one_at_a_time(uri: str) -> Iterator[None]:
-    """Two processes that create MLflow's tables at once disturb each other."""
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    name = hashlib.sha256(uri.encode()).hexdigest()[:16]
-    with (Path(tempfile.gettempdir()) / f"grokgrid-{os.getuid()}-{name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _check_database(uri: str) -> None:
-    """Creates an embedded database, complete or not at all; finds out quickly whether any other can be reached."""
-    path = _sqlite_path(uri)
-    if path is not None:
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            folder = Path(tempfile.mkdtemp(prefix=".creating-", dir=path.parent))
-            try:
-                from mlflow.tracking import MlflowClient
-
-                MlflowClient(f"sqlite:///{folder / path.name}")
-                os.replace(folder / path.name, path)
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
-    elif not uri.startswith(("http:", "https:")):
-        import sqlalchemy
-
-        try:
-            engine = sqlalchemy.create_engine(uri)
-        except ModuleNotFoundError as error:
-            raise TrackingError(
-                f"{redact(uri)} needs the Python package {error.name}, which is not installed;"
-                " for PostgreSQL: pip install 'grokgrid[postgres]'."
-            ) from error
-        # MLflow itself would try again and again, for more than a minute.
-        with engine.connect():
-            pass
-        engine.dispose()

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import yaml
 
 from grokgrid.tracking import curves as curve_tables
+from grokgrid.tracking.away import TrackingError
 from grokgrid.tracking.claims import Claim, claim
-from grokgrid.tracking.client import Client, Point, Run, RunGone, RunState, TrackingError
+from grokgrid.tracking.client import Client, Point, Run, RunGone, RunState
 from grokgrid.tracking.records import (
     OWNER,
     REASON,

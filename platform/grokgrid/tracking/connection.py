@@ -1,0 +1,126 @@
+"""Getting connected: MLflow kept quiet, and its database there, complete and reachable."""
+
+import hashlib
+import importlib.util
+import logging
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from grokgrid.tracking.away import TrackingError, redact
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+
+def connect(uri: str) -> "MlflowClient":
+    _be_quiet_and_quick()
+    with warnings.catch_warnings():
+        # What MLflow and SQLAlchemy tell each other about coming versions is not for our users.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from mlflow.tracking import MlflowClient
+
+        _quieten_loggers()
+        with _one_at_a_time(uri):
+            _prepare_database(uri)
+            return MlflowClient(uri, registry_uri=uri)
+
+
+def with_driver(uri: str) -> str:
+    """The URI as SQLAlchemy shall have it.
+
+    By postgresql:// it means psycopg since 2.1, and before psycopg2: whichever is installed will do. And a connection
+    whose other end fell silent would be waited for without end.
+    """
+    scheme, _, rest = uri.partition("://")
+    if not scheme.startswith("postgres"):
+        return uri
+    installed = [driver for driver in ("psycopg", "psycopg2") if importlib.util.find_spec(driver) is not None]
+    if scheme in ("postgresql", "postgres") and installed:
+        scheme = f"postgresql+{installed[0]}"
+    if "keepalives" not in rest:
+        limits = "keepalives_idle=15&keepalives_interval=5&keepalives_count=3&tcp_user_timeout=30000"
+        rest += ("&" if "?" in rest else "?") + limits
+    return f"{scheme}://{rest}"
+
+
+def sqlite_path(uri: str) -> Path | None:
+    if not uri.startswith("sqlite:///"):
+        return None
+    path = uri.removeprefix("sqlite:///").partition("?")[0]
+    return Path(path) if path and path != ":memory:" else None
+
+
+def _be_quiet_and_quick() -> None:
+    """Settings that MLflow reads from the environment, some of them when it is imported. A user's own stay."""
+    for name, value in {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+        # MLflow retries for minutes. Meanwhile workers would wait for their next block; we come back by ourselves.
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+        "PGCONNECT_TIMEOUT": "10",
+    }.items():
+        os.environ.setdefault(name, value)
+
+
+def _quieten_loggers() -> None:
+    for name, level in {
+        "alembic": logging.WARNING,
+        "mlflow": logging.WARNING,
+        # It logs the traceback of every failed statement, which comes to us as an exception anyway.
+        "mlflow.store.db.utils": logging.CRITICAL,
+        "urllib3.connectionpool": logging.ERROR,
+    }.items():
+        logging.getLogger(name).setLevel(level)
+
+
+@contextmanager
+def _one_at_a_time(uri: str) -> Iterator[None]:
+    """Two processes that create MLflow's tables at once disturb each other."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    name = hashlib.sha256(uri.encode()).hexdigest()[:16]
+    with (Path(tempfile.gettempdir()) / f"grokgrid-{os.getuid()}-{name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _prepare_database(uri: str) -> None:
+    """Creates an embedded database, complete or not at all; finds out quickly whether any other can be reached."""
+    path = sqlite_path(uri)
+    if path is not None:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            folder = Path(tempfile.mkdtemp(prefix=".creating-", dir=path.parent))
+            try:
+                from mlflow.tracking import MlflowClient
+
+                MlflowClient(f"sqlite:///{folder / path.name}")
+                os.replace(folder / path.name, path)
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+    elif not uri.startswith(("http:", "https:")):
+        import sqlalchemy
+
+        try:
+            engine = sqlalchemy.create_engine(uri)
+        except ModuleNotFoundError as error:
+            raise TrackingError(
+                f"{redact(uri)} needs the Python package {error.name}, which is not installed;"
+                " for PostgreSQL: pip install 'grokgrid[postgres]'."
+            ) from error
+        # MLflow itself would try again and again, for more than a minute.
+        with engine.connect():
+            pass
+        engine.dispose()
