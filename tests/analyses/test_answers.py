@@ -324,6 +324,16 @@ class TestGrid:
     def test_the_best_of_many_is_said_to_be_that(self):
         assert self.grid().headline.startswith("jacobian strength=1e-05, the best of 9 cells on these seeds, rea")
 
+    def test_where_no_cell_got_anywhere_none_is_the_best(self):
+        view = a_grid()
+        found = answer(
+            synthetic_view(view.study, {cell.name: [(State.CENSORED, 991)] * 5 for cell in view.study.cells})
+        )
+        assert found.headline == (
+            "On the way to test_accuracy > 0.85, no cell of jacobian can be compared with baseline "
+            "(at best 0 of 5 seeds reached it, 0 of baseline’s)."
+        )
+
     def test_names_take_few_digits_and_metrics_all(self):
         found = self.grid()
         assert "jacobian strength=0.003162" in shown(found, "reached")["cell"]

@@ -35,7 +35,7 @@ def colours(study: Study) -> dict[str, str]:
     for arm in study.arms:
         base = PALETTE[others.index(arm) % len(PALETTE)] if arm in others else BASELINE
         cells = [cell.name for cell in study.cells if cell.arm == arm]
-        shades = np.linspace(0.6, -0.25, len(cells)) if len(cells) > 1 else [0.0]
+        shades = np.linspace(0.5, -0.3, len(cells)) if len(cells) > 1 else [0.0]
         found |= {cell: _shade(base, shade) for cell, shade in zip(cells, shades, strict=True)}
     return found
 
@@ -84,7 +84,7 @@ def curves(
         # Once the quick trials have ended, the mean would be that of the slow ones.
         whole = mean[mean["n"] == mean["n"].max()]
         band = whole[["low", "high"]].clip(low, high)
-        axes.fill_between(whole["updates"], band["low"], band["high"], color=style["color"], alpha=0.2, linewidth=0)
+        axes.fill_between(whole["updates"], band["low"], band["high"], color=style["color"], alpha=0.13, linewidth=0)
         axes.plot(whole["updates"], whole["mean"], label=names[cell], **style)
     axes.set_ylabel(metric.replace("_", " "))
     _goal_line(study, metric, axes)

@@ -41,10 +41,8 @@ def _compared(comparisons: Sequence[Comparison], names: Mapping[str, str]) -> st
         arms.setdefault(c.cell.arm, []).append(c)
     told, basis = "", ""
     for cells in list(arms.values())[:MANY]:
-        best = max(cells, key=lambda c: -math.inf if c.estimate is None else c.estimate)
-        # The best of many is so partly by luck: its figure alone would flatter.
-        choice = f", the best of {len(cells)} cells on these seeds," if len(cells) > 1 else ""
-        clause = _Clause(best, names[best.cell.name] + choice, names[best.baseline.name])
+        best = max(cells, key=lambda c: (-math.inf if c.estimate is None else c.estimate, c.reached))
+        clause = _Clause(best, names[best.cell.name], names[best.baseline.name], len(cells))
         if told:
             told += f"; {clause.text(whole=False, basis=clause.basis != basis)}"
         else:
@@ -58,11 +56,17 @@ def _compared(comparisons: Sequence[Comparison], names: Mapping[str, str]) -> st
 
 @dataclass(frozen=True)
 class _Clause:
-    """What a comparison comes to, in words."""
+    """What a comparison comes to, in words: that of the best of an arm's cells."""
 
     c: Comparison
-    name: str
+    cell: str
     baseline: str
+    num_cells: int
+
+    @property
+    def name(self) -> str:
+        # The best of many is so partly by luck: its figure alone would flatter.
+        return self.cell + (f", the best of {self.num_cells} cells on these seeds," if self.num_cells > 1 else "")
 
     @property
     def is_bound(self) -> bool:
@@ -96,7 +100,9 @@ class _Clause:
     def text(self, *, whole: bool, basis: bool) -> str:
         """`whole`: with the goal and the baseline."""
         if self.c.estimate is None:
-            return f"{self.name} cannot be compared with {self.baseline} yet ({self.basis})"
+            if self.num_cells > 1:
+                return f"no cell of {self.c.cell.arm} can be compared with {self.baseline} (at best {self.basis})"
+            return f"{self.name} cannot be compared with {self.baseline} ({self.basis})"
         if self.is_open:
             return f"whether {self.name} is sooner than {self.baseline} is open ({self.basis})"
         known = [_range(self.c.interval, fewer=self.is_fewer), *([self.basis] if basis else [])]
