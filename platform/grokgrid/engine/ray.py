@@ -9,20 +9,21 @@ time, so `tune.run` sits in a thread of its own for as long as the engine lives,
     _Slots    a TrialScheduler: decides which Tune trial gets which actor (below).
     _Courier  a Callback: passes events on to the queue that poll() reads, each once, and sees to lost workers.
 
-**Keeping actors.** An actor takes seconds to start (it imports torch), a short trial a tenth of one to run. Tune can
-give the actor of a trial that ended to the next one, `reuse_actors=True`. But it gives it to the *oldest trial that
-waits*, also if that one's own actor is just starting, and then cancels the start. So while trials are short, a second
-actor never comes up, and all trials queue for the first. The way out is to end no trial before its actor is wanted:
+**Keeping actors.** An actor takes seconds to start (it imports torch), a short trial a tenth of one to run. So Tune can
+give the actor of a trial that ended to one that waits, `reuse_actors=True`. But the trial that waits may have an actor
+of its own that is just starting, whose start is then cancelled; and once nothing waits, all actors but one are stopped.
+Short trials therefore run on one actor, however many slots there are (199 of 200, when tried). The way out is to end no
+Tune trial before its actor is wanted elsewhere:
 
-    a block is over          its Tune trial is left RUNNING, with nothing scheduled on its actor (the decision NOOP).
-                             To Tune the slot is taken, so it neither gives the actor away nor stops it.
-    a block is handed in     if fewer than `num_slots` are busy. Is there an actor without work, then its old Tune trial
-                             is stopped, and the new one named as the trial to run, in one go: Tune finds the actor just
-                             set free and reuses it (`reset_config`, about 10 ms). Else it starts another.
+    a block is over          its Tune trial is left RUNNING, with nothing to do (the decision NOOP). To Tune the slot is
+                             taken, so it neither stops the actor nor gives it away.
+    a block is handed out    once fewer than `num_slots` are busy. If an actor is without work, its old Tune trial is
+                             stopped and the new one named as the trial to run, in one go: Tune finds the actor just set
+                             free and resets it for the new trial (10 ms). If none is, another actor starts.
 
-**Lost workers.** Tune's retries (`max_failures`) are off: a worker that died without work is found out when it is to be
-reused, which Tune counts as two failures, the second of them final. Instead what is left of the block is handed in
-again, as a new Tune trial that continues from our own snapshots.
+**Lost workers.** Tune's own retries (`max_failures`) are off: that a worker without work has died shows when it is to
+be reset, which Tune counts as two failures, the second of them final. Instead what is left of a block is handed out
+again, as a new Tune trial, and continues from our own snapshots.
 """
 
 import logging
@@ -40,11 +41,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-# All are read when ray is imported or a Tune run begins; whoever sets them otherwise is left alone.
+# ruff: noqa: E402 (Ray reads most of these when it is imported; what the user has set stays.)
 for _name, _value in {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # Under `uv run`, Ray would run its workers in a copy of the working folder.
     "RAY_ENABLE_AUTO_CONNECT": "0",  # Else a call that comes too late starts a second Ray.
+    # A worker that Ray kills for want of memory takes Tune along (its OutOfMemoryError is no RayActorError); the kernel
+    # does the same job, workers first, and Tune takes it as the death of an actor that it is.
+    "RAY_memory_monitor_refresh_ms": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # Relative paths in a study mean what they mean to the user.
     "RAY_AIR_NEW_OUTPUT": "0",  # The newer console output cannot be turned off altogether.
@@ -55,15 +59,15 @@ for _name, _value in {
 }.items():
     os.environ.setdefault(_name, _value)
 
-import ray  # noqa: E402
-from ray import tune  # noqa: E402
-from ray.tune.experiment import Trial as TuneTrial  # noqa: E402
-from ray.tune.schedulers import FIFOScheduler, TrialScheduler  # noqa: E402
-from ray.tune.search import Searcher  # noqa: E402
+import ray
+from ray import tune
+from ray.tune.experiment import Trial as TuneTrial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
 
-from grokgrid.engine.interface import Block, Event, Lost, Started  # noqa: E402
-from grokgrid.engine.ledger import Ledger  # noqa: E402
-from grokgrid.engine.work import work  # noqa: E402
+from grokgrid.engine.interface import Block, Event, Lost, Started
+from grokgrid.engine.ledger import Ledger
+from grokgrid.engine.work import work
 
 _TRAINABLE = "grokgrid"
 
@@ -101,8 +105,12 @@ class RayEngine:
         self._owns_ray = not ray.is_initialized()
         if self._owns_ray:
             _connect(address, num_cpus=math.ceil(num_slots * num_cpus_per_trial) if num_slots else None)
+        resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
         try:
-            room = count_slots(ray.cluster_resources(), num_cpus_per_trial, num_gpus_per_trial)  # type: ignore[no-untyped-call]
+            # A cluster may yet grow to what it is asked for.
+            room = (
+                num_slots if address and num_slots else count_slots(resources, num_cpus_per_trial, num_gpus_per_trial)
+            )
         except ValueError:
             if self._owns_ray:
                 ray.shutdown()
@@ -289,7 +297,7 @@ class _Slots(FIFOScheduler):
         return TrialScheduler.NOOP
 
     def choose_trial_to_run(self, tune_controller: Any) -> TuneTrial | None:
-        self.stop_if_closing()
+        self.raise_if_closing()
         chosen, self.newcomer = self._impatient() or self.newcomer, None
         if chosen is not None and self.without_work:
             tune_controller.stop_trial(self.without_work.popleft())
@@ -314,7 +322,7 @@ class _Slots(FIFOScheduler):
         self._num_live -= 1
         self._waiting_since.pop(trial, None)
 
-    def stop_if_closing(self) -> None:
+    def raise_if_closing(self) -> None:
         if self._closing.is_set():
             raise _Closing
 
@@ -323,7 +331,7 @@ class _Feed(Searcher):
     """Hands out blocks, as many as there are slots, one at a time to actors without work."""
 
     def __init__(
-        self, slots: _Slots, blocks: dict[str, Ledger], waiting: "queue.SimpleQueue[str]", num_slots: int
+        self, slots: _Slots, blocks: dict[str, Ledger], waiting: queue.SimpleQueue[str], num_slots: int
     ) -> None:
         super().__init__()
         self._slots = slots
@@ -334,7 +342,7 @@ class _Feed(Searcher):
         self._slice_s = max(SLICE_S, num_slots / 50)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        self._slots.stop_if_closing()
+        self._slots.raise_if_closing()
         if self._slots.num_busy >= self._num_slots or (self._slots.newcomer and self._slots.without_work):
             return None
         try:
@@ -366,7 +374,7 @@ class _Courier(tune.Callback):
     def __init__(
         self,
         blocks: dict[str, Ledger],
-        news: "queue.SimpleQueue[Event | BaseException]",
+        news: queue.SimpleQueue[Event | BaseException],
         hand_in_again: Callable[[str], None],
     ) -> None:
         self._blocks = blocks
@@ -377,11 +385,11 @@ class _Courier(tune.Callback):
         self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, result: dict[str, Any], **info: Any
     ) -> None:
         ledger = self._blocks[trial.config["block"].id]
+        if result["over"]:
+            del self._blocks[ledger.block.id]  # Before the news is out, to which the caller may hand in the same id.
         for event in result["events"]:
             if ledger.is_new(event):
                 self._news.put(event)
-        if result["over"]:
-            del self._blocks[ledger.block.id]
 
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         ledger = self._blocks[trial.config["block"].id]
@@ -390,9 +398,9 @@ class _Courier(tune.Callback):
             self._hand_in_again(ledger.block.id)
             return
         reason = Path(trial.error_file).read_text()
+        del self._blocks[ledger.block.id]
         for key in ledger.unfinished:
             self._news.put(Lost(key, reason))
-        del self._blocks[ledger.block.id]
 
 
 def _tune_name(trial: TuneTrial) -> str:

@@ -1,0 +1,43 @@
+"""Engines for the tests."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from small_blocks import block, collect, curves, ended, long_trial
+
+from grokgrid.engine import Engine, InlineEngine
+
+
+@pytest.fixture(scope="session")
+def new_ray_engine() -> Iterator[Callable[[], Engine]]:
+    """Engines of two slots on one Ray, which has room for several of them; each has workers of its own."""
+    from grokgrid.engine import ray
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ray, "SLICE_S", 0.1)  # So that trials are caught in their midst, on fast machines too.
+        with ray.RayEngine(num_slots=16):
+            yield lambda: ray.RayEngine(num_slots=2)
+
+
+@pytest.fixture(scope="session", params=["inline", pytest.param("ray", marks=pytest.mark.ray)])
+def new_engine(request: pytest.FixtureRequest) -> Callable[[], Engine]:
+    """Starts an engine, for tests that close it themselves."""
+    new: Callable[[], Engine] = InlineEngine if request.param == "inline" else request.getfixturevalue("new_ray_engine")
+    return new
+
+
+@pytest.fixture(scope="session")
+def engine(new_engine: Callable[[], Engine]) -> Iterator[Engine]:
+    """One engine for many tests."""
+    with new_engine() as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def long_curves(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
+    """Those of the long trial when nobody disturbs it."""
+    storage = tmp_path_factory.mktemp("undisturbed")
+    with InlineEngine() as engine:
+        engine.submit(block("undisturbed", storage, long_trial()))
+        collect(engine, ended(long_trial()))
+    return curves(storage, long_trial())

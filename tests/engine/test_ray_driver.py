@@ -1,0 +1,85 @@
+"""Ctrl-C at the driver, and its sudden death, tried on a process of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from small_blocks import long_trial
+
+from trainables.records import TrialFolder
+
+pytestmark = pytest.mark.ray
+
+
+def parents() -> dict[int, int]:
+    """Process -> its parent, of all that run now."""
+    found = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if state != "Z":
+            found[int(stat.parent.name)] = int(parent)
+    return found
+
+
+def descendants(pid: int) -> set[int]:
+    found, parent_of = {pid}, parents()
+    while more := {child for child, parent in parent_of.items() if parent in found} - found:
+        found |= more
+    return found - {pid}
+
+
+def name(pid: int) -> str:
+    return Path(f"/proc/{pid}/comm").read_text().strip()
+
+
+@pytest.fixture
+def driver(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    script = Path(__file__).with_name("driver_to_disturb.py")
+    with subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as driver:
+        try:
+            yield driver
+        finally:
+            driver.kill()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_ctrl_c_saves_and_sudden_death_leaves_no_process(driver: subprocess.Popen[str], tmp_path: Path):
+    assert driver.stdout is not None and driver.stderr is not None
+    assert driver.stdout.readline() == "looking\n"
+
+    # As a terminal does it: to the driver and all that it started.
+    os.killpg(driver.pid, signal.SIGINT)
+    pressed = time.monotonic()
+    assert driver.stdout.readline() == "interrupted\n"
+    assert time.monotonic() - pressed < 15
+    left = TrialFolder(tmp_path, long_trial().key).latest()
+    assert left is not None and left.summary().end is None
+
+    # The second engine goes on.
+    assert driver.stdout.readline() == "looking\n"
+    names = {pid: name(pid) for pid in descendants(driver.pid)}
+    assert {"raylet", "gcs_server"} <= set(names.values())
+    assert any(name.startswith("ray::_Worker") for name in names.values()), names
+    driver.kill()
+
+    # Two helpers of the raylet, which compute nothing, take about a minute to notice that they are alone.
+    must_go = {pid for pid in names if not names[pid].startswith(("ray::Dashboard", "ray::RuntimeEnv"))}
+    until = time.monotonic() + 30
+    while must_go & parents().keys() and time.monotonic() < until:
+        time.sleep(0.2)
+    assert not must_go & parents().keys(), [names[pid] for pid in must_go & parents().keys()]
+    assert driver.stderr.read() == "", "what a user would have seen in the terminal"
