@@ -189,9 +189,11 @@ def _warnings(found: Acceleration) -> Iterator[str]:
         yield f"Open which side is sooner, counted for neither: {_seeds(found.improvement.undecided_seeds)}."
     yield from _estimate_warnings(found)
     if found.test and found.test.kind is PairedTestKind.SIGN:
-        yield f"p is the sign test's, on {found.test.num_pairs} decided pairs: the ranks of bounds are not known."
+        pairs = _counted(found.test.num_pairs, "decided pair")
+        yield f"p is the sign test's, on {pairs}: the ranks of bounds are not known."
     if found.test and found.test.floor > 0.05:
-        yield f"With {found.test.num_pairs} pairs the {found.test.kind} cannot give a p below {found.test.floor:g}."
+        pairs = _counted(found.test.num_pairs, "pair")
+        yield f"With {pairs} the {found.test.kind} cannot give a p below {found.test.floor:g}."
     if found.budget is not None and found.restricted_at is not None and found.restricted_at < found.budget:
         yield (
             f"The restricted means end at {found.restricted_at:g}, where an unfinished trial was last seen, not at the "
@@ -208,7 +210,7 @@ def _estimate_warnings(found: Acceleration) -> Iterator[str]:
     elif found.headline is None:
         yield "No estimate: fewer than two different ratios are exact, and the bounds, if any, point both ways."
     elif isinstance(found.headline, Bound):
-        yield f"Too few ratios are exact for an estimate: the figure is a {found.estimator}, its interval half open."
+        yield "Too few ratios are exact for an estimate: the figure is no more than a bound, its interval half open."
     elif isinstance(found.headline, CensoredFit) and found.num(RatioKind.EXACT) < found.n / 2:
         yield "Fewer than half of the ratios are exact: the estimate leans on the ratios being log-normal."
     if found.headline and found.confidence_interval() is None:
@@ -220,4 +222,9 @@ def _of(found: Acceleration, kind: RatioKind) -> Iterable[int]:
 
 
 def _seeds(seeds: Iterable[int]) -> str:
-    return "seeds " + ", ".join(str(seed) for seed in seeds)
+    told = [str(seed) for seed in seeds]
+    return f"{'seed' if len(told) == 1 else 'seeds'} {', '.join(told)}"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
