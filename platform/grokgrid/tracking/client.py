@@ -236,7 +236,7 @@ class Client:
             yield self._connect()
         except Exception as error:
             if is_away(error, handled):
-                raise TrackingAway(self.uri, error) from error
+                raise TrackingAway(self.uri, error, handled) from error
             if run_id is not None and not self._is_live(run_id, error):
                 raise RunGone(run_id) from error
             raise
