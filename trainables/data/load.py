@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -112,10 +113,13 @@ def _read_npz(config: NpzConfig) -> Arrays:
 
 
 def _read_digits(config: DigitsConfig) -> Arrays:
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    x, y = digits.images / 16.0, digits.target.astype(np.int64)
+    # The file behind sklearn.datasets.load_digits. Importing scikit-learn takes seconds, which every worker would pay.
+    installed = find_spec("sklearn")
+    if installed is None or installed.submodule_search_locations is None:
+        raise DataError("data digits: they come with scikit-learn, which is not installed")
+    file = Path(installed.submodule_search_locations[0]) / "datasets" / "data" / "digits.csv.gz"
+    table = np.loadtxt(file, delimiter=",")
+    x, y = table[:, :-1].reshape(-1, 8, 8) / 16, table[:, -1].astype(np.int64)
     return {"x_train": x[:1000], "y_train": y[:1000], "x_test": x[1000:], "y_test": y[1000:]}
 
 
