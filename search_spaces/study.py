@@ -7,15 +7,14 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, field_validator, model_validator
 
 from search_spaces.cells import Cell, Settings, cells_of
-from trainables.configuration import Config, Float, Int, NonNegativeFloat, PositiveFloat, PositiveInt
+from trainables.configuration import Config, Float, NonNegativeFloat, PositiveFloat, PositiveInt
 from trainables.mistakes import Mistake, Mistakes, mistakes_of, nearest
 from trainables.schedule import Goal
-from trainables.trial import Trial
+from trainables.trial import Seed, Trial
 
 TRIALS_EXPERIMENT = "grokgrid-trials"
 """The MLflow experiment of all trials: no study may be named so."""
 
-_Seed = Annotated[Int, Field(ge=0)]
 StudyName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 ArmName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,39}$")]
 
@@ -76,7 +75,7 @@ class Study(Config):
 
     name: StudyName
     question: str
-    seeds: PositiveInt | Annotated[tuple[_Seed, ...], Field(min_length=1)]
+    seeds: PositiveInt | Annotated[tuple[Seed, ...], Field(min_length=1)]
     trial: Settings
     arms: Annotated[dict[ArmName, Settings], Field(min_length=1)]
     analyses: tuple[Analysis, ...] = (Curves(),)

@@ -18,6 +18,8 @@ from trainables.probes.config import ALWAYS, ProbeConfig
 from trainables.regularisers.config import RegulariserConfig
 from trainables.schedule import Budget, Goal
 
+Seed = Annotated[Int, Field(ge=0, lt=2**32)]
+
 TRIAL_SEMANTICS = 1
 """Raised whenever the same configuration and seed would train differently than before: old trials are then others."""
 
@@ -73,11 +75,12 @@ class Trial(Config):
     """One configuration with one seed: the unit of record."""
 
     config: TrialConfig
-    seed: Int = Field(ge=0)
+    seed: Seed
 
     @property
     def key(self) -> str:
-        """A hash of what decides the trajectory: 32 hexadecimal characters.
+        """What decides the trajectory, as 32 hexadecimal characters: 24 of a hash of all but the seed, 8 of the seed.
+        So the seeds of a cell are found by their common beginning.
 
         Budget and goal are left out (a trial that ended is continued when more is asked of it), the unit and spacing
         of the looks are in. Not cached: `model_copy(update=…)` would copy the old key along.
@@ -86,10 +89,9 @@ class Trial(Config):
         probes = sorted((p for p in self.config.probes if p not in ALWAYS), key=lambda p: p.model_dump_json())
         decided = {
             "semantics": TRIAL_SEMANTICS,
-            "seed": self.seed,
             "data_digest": self.config.data.digest,
             "look_unit": self.config.budget.unit,
             "config": decisive(self.config.model_copy(update={"probes": tuple(probes)})),
         }
         text = json.dumps(decided, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:32]
+        return f"{hashlib.sha256(text.encode()).hexdigest()[:24]}{self.seed:08x}"

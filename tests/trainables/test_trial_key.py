@@ -140,9 +140,9 @@ TABLE_1: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("settings", "seed", "expected"),
     [
-        (TINY, 0, "77d2cc511201a31c1cfaff7b91bc2954"),
-        (TABLE_1, 7, "d9f252d40db6d9bf8c578e1eccd2b51d"),
-        (TINY | BASE, 2, "1b8c7c8b9b4d3dceeedda46fec57b716"),
+        (TINY, 0, "930cbaa64a582d8520e6b54800000000"),
+        (TABLE_1, 7, "d7e8b9fe1cdd3958f7185d6f00000007"),
+        (TINY | BASE, 2, "b56185ecb36925187d5462b300000002"),
     ],
 )
 def test_keys_are_pinned(settings: dict[str, Any], seed: int, expected: str):
@@ -150,3 +150,10 @@ def test_keys_are_pinned(settings: dict[str, Any], seed: int, expected: str):
     TRIAL_SEMANTICS and pin the new keys; if it did not, keep the old ones.
     """
     assert Trial(config=TrialConfig.model_validate(settings), seed=seed).key == expected
+
+
+def test_the_seeds_of_a_cell_share_the_beginning_of_their_keys():
+    config = TrialConfig.model_validate(TINY)
+    first, second = (Trial(config=config, seed=seed).key for seed in (3, 2**32 - 1))
+    assert first[:24] == second[:24]
+    assert (first[24:], second[24:]) == ("00000003", "ffffffff")
