@@ -2,9 +2,9 @@
 
     python benchmarks/cost_per_trial.py [--trials 100] [--slots 2] [--others 12]
 
-The same short trials (digits, some tenths of a second of training each) are run by grokgrid in blocks of one, in blocks
-as it forms them by itself, and, fewer of them, by plain Ray Tune with its MLflowLoggerCallback, which logs every look to
-the same kind of database. Printed is (wall time - training / slots) / trials, from the moment Ray is up, and the ratio.
+The same short trials (digits, some tenths of a second of training each) are run by grokgrid in blocks of one, in
+blocks as it forms them by itself, and, fewer of them, by plain Ray Tune with its MLflowLoggerCallback, which logs every
+look to the same kind of database. Printed is (wall time - training / slots) / trials, from the moment Ray is up.
 """
 
 import argparse
