@@ -19,6 +19,7 @@ from trainables.records import End
 _LINE_EVERY_S = 15.0
 _RATE_OVER_S = 20.0
 _WORDS = {End.GOAL: "reached", End.BUDGET: "censored", End.DIVERGED: "diverged", None: "failed"}
+_WORDS_WITHOUT_GOAL = _WORDS | {End.BUDGET: "finished"}
 
 
 class Progress:
@@ -30,6 +31,7 @@ class Progress:
         for cell in study.cells:
             for seed in study.seed_list:
                 self._names.setdefault(study.trial_of(cell, seed).key, f"{cell.name}, seed {seed}")
+        self._words = _WORDS if study.goal is not None else _WORDS_WITHOUT_GOAL
         self._settled: dict[str, str] = {}
         self._running: dict[str, int] = {}
         self._recent: deque[tuple[float, int]] = deque([(time.monotonic(), 0)])
@@ -71,11 +73,11 @@ class Progress:
 
     def found(self, key: str, end: End | None) -> None:
         """A trial that was there already, or that another driver has run; failed if it has no end."""
-        self._settle(key, _WORDS[end])
+        self._settle(key, self._words[end])
 
     def ended(self, key: str, end: End | None, wall_s: float) -> None:
         """A trial that this run has finished."""
-        self._settle(key, _WORDS[end])
+        self._settle(key, self._words[end])
         self._wall_s.append(wall_s)
         self._tick()
 

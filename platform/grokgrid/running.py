@@ -29,6 +29,7 @@ from search_spaces import Study
 from trainables.records import Snapshot, TrialFolder, ending
 
 _ELSEWHERE_CHECKED_EVERY_S = 5.0
+_IDLE_S = 0.5
 AWAY_RETRIED_EVERY_S = 2.0
 AWAY_FOR_GOOD_S = 3600.0
 _BLOCK_S = 2.0
@@ -91,7 +92,7 @@ class Driver:
                     self._reach_tracking()
                     self._note(self._engine.poll(0.2 if self._with_engine else 0.0))
                     if not self._with_engine and (self._to_look_up or self._away_since is not None):
-                        time.sleep(0.5)
+                        time.sleep(_IDLE_S)
                 if interrupted():
                     self._progress.stopping()
             finally:
@@ -256,12 +257,13 @@ class Driver:
         self._tracking.withdraw([self._claims[key]])
 
     def _give_back(self) -> None:
-        """Records what is done and leaves no claim behind. If MLflow is away it cannot: then the lease lapses, and what
-        lies on storage is recorded by whoever runs the study next.
+        """Records what is done and leaves nothing open behind, neither of ours nor of drivers that died meanwhile. If
+        MLflow is away it cannot: then the lease lapses, and whoever runs the study next records what lies on storage.
         """
         with suppress(TrackingAway):
             self._record()
             self._tracking.withdraw(self._claims.values())
+            self._tracking.clean_up()
 
     def _folder(self, key: str) -> TrialFolder:
         return TrialFolder(self._how.storage, key)
