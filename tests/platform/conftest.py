@@ -1,0 +1,56 @@
+"""A home with a database in it, and processes."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from driver_processes import Zygote
+from driver_studies import drive, view
+
+from grokgrid import api
+from grokgrid.tracking.client import Client
+from grokgrid.view import View
+from search_spaces import Study
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As MLflow makes one at the first run, which takes it seconds."""
+    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    Client(f"sqlite:///{path}").experiments("none yet")
+    return path
+
+
+@pytest.fixture
+def ready_home(home: Path, empty_database: Path) -> Path:
+    """A home of its own for a test, in which nothing was run."""
+    home.mkdir()
+    shutil.copyfile(empty_database, home / "mlflow.db")
+    return home
+
+
+@pytest.fixture(scope="session")
+def zygote() -> Iterator[Zygote]:
+    zygote = Zygote()
+    yield zygote
+    zygote.close()
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Callable[[Study], View]:
+    """What a study looks like that was run in one go in a home of its own."""
+    views: dict[str, View] = {}
+
+    def run(study: Study) -> View:
+        if api.digest(study) not in views:
+            with pytest.MonkeyPatch.context() as patch:
+                home = tmp_path_factory.mktemp("undisturbed")
+                patch.setenv("GROKGRID_HOME", str(home))
+                patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+                shutil.copyfile(empty_database, home / "mlflow.db")
+                drive(study)
+                views[api.digest(study)] = view(study)
+        return views[api.digest(study)]
+
+    return run

@@ -1,0 +1,158 @@
+"""Small studies, running them in this process, and what must hold afterwards."""
+
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+
+from grokgrid import api, home
+from grokgrid.engine import Block, Engine, Event, InlineEngine, Looked
+from grokgrid.progress import Progress
+from grokgrid.running import Driver, How, Outcome
+from grokgrid.tracking import TRIALS, Tracking
+from grokgrid.view import View, load_view
+from search_spaces import Study
+from trainables.data.load import digest
+
+SMALL: dict[str, Any] = {
+    "name": "small",
+    "question": "Does it run?",
+    "seeds": 2,
+    "trial": {
+        "data": {"name": "digits", "num_train": 100, "num_test": 100},
+        "model": {"name": "mlp", "width": 8, "depth": 2},
+        "loss": "cross_entropy",
+        "optimiser": {"name": "adamw", "lr": 0.01},
+        "batch_size": 50,
+        "shuffle": True,
+        "budget": {"updates": 60, "look_every": 5},
+        "goal": {"metric": "test_accuracy", "above": 0.55},
+    },
+    "arms": {"baseline": {}, "slow": {"optimiser": {"lr": 0.002}}, "wild": {"optimiser": {"name": "sgd", "lr": 1e30}}},
+    "analyses": [],
+}
+"""Trials that take about 20 ms. Baseline reaches the goal, slow comes to its budget's end, wild diverges."""
+
+
+def study(*, trial: dict[str, Any] | None = None, **changes: Any) -> Study:
+    """SMALL, with other fields, or other settings of its trial."""
+    return Study.model_validate({**SMALL, **changes, "trial": {**SMALL["trial"], **(trial or {})}})
+
+
+@dataclass
+class Watched:
+    """The in-process engine, and what it was given and did."""
+
+    blocks: list[Block] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    engine: Engine = field(default_factory=InlineEngine)
+
+    @property
+    def num_slots(self) -> int:
+        return self.engine.num_slots
+
+    def submit(self, block: Block) -> None:
+        self.blocks.append(block)
+        self.engine.submit(block)
+
+    def poll(self, timeout_s: float) -> list[Event]:
+        events = self.engine.poll(timeout_s)
+        self.events += events
+        return events
+
+    def close(self) -> None:
+        self.engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def keys(self) -> list[str]:
+        return [trial.key for block in self.blocks for trial in block.trials]
+
+    def updates(self, key: str) -> list[int]:
+        """At which it was looked."""
+        return [event.look.updates for event in self.events if isinstance(event, Looked) and event.key == key]
+
+
+def drive(
+    study: Study, engine: Engine | None = None, *, told: io.StringIO | None = None, uri: str | None = None, **how: Any
+) -> Outcome:
+    """Runs a study without writing a report."""
+    tracking, storage = Tracking(uri), home.storage_root()
+    storage.mkdir(parents=True, exist_ok=True)
+    tracking.connect()
+    tracking.clean_up()
+    answer = tracking.open_answer(study.name, api.digest(study))
+    console = Console(file=told or io.StringIO())
+    try:
+        with engine or InlineEngine() as engine, Progress(study, engine.num_slots, console) as progress:
+            return Driver(study, engine, tracking, answer, progress, How(storage=storage, **how)).run()
+    finally:
+        answer.abandon()
+
+
+def view(study: Study, uri: str | None = None) -> View:
+    return load_view(study, Tracking(uri))
+
+
+def table(view: View) -> pd.DataFrame:
+    """All that must not depend on how a study came to be run: everything but times and MLflow's ids."""
+    return view.trials.drop(columns=["seconds", "run_id"])
+
+
+def same(one: View, other: View) -> None:
+    """Asserts that two views show the same trials, to the last digit."""
+    pd.testing.assert_frame_equal(table(one), table(other), check_exact=True)
+    mine, theirs = (
+        view.curves.drop(columns="seconds").sort_values(["cell", "seed", "updates"], ignore_index=True)
+        for view in (one, other)
+    )
+    pd.testing.assert_frame_equal(mine, theirs, check_exact=True)
+
+
+def settled(keys: Iterable[str] | None = None, uri: str | None = None) -> None:
+    """Asserts that nothing is open in MLflow, deleted runs included, and that no trial is there twice."""
+    from mlflow.entities import ViewType
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(uri or home.tracking_uri())
+    experiments = client.search_experiments(view_type=ViewType.ALL)
+    runs = client.search_runs([e.experiment_id for e in experiments], run_view_type=ViewType.ALL, max_results=5000)
+    assert {run.info.status for run in runs} <= {"FINISHED", "FAILED", "KILLED"}
+    (trials,) = (experiment.experiment_id for experiment in experiments if experiment.name == TRIALS)
+    live = [run for run in runs if run.info.lifecycle_stage == "active" and run.info.experiment_id == trials]
+    names = [run.info.run_name for run in live]
+    assert sorted(names) == sorted(set(names)), "a trial is recorded twice"
+    assert {run.info.status for run in live} <= {"FINISHED", "FAILED"}
+    if keys is not None:
+        assert set(names) == set(keys)
+
+
+def folders() -> set[str]:
+    """The trials on storage."""
+    return {path.name for path in home.storage_root().glob("*")}
+
+
+def npz(path: Path, seed: int = 0) -> str:
+    """Writes a small data set, and returns its digest."""
+    random = np.random.default_rng(seed)
+    arrays = {
+        "x_train": random.normal(size=(20, 4)),
+        "y_train": np.arange(20) % 2,
+        "x_test": random.normal(size=(10, 4)),
+        "y_test": np.arange(10) % 2,
+    }
+    np.savez(path, **arrays)
+    return digest(arrays)

@@ -1,0 +1,435 @@
+"""Running studies in this process: what is run and what is not, and that nothing in between changes the table."""
+
+import io
+import random
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+from driver_studies import Watched, drive, folders, npz, same, settled, study, table, view
+
+from grokgrid import api, running
+from grokgrid.engine import Block, Event, Finished, InlineEngine, Lost, Started
+from grokgrid.tracking import Tracking, TrackingAway
+from grokgrid.tracking.client import Client
+from grokgrid.view import View
+from search_spaces import Study
+from trainables.data.load import load
+
+Undisturbed = Callable[[Study], View]
+
+pytestmark = pytest.mark.usefixtures("ready_home")
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "_ELSEWHERE_CHECKED_EVERY_S", 0.1)
+    monkeypatch.setattr(running, "AWAY_RETRIED_EVERY_S", 0.0)
+    monkeypatch.setattr(running, "_IDLE_S", 0.01)
+
+
+def keys(study: Study) -> set[str]:
+    return {trial.key for trial in study.trials}
+
+
+def states(study: Study, cell: str) -> list[str]:
+    trials = view(study).trials
+    return [str(state) for state in trials["state"][trials["cell"] == cell]]
+
+
+class TestOnlyWhatIsMissingIsRun:
+    def test_a_study_is_run_once(self):
+        first, again = Watched(), Watched()
+        outcome = drive(study(), first)
+        assert outcome.finished == keys(study()) == set(first.keys) and len(first.keys) == 6
+        assert not outcome.failed and not outcome.lost
+        before = view(study())
+        assert states(study(), "baseline") == ["reached"] * 2
+        assert states(study(), "slow") == ["censored"] * 2
+        assert states(study(), "wild") == ["diverged"] * 2
+        settled(keys(study()))
+        assert folders() == set()
+
+        assert drive(study(), again).finished == keys(study())
+        assert again.blocks == []
+        assert list(view(study()).trials["run_id"]) == list(before.trials["run_id"])
+
+    def test_nor_does_another_study_of_the_same_trials(self):
+        drive(study())
+        other = study(name="other", question="May I look, too?", arms={"plain": {}})
+        watched = Watched()
+        assert drive(other, watched).finished == keys(other)
+        assert watched.blocks == []
+
+    @pytest.mark.parametrize(
+        "more",
+        [
+            {"seeds": 3},
+            {"seeds": [5, 1]},
+            {"arms": {"baseline": {}, "wide": {"model": {"width": 16}}}},
+            {"arms": {"slow": {"grid": {"optimiser.lr": [0.01, 0.002, 0.005]}}}},
+        ],
+        ids=["more seeds", "other seeds", "an arm", "points"],
+    )
+    def test_more_runs_what_is_missing(self, more: dict[str, Any], undisturbed: Undisturbed):
+        drive(study())
+        watched = Watched()
+        drive(study(**more), watched)
+        assert sorted(watched.keys) == sorted(keys(study(**more)) - keys(study()))
+        settled(keys(study()) | keys(study(**more)))
+        same(view(study(**more)), undisturbed(study(**more)))
+
+    def test_cells_with_the_same_trial_share_it(self):
+        twins = study(arms={"baseline": {}, "twin": {}})
+        watched = Watched()
+        assert drive(twins, watched).finished == set(watched.keys)
+        assert len(watched.keys) == 2
+        shown = table(view(twins)).drop(columns=["arm", "cell"])
+        assert shown[:2].equals(shown[2:].reset_index(drop=True))
+        settled(watched.keys)
+
+    def test_a_run_deleted_in_mlflow_is_missing_and_run_again(self, undisturbed: Undisturbed):
+        drive(study())
+        gone = view(study()).trials.iloc[3]
+        Client(f"sqlite:///{api.home.home() / 'mlflow.db'}").delete(gone["run_id"])
+        watched = Watched()
+        drive(study(), watched)
+        assert watched.keys == [gone["key"]]
+        settled(keys(study()))
+        same(view(study()), undisturbed(study()))
+
+    def test_short_trials_share_blocks(self, monkeypatch: pytest.MonkeyPatch):
+        many = study(seeds=12, arms={"baseline": {}})
+        watched = Watched()
+        drive(many, watched)
+        sizes = [len(block.trials) for block in watched.blocks]
+        assert sizes[:2] == [1, 1], "how long a trial takes is not known before one has run"
+        assert max(sizes) > 2 and sum(sizes) == 12
+        # Longer than a block is meant to be: then each by itself.
+        monkeypatch.setattr(running, "_BLOCK_S", 0.001)
+        watched = Watched()
+        drive(study(seeds=18, arms={"baseline": {}}), watched)
+        assert [len(block.trials) for block in watched.blocks] == [1] * 6
+
+    def test_blocks_are_spread_over_all_slots(self):
+        """With more slots than trials are left for, each gets some, and none gets all."""
+        watched = Watched()
+        watched.engine.num_slots = 4  # type: ignore[misc]
+        drive(study(seeds=20, arms={"baseline": {}}), watched)
+        sizes = [len(block.trials) for block in watched.blocks]
+        assert sum(sizes) == 20 and max(sizes) <= 3
+
+
+class TestAskingForMore:
+    more = [
+        {"budget": {"updates": 100, "look_every": 5}},
+        {"goal": {"metric": "test_accuracy", "above": 0.62}},
+        {"budget": {"updates": 100, "look_every": 5}, "goal": {"metric": "train_loss", "below": 0.3}},
+        {"budget": {"updates": 75, "look_every": 5}, "goal": None},
+    ]
+
+    @pytest.mark.parametrize("trial", more, ids=["budget", "goal", "both", "no goal"])
+    def test_continues_and_equals_having_asked_so_from_the_start(self, trial: Any, undisturbed: Undisturbed):
+        drive(study())
+        first = view(study())
+        done = dict(zip(first.trials["key"], first.trials["updates"], strict=True))
+        watched = Watched()
+        drive(study(trial=trial), watched)
+        assert watched.keys, "nothing was to be continued: the test is too easy"
+        for key in watched.keys:
+            assert min(watched.updates(key)) == done[key] + 5
+        settled(keys(study()))
+        assert folders() == set()
+        same(view(study(trial=trial)), undisturbed(study(trial=trial)))
+        # And the study that asked for less sees what it saw.
+        same(view(study()), first)
+
+    @pytest.mark.parametrize("trial", more, ids=["budget", "goal", "both", "no goal"])
+    def test_asking_for_less_runs_nothing_and_equals_having_asked_so_from_the_start(
+        self, trial: Any, undisturbed: Undisturbed
+    ):
+        drive(study(trial=trial))
+        watched = Watched()
+        drive(study(), watched)
+        less = undisturbed(study())
+        # A trial that stopped before the goal was known to be higher may have to go on, none has to go back.
+        assert set(watched.keys) <= {key for key in less.trials["key"] if watched.updates(key)}
+        same(view(study()), less)
+
+    def test_diverged_trials_are_over(self):
+        drive(study())
+        watched = Watched()
+        drive(study(trial={"budget": {"updates": 100, "look_every": 5}}, arms={"wild": study().arms["wild"]}), watched)
+        assert watched.blocks == []
+
+
+class TestFailures:
+    """A cell whose data are not what they were declared to be."""
+
+    @pytest.fixture
+    def file(self, tmp_path: Path) -> Path:
+        return tmp_path / "own.npz"
+
+    @pytest.fixture
+    def failing(self, file: Path) -> Study:
+        digest = npz(file)
+        npz(file, seed=1)
+        own = {"data": {"name": "npz", "path": str(file), "digest": digest}}
+        return study(arms={"broken": own, "baseline": {}}, trial={"data": study().trial["data"], "goal": None})
+
+    def test_fail_alone_and_are_left_until_asked_for(self, failing: Study, file: Path):
+        told = io.StringIO()
+        outcome = drive(failing, told=told)
+        broken = {failing.trial_of(failing.cells[0], seed).key for seed in (0, 1)}
+        assert set(outcome.failed) == broken and outcome.finished == keys(failing) - broken
+        assert all("DataError" in reason for reason in outcome.failed.values())
+        assert states(failing, "broken") == ["failed"] * 2
+        assert states(failing, "baseline") == ["finished"] * 2
+        assert "broken, seed 1 failed: trainables.data.place.DataError" in told.getvalue()
+        assert "4/4 trials, 0 running, 2 failed, 2 finished" in told.getvalue()
+        settled(keys(failing))
+
+        tracking = Tracking()
+        record = tracking.find(broken)[broken.pop()]
+        assert "Traceback" in tracking.failure_log(record)
+
+        watched = Watched()
+        outcome = drive(failing, watched)
+        assert watched.blocks == [] and len(outcome.failed) == 2
+        assert all("DataError" in reason for reason in outcome.failed.values())
+
+        watched = Watched()
+        assert len(drive(failing, watched, retry_failed=True).failed) == 2
+        assert len(watched.keys) == 2
+        settled(keys(failing))
+
+        npz(file)
+        watched = Watched()
+        outcome = drive(failing, watched, retry_failed=True)
+        assert outcome.finished == keys(failing) and not outcome.failed
+        assert len(watched.keys) == 2
+        assert states(failing, "broken") == ["finished"] * 2
+        assert folders() == set()
+        settled(keys(failing))
+
+    def test_of_all_trials(self, failing: Study):
+        alone = study(arms={"broken": failing.arms["broken"]}, trial={"goal": None})
+        assert set(drive(alone).failed) == keys(alone)
+        assert states(alone, "broken") == ["failed"] * 2
+        settled(keys(alone))
+
+    def test_of_a_trial_that_was_to_be_continued_keep_what_it_had(self, failing: Study, file: Path):
+        npz(file)
+        drive(failing)
+        before = view(failing)
+        npz(file, seed=1)
+        load.cache_clear()
+        larger = failing.model_copy(update={"trial": {**failing.trial, "budget": {"updates": 80, "look_every": 5}}})
+        larger = Study.model_validate(larger.model_dump())
+        assert len(drive(larger).failed) == 2
+        same(view(failing), before)
+        assert states(larger, "broken") == ["failed"] * 2
+        npz(file)
+        watched = Watched()
+        drive(larger, watched, retry_failed=True)
+        assert [min(watched.updates(key)) for key in watched.keys] == [61, 61]
+        assert states(larger, "broken") == ["finished"] * 2
+
+
+class Losing:
+    """An engine on which one trial's worker is lost, or leaves its results where nobody sees them."""
+
+    num_slots = 1
+
+    def __init__(self, key: str, end: Event) -> None:
+        self._key, self._end, self._engine = key, end, InlineEngine()
+        self._news: list[Event] = []
+
+    def submit(self, block: Block) -> None:
+        rest = tuple(trial for trial in block.trials if trial.key != self._key)
+        if len(rest) < len(block.trials):
+            self._news += [Started(self._key), self._end]
+        if rest:
+            self._engine.submit(Block(id=block.id, trials=rest, storage=block.storage))
+
+    def poll(self, timeout_s: float) -> list[Event]:
+        news, self._news = self._news, []
+        return news + self._engine.poll(timeout_s)
+
+    def close(self) -> None:
+        self._engine.close()
+
+    def __enter__(self) -> "Losing":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class TestLostTrials:
+    @pytest.mark.parametrize(
+        ("make", "reason"),
+        [
+            (lambda key: Lost(key, "Traceback:\n  many lines\nthe node went away"), "the node went away"),
+            (Finished, "it finished, but left nothing under"),
+        ],
+        ids=["lost", "storage not shared"],
+    )
+    def test_are_named_and_run_the_next_time(self, make: Callable[[str], Event], reason: str, undisturbed: Undisturbed):
+        key = study().trial_of(study().cells[1], 1).key
+        told = io.StringIO()
+        outcome = drive(study(), Losing(key, make(key)), told=told)
+        assert set(outcome.lost) == {key} and reason in outcome.lost[key]
+        assert outcome.finished == keys(study()) - {key}
+        assert f"slow, seed 1 was lost: {reason}" in told.getvalue()
+        assert states(study(), "slow") == ["censored", "missing"]
+        settled(keys(study()) - {key})
+
+        watched = Watched()
+        drive(study(), watched)
+        assert watched.keys == [key]
+        settled(keys(study()))
+        same(view(study()), undisturbed(study()))
+
+
+class Interrupting(Watched):
+    """Sends this process a signal after so many looks, as a terminal does."""
+
+    def __init__(self, after: int, *numbers: signal.Signals) -> None:
+        super().__init__()
+        self._after, self._numbers = after, list(numbers)
+
+    def poll(self, timeout_s: float) -> list[Event]:
+        events = super().poll(0)
+        if self._numbers and len(self.events) >= self._after:
+            for number in self._numbers:
+                signal.raise_signal(number)
+            self._numbers = []
+        return events
+
+
+class TestInterrupts:
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_stop_cleanly_and_running_again_goes_on(self, number: signal.Signals, undisturbed: Undisturbed):
+        handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+        told = io.StringIO()
+        interrupted = Interrupting(18, number)
+        with pytest.raises(KeyboardInterrupt):
+            drive(study(), interrupted, told=told)
+        assert "stopping" in told.getvalue()
+        assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
+        settled()
+        (left,) = folders()
+        seen = interrupted.updates(left)
+        assert seen, "no trial was under way"
+
+        watched = Watched()
+        drive(study(), watched)
+        assert watched.updates(left)[0] == seen[-1] + 5
+        same(view(study()), undisturbed(study()))
+        settled(keys(study()))
+
+    def test_the_second_one_stops_at_once(self, undisturbed: Undisturbed):
+        with pytest.raises(KeyboardInterrupt):
+            drive(study(), Interrupting(18, signal.SIGINT, signal.SIGINT))
+        settled()
+        drive(study())
+        same(view(study()), undisturbed(study()))
+
+
+class Flaky:
+    """Calls that fail: as `is_away` says, or by chance one in ten, and half of these only once they are done."""
+
+    def __init__(self) -> None:
+        self.on = False
+        self.is_away: Callable[[], bool] | None = None
+        self.random = random.Random(0)
+        self.times = 0
+
+    def wrapped(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def flaky(client: Client, *args: Any, **kwargs: Any) -> Any:
+            fails = self.on and (self.is_away() if self.is_away is not None else self.random.random() < 0.1)
+            if not fails:
+                return call(client, *args, **kwargs)
+            self.times += 1
+            if self.is_away is None and self.random.random() < 0.5:
+                call(client, *args, **kwargs)
+            raise TrackingAway(client.uri, ConnectionError("away"))
+
+        return flaky
+
+
+class WhileFlaky(Watched):
+    """What comes before and after the driver's loop has no second try: it is for the next run to put right."""
+
+    def __init__(self, flaky: Flaky, *, also_when_closed: bool = False) -> None:
+        super().__init__()
+        self._flaky, self._also_when_closed = flaky, also_when_closed
+
+    def __enter__(self) -> Self:
+        self._flaky.on = True
+        return self
+
+    def close(self) -> None:
+        self._flaky.on = self._also_when_closed
+        super().close()
+
+    def __exit__(self, *_: object) -> None:
+        self._flaky.on = False
+
+
+class TestMlflowAway:
+    @pytest.fixture
+    def flaky(self, monkeypatch: pytest.MonkeyPatch) -> Flaky:
+        flaky = Flaky()
+        for name in ("find_experiment", "create_run", "run", "search", "log", "set_state", "delete", "upload", "file"):
+            monkeypatch.setattr(Client, name, flaky.wrapped(getattr(Client, name)))
+        return flaky
+
+    @pytest.mark.parametrize("luck", range(4))
+    def test_now_and_then_changes_nothing(self, luck: int, flaky: Flaky, undisturbed: Undisturbed):
+        larger = study(seeds=3, trial={"budget": {"updates": 80, "look_every": 5}})
+        expected = undisturbed(larger)
+        drive(study())
+        flaky.random = random.Random(luck)
+        told = io.StringIO()
+        drive(larger, WhileFlaky(flaky), told=told)
+        assert flaky.times > 3
+        assert "MLflow is away, training goes on" in told.getvalue() and "MLflow is back" in told.getvalue()
+        settled(keys(larger))
+        same(view(larger), expected)
+        assert folders() == set()
+
+    def test_for_a_while_training_goes_on(self, flaky: Flaky, undisturbed: Undisturbed):
+        engine = WhileFlaky(flaky)
+        seen: list[int] = []
+
+        def is_away() -> bool:
+            seen.append(len(engine.events))
+            return seen[-1] > 5 and flaky.times < 20
+
+        flaky.is_away = is_away
+        drive(study(), engine)
+        assert flaky.times == 20 and seen[-1] > seen[seen.index(next(n for n in seen if n > 5))]
+        settled(keys(study()))
+        same(view(study()), undisturbed(study()))
+
+    def test_for_good_is_told_and_what_was_trained_is_recorded_by_the_next_run(
+        self, flaky: Flaky, monkeypatch: pytest.MonkeyPatch, undisturbed: Undisturbed
+    ):
+        monkeypatch.setattr(running, "AWAY_FOR_GOOD_S", 0.5)
+        engine = WhileFlaky(flaky, also_when_closed=True)
+        flaky.is_away = lambda: len(engine.events) > 5
+        with pytest.raises(TrackingAway):
+            drive(study(), engine)
+        trained = folders()
+        assert trained
+
+        watched = Watched()
+        drive(study(), watched)
+        assert set(watched.keys) == keys(study()) - trained
+        settled(keys(study()))
+        same(view(study()), undisturbed(study()))
+        assert folders() == set()

@@ -1,0 +1,136 @@
+"""Drivers as processes: killed at every stage, interrupted, two at once, with MLflow going away and coming back."""
+
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from driver_processes import Grokgrid, Zygote
+from driver_studies import folders, same, settled, study, view
+
+from grokgrid import home
+from grokgrid.tracking import Tracking
+from grokgrid.view import View
+from search_spaces import Study, to_yaml
+
+Undisturbed = Callable[[Study], View]
+Run = Callable[..., Grokgrid]
+
+pytestmark = pytest.mark.usefixtures("ready_home")
+
+MOMENTS = {
+    "before claiming": ("grokgrid.tracking.tracking:Tracking.claim", "before", 1),
+    "having announced a claim": ("grokgrid.tracking.claims:_announce", "after", 1),
+    "having claimed": ("grokgrid.tracking.tracking:Tracking.claim", "after", 1),
+    "while training": ("trainables.training:Training.measure", "before", 4),
+    "while saving a snapshot": ("trainables.run:save_file", "after", 4),
+    "before noting that a trial is over": ("grokgrid.running:Driver._note", "before", 1),
+    "before recording": ("grokgrid.tracking.tracking:Tracking.ingest", "before", 2),
+    "having uploaded a trial": ("grokgrid.tracking.client:Client.upload", "after", 1),
+    "having recorded all of a trial but its end": ("grokgrid.tracking.trials:complete", "before", 1),
+    "before removing a folder": ("trainables.records:TrialFolder.remove", "before", 1),
+    "before answering": ("grokgrid.api:_report", "before", 1),
+    "before keeping the answer": ("grokgrid.tracking.answers:AnswerRun.finish", "before", 1),
+    "before ending the answer's run": ("grokgrid.tracking.answers:release", "before", 1),
+}
+
+
+@pytest.fixture
+def run(zygote: Zygote, tmp_path: Path) -> Run:
+    """Starts `grokgrid run` of a study, in this process's environment."""
+
+    def start(study: Study, *options: str, **more: object) -> Grokgrid:
+        file = tmp_path / f"{study.name}.yaml"
+        file.write_text(to_yaml(study))
+        options = ("--engine", "inline", "--checkpoint-every", "0", *options)
+        return zygote.start("run", str(file), *options, log=tmp_path / "log", **more)  # type: ignore[arg-type]
+
+    return start
+
+
+def keys(study: Study) -> set[str]:
+    return {trial.key for trial in study.trials}
+
+
+def until(condition: Callable[[], object], timeout_s: float = 60) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it never came to that"
+        time.sleep(0.02)
+
+
+class TestKilled:
+    def test_at_every_stage_one_after_the_other(self, run: Run, undisturbed: Undisturbed):
+        small = study(seeds=4)
+        for moment, (call, when, nth) in MOMENTS.items():
+            killed = run(small, die={"call": call, "when": when, "nth": nth})
+            assert killed.wait() == -signal.SIGKILL, f"{moment}\n{killed.log.read_text()}"
+        last = run(small)
+        assert last.wait() == 0, last.log.read_text()
+        settled(keys(small))
+        same(view(small), undisturbed(small))
+        answers = Tracking().last_answer(small.name)
+        assert answers is not None and set(answers.keys()["key"]) == keys(small)
+        # Two were killed between recording a trial and removing its folder: there for whoever continues the trial.
+        assert len(folders()) <= 2
+
+    def test_after_ever_longer(self, run: Run, undisturbed: Undisturbed):
+        small = study(seeds=3)
+        delay_s = 0.2
+        while (code := (grokgrid := run(small)).ended_within(delay_s)) is None:
+            grokgrid.signal(signal.SIGKILL)
+            assert grokgrid.wait() == -signal.SIGKILL
+            delay_s *= 1.4
+        assert code == 0, grokgrid.log.read_text()
+        assert delay_s > 0.5, "it was never killed"
+        settled(keys(small))
+        same(view(small), undisturbed(small))
+
+
+LONG = study(
+    seeds=1,
+    trial={"budget": {"updates": 200_000, "look_every": 100}, "goal": None},
+    arms={"a": {}, "b": {"optimiser": {"lr": 0.02}}},
+)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_stops_cleanly_with_130(number: signal.Signals, run: Run):
+    grokgrid = run(LONG, "--checkpoint-every", "600")
+    until(lambda: "1 running" in grokgrid.log.read_text())
+    grokgrid.signal(number)
+    assert grokgrid.wait(30) == 130, grokgrid.log.read_text()
+    log = grokgrid.log.read_text()
+    assert "stopping: running trials save a snapshot" in log
+    assert log.splitlines()[-1] == "Stopped. What was done is kept: run it again to go on."
+    assert "Traceback" not in log
+    settled(set())
+    assert len(folders()) == 1, "the running trial's snapshot"
+
+
+class TestTwoAtOnce:
+    def test_on_overlapping_studies(self, run: Run, undisturbed: Undisturbed):
+        one = study(name="one", seeds=6, arms={arm: study().arms[arm] for arm in ("baseline", "slow")})
+        two = study(name="two", seeds=[8, 3, 4, 5], arms={arm: study().arms[arm] for arm in ("slow", "wild")})
+        both = run(one), run(two)
+        for grokgrid in both:
+            assert grokgrid.wait() == 0, grokgrid.log.read_text()
+        settled(keys(one) | keys(two))
+        assert folders() == set()
+        same(view(one), undisturbed(one))
+        same(view(two), undisturbed(two))
+
+    def test_one_takes_over_what_the_other_was_killed_at(self, run: Run):
+        dying = run(LONG)
+        until(folders)
+        (begun,) = folders()
+        short = study(seeds=1, trial={**LONG.trial, "budget": {"updates": 500, "look_every": 100}}, arms=LONG.arms)
+        # It wants the same trials, if less of them, and has to wait for the other.
+        waiting = run(short)
+        assert waiting.ended_within(1.5) is None
+        dying.signal(signal.SIGKILL)
+        assert dying.wait() == -signal.SIGKILL
+        assert waiting.wait() == 0, waiting.log.read_text()
+        assert begun in keys(short)
+        settled(keys(short))
