@@ -16,6 +16,7 @@ from rich.console import Console
 from grokgrid import home
 from grokgrid.engine.interface import Engine
 from grokgrid.planning import Need, Plan, make_plan
+from grokgrid.provenance import provenance
 from grokgrid.tracking import AnswerRun, Tracking, TrackingAway
 from grokgrid.view import View, load_view
 from search_spaces import Study, read_study, to_yaml
@@ -104,7 +105,7 @@ def run(
         for config in {cell.config.data for cell in study.cells}:
             check_present(config)
 
-    answer_run = tracking.open_answer(study.name, digest(study))
+    answer_run = tracking.open_answer(study.name, digest(study), provenance())
     try:
         if not is_settled:
             how = How(

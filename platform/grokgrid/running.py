@@ -24,6 +24,7 @@ from grokgrid.engine.interface import Block, Engine, Event, Failed, Finished, Lo
 from grokgrid.interrupts import deferred_interrupts
 from grokgrid.planning import Need, need_of
 from grokgrid.progress import Progress
+from grokgrid.provenance import provenance
 from grokgrid.tracking import AnswerRun, Claim, Tracking, TrackingAway, TrialRecord
 from search_spaces import Study
 from trainables.records import Snapshot, TrialFolder, ending
@@ -243,7 +244,7 @@ class Driver:
             del self._to_record[key], self._claims[key]
 
     def _ingest(self, key: str, snapshot: Snapshot) -> None:
-        if self._tracking.ingest(self._claims[key], snapshot) is None:
+        if self._tracking.ingest(self._claims[key], snapshot, provenance()) is None:
             # We were taken for dead, and whoever took the trial over is at it now, perhaps in this very folder.
             self._to_look_up.append(key)
             return
@@ -251,7 +252,7 @@ class Driver:
         self._folder(key).remove()
 
     def _fail(self, key: str, log: str) -> None:
-        self._tracking.fail(self._claims[key], self._trials[key], log)
+        self._tracking.fail(self._claims[key], self._trials[key], log, provenance())
 
     def _withdraw(self, key: str) -> None:
         self._tracking.withdraw([self._claims[key]])
