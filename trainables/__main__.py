@@ -11,16 +11,12 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import Field
-
-from trainables.configuration import Int
 from trainables.data.place import DataError, check_present
 from trainables.mistakes import Mistakes, validate
 from trainables.reading import read_yaml
 from trainables.records import End, Look, Snapshot, TrialFolder, ending
-from trainables.trial import Trial, TrialConfig
+from trainables.trial import Seed, Trial, TrialConfig
 
 _LINE_EVERY_S = 1.0
 
@@ -28,7 +24,7 @@ _LINE_EVERY_S = 1.0
 class TrialFile(TrialConfig):
     """What a trial's YAML file holds."""
 
-    seed: Annotated[Int, Field(ge=0)]
+    seed: Seed
 
 
 def read_trial(path: Path) -> Trial:

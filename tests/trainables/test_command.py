@@ -105,6 +105,7 @@ DIGEST = "sha256:" + 64 * "0"
     ("content", "said"),
     [
         ({"seed": -1}, ["seed: -1 is not allowed"]),
+        ({"seed": 2**32}, ["seed: 4294967296 is not allowed"]),
         ({"dtype": "float16"}, ["dtype: 'float16' is not allowed", "float32"]),
         ({"optimizer": "adamw"}, ["optimizer: is not a setting here", "did you mean 'optimiser'?"]),
         ({"optimiser": {"name": "adam", "lr": 1e-3}}, ["optimiser: 'adam' is not known", "'adamw'"]),
