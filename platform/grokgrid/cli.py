@@ -143,6 +143,7 @@ def run(
         )
         _show(report)
     if not report.view.is_complete:
+        _say_what_is_missing(report)
         raise typer.Exit(1)
 
 
@@ -274,6 +275,18 @@ def _show(report: "Report") -> None:
     terminal.show(report.answer, _console())
     # A line of its own, unwrapped: for eyes, for terminals that make links of it, and for scripts.
     print(report.path)
+
+
+def _say_what_is_missing(report: "Report") -> None:
+    from collections import Counter
+
+    states = Counter(str(state) for state in report.view.trials["state"].drop(report.view.over.index))
+    told = ", ".join(f"{number} {state}" for state, number in states.items())
+    print(
+        f"{states.total()} of {len(report.view.trials)} trials are not over: {told}."
+        " Run it again for what is missing, with --retry-failed for what failed.",
+        file=sys.stderr,
+    )
 
 
 def _console() -> Any:

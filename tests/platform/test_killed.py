@@ -9,7 +9,6 @@ import pytest
 from driver_processes import Grokgrid, Zygote
 from driver_studies import folders, same, settled, study, view
 
-from grokgrid import home
 from grokgrid.tracking import Tracking
 from grokgrid.view import View
 from search_spaces import Study, to_yaml

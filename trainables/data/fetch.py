@@ -20,7 +20,7 @@ def fetch_mnist(root: Path | None = None) -> Path:
     folder = data_root(root)
     try:
         MNIST(folder, download=True)
-    except (RuntimeError, OSError) as error:
+    except (RuntimeError, OSError, ValueError) as error:
         raise DataError(f"data mnist: cannot be downloaded to {folder}: {error}") from None
     load(MnistConfig(num_train=1, num_test=1, root=folder), torch.float32, torch.device("cpu"))
     return folder

@@ -46,7 +46,8 @@ class JacobianNormConfig(Config):
 
 class CentroidConfig(Config):
     """The centroid J'1 (Walker et al., Theorem 4) at each point x: its cosine with x (Definition 5), its norm, its
-    inner product with x: mean, min and max over the first `num_points`.
+    inner product with x: mean, min and max over the first `num_points`. A point whose centroid is zero has no
+    alignment, and then none of the three is a number.
     """
 
     name: Literal["centroid"] = "centroid"

@@ -12,7 +12,8 @@ class JacobianConfig(Config):
                  norm (Hoffman et al., eq. 3)
     projections  random unit vectors a sample (Hoffman et al., Algorithm 1), or `exact`. The squared norm is estimated
                  without bias; its root is not, so one projection, many and exact are different objectives
-    level        None: toward zero. Otherwise |level - batch mean| takes the place of the mean (Walker et al., Figure 5)
+    level        None: toward zero. Otherwise |level - m| takes the place of m, be it the mean norm (Walker et al.,
+                 Figure 5) or half the mean squared norm
     """
 
     name: Literal["jacobian"] = "jacobian"
