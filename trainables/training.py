@@ -67,8 +67,10 @@ class Training:
         return self.updates / self.updates_per_pass
 
     def advance(self, updates: int) -> None:
-        """Trains until `updates` updates are done. Whether the losses on the way were finite is asked only then, so that
-        nothing waits for the device; `diverged_at` names the first that was not.
+        """Trains until `updates` updates are done.
+
+        Whether all losses were finite is asked only then, for nothing on the way waits for the device; `diverged_at`
+        names the first that was not.
         """
         losses: list[Tensor] = []
         first = self.updates + 1
