@@ -31,6 +31,7 @@ import math
 import os
 import queue
 import shutil
+import socket
 import tempfile
 import threading
 import time
@@ -210,6 +211,13 @@ def _connect(address: str | None, *, num_cpus: int | None) -> None:
             " start from a machine of the cluster with 'auto' or 'host:port', or submit the study as a job"
         )
     else:
+        host, colon, port = address.rpartition(":")
+        if colon and port.isdecimal():
+            try:
+                # Ray itself would try for minutes, and fill the screen with it.
+                socket.create_connection((host, int(port)), timeout=10).close()
+            except OSError as error:
+                raise ConnectionError(f"address {address!r}: nobody answers there: {error}") from None
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
 
 

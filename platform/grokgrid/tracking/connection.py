@@ -120,6 +120,11 @@ def _prepare_database(uri: str) -> None:
                 f"{redact(uri)} needs the Python package {error.name}, which is not installed;"
                 " for PostgreSQL: pip install 'grokgrid[postgres]'."
             ) from error
+        except sqlalchemy.exc.ArgumentError as error:
+            raise TrackingError(
+                f"MLFLOW_TRACKING_URI is {redact(uri)!r}: SQLAlchemy knows no such database. Give sqlite:///FILE,"
+                " postgresql://… or http://…"
+            ) from error
         # MLflow itself would try again and again, for more than a minute.
         with engine.connect():
             pass
