@@ -1,0 +1,384 @@
+"""The command line: what it prints, what it refuses and how it ends."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from driver_studies import drive, npz, settled, study, table, view
+from typer.testing import CliRunner, Result
+
+from grokgrid import api
+from grokgrid.cli import app
+from search_spaces import Study, read_study, to_yaml
+
+Grokgrid = Callable[..., Result]
+
+
+@pytest.fixture
+def grokgrid(monkeypatch: pytest.MonkeyPatch) -> Grokgrid:
+    """Runs a command line in this process. Exceptions that would end in a traceback are raised."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run(*arguments: str | Path) -> Result:
+        return CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+
+    return run
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A study in a file, and in a folder with a long name."""
+    path = tmp_path / "a folder with a name that is much too long for a line of a terminal" / "small.yaml"
+    path.parent.mkdir()
+    path.write_text(to_yaml(study(arms={"baseline": {}, "slow": {"grid": {"optimiser.lr": [0.002, 0.003]}}})))
+    return path
+
+
+HEAVY = (
+    "torch",
+    "ray",
+    "mlflow",
+    "optuna",
+    "pandas",
+    "scipy",
+    "numpy",
+    "pyarrow",
+    "matplotlib",
+    "sklearn",
+    "sqlalchemy",
+)
+
+
+def imported_by(*arguments: str) -> tuple[set[str], str]:
+    """What a command line imports in a fresh interpreter, and what it prints."""
+    code = f"""
+import atexit, sys
+atexit.register(lambda: print(" ".join(sys.modules), file=sys.stderr))
+sys.argv = {["grokgrid", *arguments]}
+from grokgrid.cli import main
+main()
+"""
+    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=120)
+    return set(ran.stderr.split()), ran.stdout
+
+
+class TestStartsQuickly:
+    """How quickly is measured elsewhere; here, that nothing is imported that takes long."""
+
+    def test_help(self, home: Path):
+        modules, text = imported_by("--help")
+        assert not modules & {*HEAVY, "pydantic", "yaml", "rich", "grokgrid.api", "search_spaces", "trainables"}
+        assert all(verb in text for verb in ("list", "show", "plan", "run", "report", "query", "data"))
+
+    @pytest.mark.parametrize(
+        "arguments", [("list",), ("show", "demo"), ("plan", "demo", "--seeds", "2"), ("run", "--help")]
+    )
+    def test_what_runs_nothing(self, arguments: tuple[str, ...], home: Path):
+        modules, text = imported_by(*arguments)
+        assert not modules & set(HEAVY)
+        assert text
+        assert not home.exists()
+
+
+def test_list_shows_every_study_of_the_library(grokgrid: Grokgrid):
+    lines = grokgrid("list").stdout.splitlines()
+    for name in ("demo", "table1-ce", "table1-mse"):
+        assert any(line.startswith(f"{name} ") and f" {len(read_study(name).trials)} " in line for line in lines)
+
+
+class TestShow:
+    @pytest.mark.parametrize("name", ["demo", "table1-ce", "table1-mse"])
+    def test_is_a_study_file(self, name: str, grokgrid: Grokgrid, tmp_path: Path):
+        (tmp_path / "shown.yaml").write_text(grokgrid("show", name).stdout)
+        assert read_study(tmp_path / "shown.yaml") == read_study(name)
+
+    def test_of_a_changed_study_runs(self, grokgrid: Grokgrid, file: Path, tmp_path: Path, ready_home: Path):
+        shown = grokgrid("show", file, "--seeds", "1", "--arms", "slow", "--set", "trial.budget.updates=20")
+        (tmp_path / "shown.yaml").write_text(shown.stdout)
+        ran = grokgrid("run", tmp_path / "shown.yaml", "--engine", "inline")
+        assert ran.exit_code == 0, ran.output
+        assert len(view(read_study(tmp_path / "shown.yaml")).over) == 2
+
+
+class TestPlan:
+    def test_counts_and_estimates(self, grokgrid: Grokgrid, file: Path, ready_home: Path):
+        before = grokgrid("plan", file)
+        assert before.exit_code == 0
+        assert [line.split()[-1] for line in before.stdout.splitlines()[:4]] == ["run", "2", "2", "2"]
+        assert "6 trials, each of at most 56 updates and 12 looks." in before.stdout
+        assert "not known before" in before.stdout
+        assert grokgrid("run", file, "--engine", "inline").exit_code == 0
+        after = grokgrid("plan", file, "--seeds", "3", "--set", "trial.budget.updates=500")
+        lines = after.stdout.splitlines()
+        assert lines[0].split() == ["cell", "done", "to", "run", "to", "continue"]
+        assert lines[1].split() == ["baseline", "2", "1", "0"]
+        assert lines[2].split() == ["slow", "lr=0.002", "0", "1", "2"]
+        assert "At most 0:00:0" in after.stdout
+
+
+class TestRun:
+    def test_ends_with_the_page_on_a_line_of_its_own(self, grokgrid: Grokgrid, file: Path, ready_home: Path):
+        out = file.parent / "where the report goes"
+        ran = grokgrid("run", file, "--engine", "inline", "--out", out)
+        assert ran.exit_code == 0
+        assert ran.stdout.splitlines()[-1] == str(out / "report.html")
+        assert (out / "report.html").read_text().startswith("<!")
+        assert "small: 6/6 trials, 0 running" in ran.stderr.splitlines()[-1]
+        assert "\x1b" not in ran.output
+
+        again = grokgrid("run", file, "--engine", "inline")
+        assert again.exit_code == 0 and "trials, 0 running" not in again.stderr
+        page = Path(again.stdout.splitlines()[-1])
+        assert page.is_relative_to(ready_home) and page.name == "report.html"
+        told = grokgrid("report", file)
+        assert told.exit_code == 0 and told.stdout == again.stdout
+        settled()
+
+    def test_with_failures_says_so_and_ends_with_1(
+        self, grokgrid: Grokgrid, file: Path, tmp_path: Path, ready_home: Path
+    ):
+        content = yaml.safe_load(file.read_text())
+        digest = npz(tmp_path / "own.npz")
+        npz(tmp_path / "own.npz", seed=1)
+        content["arms"]["broken"] = {"data": {"name": "npz", "path": str(tmp_path / "own.npz"), "digest": digest}}
+        file.write_text(yaml.safe_dump(content))
+        for _ in range(2):
+            ran = grokgrid("run", file, "--engine", "inline")
+            assert ran.exit_code == 1
+            assert ran.stderr.splitlines()[-1] == (
+                "2 of 8 trials are not over: 2 failed. Run it again for what is missing, with --retry-failed for what"
+                " failed."
+            )
+            assert Path(ran.stdout.splitlines()[-1]).exists()
+        settled()
+
+    def test_starts_no_engine_and_keeps_no_answer_if_there_is_nothing_to_do(self, file: Path, ready_home: Path):
+        first = api.run(file, engine=lambda: drive_inline())
+        second = api.run(file, engine=never)
+        assert first.path == second.path and first.path.exists()
+        assert len(answers(read_study(file))) == 1
+        # A second version of the study, of the same trials, is a second answer.
+        api.run(read_study(file).model_copy(update={"question": "Is it?"}), engine=never)
+        assert len(answers(read_study(file))) == 2
+        settled()
+
+    def test_keeps_only_what_it_wrote(self, grokgrid: Grokgrid, file: Path, tmp_path: Path, ready_home: Path):
+        out = tmp_path / "out"
+        out.mkdir()
+        (out / "diary.txt").write_text("private")
+        report = api.run(file, engine=drive_inline, folder=out)
+        (kept,) = answers(read_study(file))
+        names = {path.name for path in Path(kept.removeprefix("file://")).iterdir()}
+        assert {"report.html", "study.yaml", "keys.parquet"} <= names
+        assert "diary.txt" not in names
+        assert {path.name for path in report.files} <= names
+
+
+def drive_inline():  # type: ignore[no-untyped-def]
+    from grokgrid.engine import InlineEngine
+
+    return InlineEngine()
+
+
+def never():  # type: ignore[no-untyped-def]
+    raise AssertionError("an engine was started")
+
+
+def answers(study: Study) -> list[str]:
+    """Where the files of a study's finished answers are."""
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(api.home.tracking_uri())
+    experiment = client.get_experiment_by_name(study.name)
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id], "attributes.status = 'FINISHED'")
+    return [run.info.artifact_uri for run in runs]
+
+
+class TestQuery:
+    @pytest.fixture(autouse=True)
+    def _run(self, file: Path, ready_home: Path) -> None:
+        drive(read_study(file))
+
+    def test_trials(self, grokgrid: Grokgrid, file: Path, tmp_path: Path):
+        csv = pd.read_csv(io.StringIO(grokgrid("query", file).stdout))
+        assert list(csv.columns[:6]) == ["arm", "cell", "optimiser.lr", "seed", "key", "state"]
+        assert list(csv["key"]) == [trial for trial in table(view(read_study(file)))["key"]]
+        assert csv["updates"].dtype == "int64"
+        assert set(csv["state"]) == {"reached", "censored"}
+        lines = [json.loads(line) for line in grokgrid("query", file, "--format", "json").stdout.splitlines()]
+        assert [line["key"] for line in lines] == list(csv["key"])
+        assert lines[0]["diverged_at"] is None and lines[0]["optimiser.lr"] is None
+        out = tmp_path / "trials.parquet"
+        assert grokgrid("query", file, "--format", "parquet", "--out", out).stdout == ""
+        pd.testing.assert_frame_equal(pd.read_parquet(out), csv, check_dtype=False)
+
+    def test_curves(self, grokgrid: Grokgrid, file: Path, tmp_path: Path):
+        csv = pd.read_csv(io.StringIO(grokgrid("query", file, "--curves", "--arms", "slow").stdout))
+        assert set(csv["cell"]) == {"slow lr=0.002", "slow lr=0.003"}
+        assert (csv.groupby("key").size() <= 12).all() and "test_accuracy" in csv
+        out = tmp_path / "curves.csv"
+        grokgrid("query", file, "--curves", "--arms", "slow", "--out", out)
+        pd.testing.assert_frame_equal(pd.read_csv(out), csv)
+
+    def test_of_what_was_never_run(self, grokgrid: Grokgrid, file: Path):
+        other = grokgrid("query", file, "--seeds", "7,8", "--arms", "baseline")
+        assert other.exit_code == 0
+        csv = pd.read_csv(io.StringIO(other.stdout))
+        assert list(csv["state"]) == ["missing", "missing"]
+        assert list(csv.columns) == list(
+            pd.read_csv(io.StringIO(grokgrid("query", file).stdout)).columns.drop("optimiser.lr")
+        )
+
+
+MISTAKES: dict[str, tuple[list[str], str]] = {
+    "unknown study": (["run", "dmeo"], "dmeo: is no study of the library and no .yaml file; did you mean 'demo'?"),
+    "no such file": (["run", "{tmp}/none.yaml"], "none.yaml: cannot be read: No such file or directory"),
+    "a folder": (["plan", "{tmp}"], "is no study of the library"),
+    "--set of an unknown field": (
+        ["run", "demo", "--set", "trial.budgett.passes=2"],
+        "trial.budgett: is not a setting here; did you mean 'budget'?",
+    ),
+    "--set without a value": (["run", "demo", "--set", "trial.budget"], "write it as path=value"),
+    "--set of a wrong value": (["run", "demo", "--set", "trial.budget.passes=many"], "trial.budget.passes: 'many'"),
+    "empty --set": (["run", "demo", "--set", ""], "write it as path=value"),
+    "--seeds in words": (["run", "demo", "--seeds", "three"], "--seeds three: give a number of seeds"),
+    "no --seeds": (["run", "demo", "--seeds", "0"], "seeds: 0"),
+    "empty --seeds": (["run", "demo", "--seeds", ""], "give a number of seeds"),
+    "--seeds twice the same": (["run", "demo", "--seeds", "1,1"], "seeds: holds 1 twice"),
+    "unknown --arms": (["run", "demo", "--arms", "baseline,jacobain"], "did you mean 'jacobian'?"),
+    "empty --arms": (["run", "demo", "--arms", ""], "--arms : is no arm"),
+    "--out is a file": (["run", "demo", "--out", "{tmp}/file"], "is a file"),
+    "report --out is a file": (["report", "demo", "--out", "{tmp}/file"], "is a file"),
+    "query --out is a folder": (["query", "demo", "--out", "{tmp}"], "is a directory"),
+    "parquet to the screen": (["query", "demo", "--format", "parquet"], "--format parquet needs a file: --out FILE"),
+    "unknown --format": (["query", "demo", "--format", "xml"], "'xml' is not one of"),
+    "unknown --engine": (["run", "demo", "--engine", "slurm"], "'slurm' is not one of"),
+    "no --slots": (["run", "demo", "--slots", "0"], "--slots"),
+    "no --threads": (["run", "demo", "--threads", "0"], "--threads"),
+    "no --cpus": (["run", "demo", "--cpus", "0"], "--cpus"),
+    "negative --gpus": (["run", "demo", "--gpus", "-1"], "--gpus"),
+    "negative --checkpoint-every": (["run", "demo", "--checkpoint-every", "-1"], "--checkpoint-every"),
+    "unknown option": (["run", "demo", "--seed", "3"], "No such option: --seed"),
+    "unknown command": (["runn", "demo"], "No such command 'runn'"),
+    "unknown data": (["data", "get", "imagenet"], "'imagenet' is not"),
+    "digest of nothing": (["data", "digest", "{tmp}/none.npz"], "none.npz"),
+    "digest of text": (["data", "digest", "{tmp}/file"], "is no .npz file"),
+}
+
+
+class TestMistakes:
+    @pytest.mark.parametrize(("arguments", "sentence"), MISTAKES.values(), ids=MISTAKES)
+    def test_are_told_and_nothing_is_started(
+        self, arguments: list[str], sentence: str, grokgrid: Grokgrid, tmp_path: Path, home: Path
+    ):
+        (tmp_path / "file").write_text("not a folder")
+        ran = grokgrid(*(argument.replace("{tmp}", str(tmp_path)) for argument in arguments))
+        assert ran.exit_code == 2
+        assert sentence in " ".join(ran.stderr.split())
+        assert ran.stdout == ""
+        assert not home.exists()
+
+    def test_in_a_study_are_all_told_at_once(self, grokgrid: Grokgrid, file: Path, home: Path):
+        text = file.read_text().replace("width: 8", "width: wide").replace("seeds: 2", "seeds: no")
+        file.write_text(text.replace("look_every", "look_evry"))
+        for verb in ("show", "plan", "run", "report", "query"):
+            ran = grokgrid(verb, file)
+            assert ran.exit_code == 2 and ran.stdout == ""
+            assert "3 mistakes" in ran.stderr
+            for told in ("seeds: 'no'", "trial.model.width: 'wide'", "did you mean 'look_every'?"):
+                assert told in ran.stderr
+            assert all("line " in line for line in ran.stderr.splitlines()[1:])
+        assert not home.exists()
+
+    def test_missing_data(self, grokgrid: Grokgrid, tmp_path: Path, ready_home: Path, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setenv("GROKGRID_DATA", str(tmp_path))
+        ran = grokgrid("run", "table1-ce", "--engine", "inline")
+        assert ran.exit_code == 2
+        assert f"data mnist: not found under {tmp_path}. `grokgrid data get mnist` downloads it" in ran.stderr
+        settled(())
+        assert grokgrid("plan", "table1-ce").exit_code == 0
+
+    @pytest.mark.parametrize("verb", ["plan", "run", "report", "query"])
+    @pytest.mark.parametrize(
+        ("uri", "code", "sentence"),
+        [
+            ("http://127.0.0.1:9", 1, "127.0.0.1:9"),
+            ("/some/folder", 2, "MLflow no longer keeps runs in folders"),
+            ("gopher://somewhere", 2, "gopher"),
+        ],
+    )
+    def test_in_where_mlflow_is(
+        self,
+        verb: str,
+        uri: str,
+        code: int,
+        sentence: str,
+        grokgrid: Grokgrid,
+        file: Path,
+        home: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        ran = grokgrid(verb, file)
+        assert ran.exit_code == code
+        assert sentence in ran.stderr and len(ran.stderr.splitlines()) == 1
+        assert ran.stdout == "" and not home.exists()
+
+    @pytest.mark.parametrize("verb", ["run", "report"])
+    def test_a_home_that_cannot_be_written(
+        self, verb: str, grokgrid: Grokgrid, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        (tmp_path / "occupied").touch()
+        monkeypatch.setenv("GROKGRID_HOME", str(tmp_path / "occupied" / "home"))
+        ran = grokgrid(verb, file, *(["--engine", "inline"] if verb == "run" else []))
+        assert ran.exit_code == 2
+        assert ran.stderr.splitlines()[-1].endswith(": Not a directory") and "occupied" in ran.stderr
+
+    def test_a_report_that_cannot_be_written(self, grokgrid: Grokgrid, file: Path, tmp_path: Path, ready_home: Path):
+        (tmp_path / "occupied").touch()
+        ran = grokgrid("run", file, "--engine", "inline", "--out", tmp_path / "occupied" / "deeper")
+        assert ran.exit_code == 2 and "Not a directory" in ran.stderr
+        settled()
+
+    def test_gpus_where_there_are_none(
+        self, grokgrid: Grokgrid, file: Path, ready_home: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+        ran = grokgrid("run", file, "--engine", "inline", "--gpus", "1")
+        assert ran.exit_code == 2
+        assert "--gpus: torch finds no CUDA device here" in ran.stderr
+        settled(())
+
+    @pytest.mark.parametrize(
+        ("address", "sentence"),
+        [
+            ("ray://head:10001", "start from a machine of the cluster"),
+            ("nonsense", "nonsense"),
+            ("127.0.0.1:9", "127.0.0.1:9"),
+        ],
+    )
+    def test_in_where_ray_is(self, address: str, sentence: str, grokgrid: Grokgrid, file: Path, ready_home: Path):
+        ran = grokgrid("run", file, "--address", address)
+        assert ran.exit_code == 2
+        assert sentence in ran.stderr.splitlines()[-1]
+        settled(())
+
+
+def test_data_digest_is_the_one_that_a_study_declares(grokgrid: Grokgrid, tmp_path: Path):
+    digest = npz(tmp_path / "own.npz")
+    assert grokgrid("data", "digest", tmp_path / "own.npz").stdout == f"{digest}\n"
+
+
+def test_a_closed_pipe_is_no_mistake(file: Path, ready_home: Path):
+    """`grokgrid query STUDY | head -1`."""
+    command = f"{sys.executable} -c 'from grokgrid.cli import main; main()' show demo | true"
+    ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env={**os.environ}, timeout=60)
+    assert "Traceback" not in ran.stderr
