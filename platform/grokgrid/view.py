@@ -6,6 +6,7 @@ trial what its study asked for, up to the goal or the budget, works the states o
 nothing: what other studies do later does not change it.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -145,7 +146,7 @@ def _facts(trial: Trial, state: State, record: "TrialRecord | None", looks: "pd.
         return {"run_id": record.run_id if record is not None else None}
     summary, place = record.summary, record.place
     facts: dict[str, Any] = {name: getattr(summary, name) for name in _PROGRESS}
-    facts |= {"diverged_at": summary.diverged_at if state is State.DIVERGED else None, "run_id": record.run_id}
+    facts |= {"diverged_at": summary.diverged_at if state is State.DIVERGED else math.nan, "run_id": record.run_id}
     if place is not None:
         facts |= {name: getattr(place, name) for name in _PLACE}
     if looks is not None and len(looks):

@@ -1,0 +1,91 @@
+"""What MLflow might tell of trials that nobody trained."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+
+from grokgrid.tracking import TrialRecord, TrialStatus
+from trainables.records import End, Segment, Summary
+from trainables.trial import Trial
+
+PLACE = Segment(
+    from_updates=0,
+    host="elsewhere",
+    device="cpu",
+    device_name="an abacus",
+    num_threads=1,
+    share=1.0,
+    torch_version="2.0.0",
+    python_version="3.11.0",
+)
+
+
+def record(
+    trial: Trial,
+    accuracies: Mapping[int, float] | None = None,
+    *,
+    status: TrialStatus = TrialStatus.FINISHED,
+    diverged_at: int | None = None,
+    failed_run: str | None = None,
+    wall_seconds: float = 10.0,
+    final: Mapping[str, float] | None = None,
+    updates: int | None = None,
+) -> TrialRecord:
+    """Of a finished trial: its test accuracy after so many updates, two a pass; it ended at the last of these looks."""
+    summary = None
+    if accuracies is not None:
+        last = updates if updates is not None else max(accuracies)
+        values = list(accuracies.values()) or [float("nan")]
+        summary = Summary(
+            key=trial.key,
+            seed=trial.seed,
+            updates=last,
+            passes=last / 2,
+            seconds=last / 100,
+            wall_seconds=wall_seconds,
+            end=End.BUDGET,
+            goal=None,
+            diverged_at=diverged_at,
+            low={"test_accuracy": min(values)},
+            high={"test_accuracy": max(values)},
+            last=dict(final or {}),
+            final=dict(final or {}),
+            segments=(PLACE,),
+        )
+    return TrialRecord(
+        key=trial.key,
+        run_id=f"run of {trial.key}",
+        status=status,
+        owner="somebody",
+        summary=summary,
+        reason="it did not work" if failed_run is not None else None,
+        failed_run=failed_run,
+        reached={},
+        params={},
+        tags={},
+        artifact_uri="nowhere",
+        started=datetime(2026, 1, 1, tzinfo=UTC),
+        ended=None,
+    )
+
+
+def looks(trial: Trial, accuracies: Mapping[int, float], **metrics: Mapping[int, float]) -> pd.DataFrame:
+    """The curves of such a trial; other metrics where they were measured."""
+    rows: list[dict[str, Any]] = [
+        {
+            "key": trial.key,
+            "updates": updates,
+            "passes": updates / 2,
+            "seconds": updates / 100,
+            "train_accuracy": accuracy,
+            "test_accuracy": accuracy,
+            "train_loss": 1 - accuracy,
+            "test_loss": 1 - accuracy,
+            **{name: values.get(updates) for name, values in metrics.items()},
+        }
+        for updates, accuracy in accuracies.items()
+    ]
+    columns = ["key", "updates", "passes", "seconds", "train_accuracy", "test_accuracy", "train_loss", "test_loss"]
+    return pd.DataFrame(rows, columns=[*columns, *metrics])

@@ -1,0 +1,116 @@
+"""Plans: what would run, and how long that would take."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from driver_records import record
+from driver_studies import study
+
+from grokgrid import api
+from grokgrid.planning import Need, Plan, make_plan, need_of
+from grokgrid.tracking import TrialRecord, TrialStatus
+from search_spaces import Study
+
+LOW = {1: 0.1, 6: 0.1}
+
+NEEDS: dict[str, tuple[dict[str, Any] | None, Need, Need]] = {
+    "nothing is known": (None, Need.START, Need.START),
+    "the goal was met": ({"accuracies": {1: 0.1, 6: 0.7}}, Need.NOTHING, Need.NOTHING),
+    "the budget is spent": ({"accuracies": {1: 0.1, 56: 0.1}}, Need.NOTHING, Need.NOTHING),
+    "it diverged": ({"accuracies": LOW, "diverged_at": 8}, Need.NOTHING, Need.NOTHING),
+    "a part is done": ({"accuracies": LOW}, Need.CONTINUE, Need.CONTINUE),
+    "a part is done, more failed": ({"accuracies": LOW, "failed_run": "f"}, Need.LEAVE, Need.CONTINUE),
+    "all is done, more failed": ({"accuracies": {56: 0.1}, "failed_run": "f"}, Need.NOTHING, Need.NOTHING),
+    "it failed": ({"status": TrialStatus.FAILED, "failed_run": "f"}, Need.LEAVE, Need.START),
+    "it is being claimed": ({"status": TrialStatus.CLAIMING}, Need.ELSEWHERE, Need.ELSEWHERE),
+    "it is running": ({"status": TrialStatus.RUNNING}, Need.ELSEWHERE, Need.ELSEWHERE),
+}
+
+
+@pytest.mark.parametrize(("told", "need", "retrying"), NEEDS.values(), ids=NEEDS)
+def test_what_a_trial_needs(told: dict[str, Any] | None, need: Need, retrying: Need):
+    trial = study().trials[0]
+    known = record(trial, **told) if told is not None else None
+    assert need_of(trial, known) is need
+    assert need_of(trial, known, retry_failed=True) is retrying
+
+
+class Known:
+    """Tracking, as far as a plan goes."""
+
+    def __init__(self, *records: TrialRecord) -> None:
+        self._records = {record.key: record for record in records}
+
+    def find(self, keys: list[str]) -> dict[str, TrialRecord]:
+        return {key: self._records[key] for key in keys if key in self._records}
+
+
+def plan(study: Study, *records: TrialRecord, **options: Any) -> Plan:
+    return make_plan(study, Known(*records), **options)  # type: ignore[arg-type]
+
+
+class TestPlans:
+    """Trials of 56 updates at most, the last look within a budget of 60."""
+
+    def test_count_by_cell_and_over_all(self):
+        small = study(seeds=2)
+        baseline, slow, wild = (small.trial_of(cell, 0) for cell in small.cells)
+        made = plan(
+            small,
+            record(baseline, {6: 0.7}),
+            record(slow, LOW),
+            record(wild, status=TrialStatus.FAILED, failed_run="f"),
+            record(small.trial_of(small.cells[2], 1), status=TrialStatus.RUNNING),
+        )
+        assert made.cells == {
+            "baseline": {Need.NOTHING: 1, Need.START: 1},
+            "slow": {Need.CONTINUE: 1, Need.START: 1},
+            "wild": {Need.LEAVE: 1, Need.ELSEWHERE: 1},
+        }
+        assert made.needs == {Need.NOTHING: 1, Need.START: 2, Need.CONTINUE: 1, Need.LEAVE: 1, Need.ELSEWHERE: 1}
+
+    def test_count_a_shared_trial_once(self):
+        twins = study(arms={"baseline": {}, "twin": {}})
+        done = record(twins.trials[0], {56: 0.1}, wall_seconds=56.0)
+        made = plan(twins, done)
+        assert made.cells["baseline"] == made.cells["twin"] == {Need.NOTHING: 1, Need.START: 1}
+        assert made.needs == {Need.NOTHING: 1, Need.START: 1}
+        assert made.at_most_s == pytest.approx(56.0)
+
+    def test_estimate_what_is_left_at_the_pace_of_the_same_cell(self):
+        small = study(seeds=3, arms={"baseline": {}, "slow": study().arms["slow"]})
+        baseline, slow = small.cells
+        made = plan(
+            small,
+            record(small.trial_of(baseline, 0), {28: 0.7}, wall_seconds=28.0),
+            record(small.trial_of(baseline, 1), {56: 0.1}, wall_seconds=168.0),
+            record(small.trial_of(slow, 0), {16: 0.1}, wall_seconds=160.0),
+        )
+        # Baseline takes 1 s and 3 s an update, on average 2 s, and slow 10 s, of which one trial has done 16 updates.
+        assert made.at_most_s == pytest.approx(2 * 56 + 10 * (56 + 56 + 40))
+
+    def test_know_no_time_before_a_trial_of_each_missing_cell_has_run(self):
+        small = study(seeds=1)
+        assert plan(small).at_most_s is None
+        baseline, slow, wild = (small.trial_of(cell, 0) for cell in small.cells)
+        assert plan(small, record(baseline, {56: 0.1})).at_most_s is None
+        assert plan(small, *(record(trial, {56: 0.1}) for trial in (baseline, slow, wild))).at_most_s == 0
+
+    def test_do_not_count_the_time_of_what_is_left_alone(self):
+        small = study(seeds=2, arms={"baseline": {}})
+        failed = record(small.trials[1], status=TrialStatus.FAILED, failed_run="f")
+        records = record(small.trials[0], {56: 0.1}, wall_seconds=56.0), failed
+        assert plan(small, *records).at_most_s == 0
+        assert plan(small, *records, retry_failed=True).at_most_s == pytest.approx(56.0)
+
+
+def test_planning_in_an_empty_home_creates_nothing(home):
+    made = api.plan("demo")
+    assert made.needs == {Need.START: 20}
+    assert not home.exists()
+    code = "import sys, grokgrid; grokgrid.plan('demo'); print('mlflow' in sys.modules, 'numpy' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert ran.stdout == "False False\n"
+    assert not home.exists()
