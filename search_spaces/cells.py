@@ -44,6 +44,11 @@ def cells_of(trial: Settings, arms: dict[str, Settings]) -> tuple[list[Cell], li
         settings = {name: value for name, value in given.items() if name != "grid"}
         points, wrong = _points(arm, given.get("grid") or {})
         mistakes += wrong
+        for path in given["grid"] if isinstance(given.get("grid"), dict) else ():
+            if _depth(settings, tuple(path.split("."))) == len(path.split(".")):
+                mistakes.append(
+                    Mistake(("arms", arm, *path.split(".")), "is on the arm's grid too; give one of the two")
+                )
         for point in points:
             merged = overlay(trial, settings)
             for path, value in point:
@@ -101,6 +106,9 @@ def _placed(mistake: Mistake, arm: str, trial: Settings, settings: Settings, poi
         if mistake.path[: len(parts)] == parts:
             return Mistake(("arms", arm, "grid", path), mistake.message)
     in_arm, in_trial = _depth(settings, mistake.path), _depth(trial, mistake.path)
+    for path in point:
+        if mistake.path and tuple(path.split("."))[: len(mistake.path)] == mistake.path and not in_arm and not in_trial:
+            return Mistake(("arms", arm, "grid", path), mistake.message)
     if in_arm > 0 and in_arm >= in_trial:
         return Mistake(("arms", arm, *mistake.path), mistake.message)
     return Mistake(("trial", *mistake.path), mistake.message)

@@ -15,6 +15,8 @@ from trainables.trial import Seed, Trial
 TRIALS_EXPERIMENT = "grokgrid-trials"
 """The MLflow experiment of all trials: no study may be named so."""
 
+MAX_SEEDS = 10_000
+
 StudyName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 ArmName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,39}$")]
 
@@ -75,7 +77,7 @@ class Study(Config):
 
     name: StudyName
     question: str
-    seeds: PositiveInt | Annotated[tuple[Seed, ...], Field(min_length=1)]
+    seeds: Annotated[PositiveInt, Field(le=MAX_SEEDS)] | Annotated[tuple[Seed, ...], Field(min_length=1)]
     trial: Settings
     arms: Annotated[dict[ArmName, Settings], Field(min_length=1)]
     analyses: tuple[Analysis, ...] = (Curves(),)

@@ -65,7 +65,8 @@ def validate(model: type[M], content: Any, *, source: str, lines: dict[Path, int
         return model.model_validate(content)
     except ValidationError as error:
         mistakes = mistakes_of(model, error)
-        raise Mistakes(source, [with_line(mistake, lines or {}) for mistake in mistakes]) from None
+        placed = [with_line(mistake, lines or {}) for mistake in mistakes]
+        raise Mistakes(source, sorted(placed, key=lambda mistake: mistake.line or 0)) from None
 
 
 def with_line(mistake: Mistake, lines: dict[Path, int]) -> Mistake:

@@ -99,6 +99,12 @@ class Goal(Config):
     def __str__(self) -> str:
         return f"{self.metric} > {self.above}" if self.above is not None else f"{self.metric} < {self.below}"
 
+    @property
+    def threshold(self) -> float:
+        value = self.above if self.above is not None else self.below
+        assert value is not None
+        return value
+
     def met_by(self, *, low: float, high: float) -> bool:
         """Whether a metric that ranged from `low` to `high` met the goal at some look."""
         return high > self.above if self.above is not None else self.below is not None and low < self.below

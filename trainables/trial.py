@@ -56,6 +56,10 @@ class TrialConfig(Config):
         if self.goal is not None and self.goal.metric not in measured:
             wrong = f"{self.goal.metric!r} is not measured by this trial; {nearest(self.goal.metric, measured)}"
             mistakes.append(Mistake(("goal", "metric"), wrong))
+        if self.goal is not None and self.goal.metric.endswith("_accuracy") and not 0 <= self.goal.threshold <= 1:
+            side = "above" if self.goal.above is not None else "below"
+            wrong = f"{self.goal.threshold:g} cannot be reached: accuracies are fractions, from 0 to 1"
+            mistakes.append(Mistake(("goal", side), wrong))
         if mistakes:
             raise Mistakes("trial", mistakes)
         return self

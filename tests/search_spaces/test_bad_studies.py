@@ -66,6 +66,22 @@ WRONG = {
     "a study name that is a path": ("name: right", "name: ../right", "name: '../right' is not allowed"),
     "the trials' own name": ("name: right", "name: grokgrid-trials", "is the name of the experiment that holds all"),
     "a seed twice": ("seeds: 2", "seeds: [0, 1, 1]", "seeds: holds 1 twice"),
+    "seeds beyond counting": ("seeds: 2", "seeds: 100000000", "seeds: 100000000 is not allowed"),
+    "an accuracy in percent": (
+        "above: 0.85",
+        "above: 85",
+        "goal.above: 85 cannot be reached: accuracies are fractions",
+    ),
+    "a setting that is on the grid too": (
+        "strength: 1e-3}}",
+        "strength: 1e-3}, grid: {regulariser.strength: [1]}}",
+        "arms.jacobian.regulariser.strength: is on the arm's grid too",
+    ),
+    "a grid over a misspelt component": (
+        "baseline: {}",
+        "baseline: {grid: {regularizer.strength: [1]}}",
+        "line 12: arms.baseline.grid.regularizer.strength: is not a setting here; did you mean 'regulariser'?",
+    ),
     "no seeds": ("seeds: 2", "seeds: 0", "seeds: 0 is not allowed"),
     "negative seeds": ("seeds: 2", "seeds: [-1]", "study.yaml: line 3: seeds.0: -1 is not allowed"),
     "seeds in words": ("seeds: 2", "seeds: two", "study.yaml: line 3: seeds: 'two' is not allowed"),

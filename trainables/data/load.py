@@ -83,6 +83,8 @@ def read_npz(path: Path) -> Arrays:
     Raises:
         DataError: the file or an array is missing, or an array has the wrong shape or type.
     """
+    if not path.exists():
+        raise DataError(f"data npz: {path} is not there")
     if not zipfile.is_zipfile(path):
         raise DataError(f"data npz: {path} is no .npz file, as numpy.savez writes it, or is cut short")
     names = ("x_train", "y_train", "x_test", "y_test")
