@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from rich.console import Console
 
 from grokgrid import home
-from grokgrid.engine.interface import Engine
+from grokgrid.engine.interface import Engine, EngineError
 from grokgrid.planning import Need, Plan, make_plan
 from grokgrid.provenance import provenance
 from grokgrid.tracking import AnswerRun, Tracking, TrackingAway
@@ -71,7 +71,7 @@ def run(
     num_threads: int = 1,
     checkpoint_every_s: float = 60.0,
     retry_failed: bool = False,
-    data_is_here: bool = True,
+    runs_here: bool = True,
     folder: Path | None = None,
     console: Console | None = None,
 ) -> Report:
@@ -79,12 +79,13 @@ def run(
 
     engine        makes the engine, if there is anything to run: by default Ray on this machine
     device        what trials train on: by default "cuda" if the study gives them (a share of) a GPU, else "cpu"
-    data_is_here  whether trials run where this does, so that missing data is noticed before anything starts
+    runs_here     whether trials run where this does, so that missing data or devices are noticed before anything starts
     console       where progress is shown
 
     Raises:
         Mistakes: the study is wrong; nothing was started.
         DataError: its data is missing; nothing was started.
+        EngineError: the engine or the device cannot be had; nothing was started.
         TrackingError, TrackingAway: MLflow cannot be used, or was away for an hour.
         KeyboardInterrupt: upon SIGINT or SIGTERM; run it again to go on.
     """
@@ -92,6 +93,7 @@ def run(
     from grokgrid.running import Driver, How
 
     study, console = _study(study), console or Console(stderr=True)
+    device = device or ("cuda" if study.resources.gpus else "cpu")
     tracking = Tracking()
     tracking.connect()
     tracking.clean_up()
@@ -101,16 +103,17 @@ def run(
         report = _report(load_view(study, tracking), folder)
         if _is_answered(report, tracking):
             return report
-    elif data_is_here:
+    elif runs_here:
         for config in {cell.config.data for cell in study.cells}:
             check_present(config)
+        _check_present(device)
 
     answer_run = tracking.open_answer(study.name, digest(study), provenance())
     try:
         if not is_settled:
             how = How(
                 storage=home.storage_root(),
-                device=device or ("cuda" if study.resources.gpus else "cpu"),
+                device=device,
                 num_threads=num_threads,
                 checkpoint_every_s=checkpoint_every_s,
                 retry_failed=retry_failed,
@@ -159,7 +162,7 @@ def _patiently(call: Callable[[], Result], console: Console) -> Result:
             return call()
         except TrackingAway as error:
             if away_since is None:
-                console.print(f"MLflow is away, the answer waits for it: {error}", markup=False, soft_wrap=True)
+                console.print(f"{error}. The answer waits for it.", markup=False, soft_wrap=True)
             away_since = away_since or time.monotonic()
             if time.monotonic() - away_since > AWAY_FOR_GOOD_S:
                 raise
@@ -177,6 +180,14 @@ def _report(view: View, folder: Path | None) -> Report:
     written = files.write(answered, folder)
     page = html.write(answered, folder)
     return Report(answered, view, page, (*written, page))
+
+
+def _check_present(device: str) -> None:
+    if device.startswith("cuda"):
+        import torch
+
+        if not torch.cuda.is_available():
+            raise EngineError("torch finds no CUDA device here; with 0 GPUs a trial it trains on the CPU")
 
 
 def _study(study: Study | str | Path) -> Study:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from grokgrid.api import MakeEngine, Report
+    from grokgrid.api import Report
     from search_spaces import Study
 
 app = typer.Typer(
@@ -109,7 +109,7 @@ def run(
     engine: Annotated[EngineName, typer.Option(help="ray, or inline: in this process, one trial at a time.")] = (
         EngineName.RAY
     ),
-    address: Annotated[str | None, typer.Option(help="A running Ray cluster: auto, or ray://HOST:10001.")] = None,
+    address: Annotated[str | None, typer.Option(help="A running Ray cluster: auto, or HOST:PORT.")] = None,
     slots: Annotated[int | None, typer.Option(min=1, help="Trials at a time; by default as many as fit.")] = None,
     cpus: Annotated[float | None, typer.Option(min=0.01, help="CPUs a trial; by default the study's.")] = None,
     gpus: Annotated[float | None, typer.Option(min=0.0, help="GPUs a trial, or a share of one.")] = None,
@@ -126,10 +126,21 @@ def run(
 
     chosen = _study(study, settings, seeds, arms)
     num_gpus = chosen.resources.gpus if gpus is None else gpus
-    if engine is EngineName.RAY:
-        make_engine = _make_ray(chosen.resources.cpus if cpus is None else cpus, num_gpus, address, slots)
-    else:
-        make_engine = _make_inline(num_gpus)
+
+    def make_engine() -> Any:
+        if engine is EngineName.INLINE:
+            from grokgrid.engine import InlineEngine
+
+            return InlineEngine()
+        from grokgrid.engine.ray import RayEngine
+
+        return RayEngine(
+            num_cpus_per_trial=chosen.resources.cpus if cpus is None else cpus,
+            num_gpus_per_trial=num_gpus,
+            address=address,
+            num_slots=slots,
+        )
+
     with _errors():
         report = api.run(
             chosen,
@@ -138,7 +149,7 @@ def run(
             num_threads=threads,
             checkpoint_every_s=checkpoint_every,
             retry_failed=retry_failed,
-            data_is_here=address is None,
+            runs_here=address is None,
             folder=out,
         )
         _show(report)
@@ -239,36 +250,6 @@ def _seeds(text: str) -> int | list[int]:
     return [int(part) for part in parts] if len(parts) > 1 else int(text)
 
 
-def _make_ray(num_cpus: float, num_gpus: float, address: str | None, num_slots: int | None) -> "MakeEngine":
-    def make() -> Any:
-        from grokgrid.engine.ray import RayEngine
-
-        try:
-            engine = RayEngine(
-                num_cpus_per_trial=num_cpus, num_gpus_per_trial=num_gpus, address=address, num_slots=num_slots
-            )
-        except (ValueError, ConnectionError) as error:
-            _refuse(f"Ray: {error}")
-        signal.signal(signal.SIGTERM, _terminated)  # Ray puts its own handler there.
-        return engine
-
-    return make
-
-
-def _make_inline(num_gpus: float) -> "MakeEngine":
-    def make() -> Any:
-        from grokgrid.engine import InlineEngine
-
-        if num_gpus:
-            import torch
-
-            if not torch.cuda.is_available():
-                _refuse("--gpus: torch finds no CUDA device here; --gpus 0 trains on the CPU")
-        return InlineEngine()
-
-    return make
-
-
 def _show(report: "Report") -> None:
     from grokgrid.report import terminal
 
@@ -298,16 +279,17 @@ def _console() -> Any:
 @contextmanager
 def _errors() -> Iterator[None]:
     """What the user can put right is told in a sentence, without a traceback."""
+    from grokgrid.engine import EngineError
     from grokgrid.tracking import TrackingAway, TrackingError
     from trainables.data.place import DataError
     from trainables.mistakes import Mistakes
 
     try:
         yield
-    except (Mistakes, DataError, TrackingError) as error:
+    except (Mistakes, DataError, EngineError, TrackingError) as error:
         _refuse(str(error))
     except TrackingAway as error:
-        print(f"MLflow cannot be reached: {error}", file=sys.stderr)
+        print(error, file=sys.stderr)
         raise typer.Exit(1) from None
     except BrokenPipeError:
         raise

@@ -83,7 +83,7 @@ class Progress:
 
     def away(self, reason: str) -> None:
         if not self._is_away:
-            self._say(f"MLflow is away, training goes on: {reason}")
+            self._say(f"{reason}. Training goes on meanwhile.")
         self._is_away = True
 
     def back(self) -> None:

@@ -348,13 +348,14 @@ class TestMistakes:
         assert ran.exit_code == 2 and "Not a directory" in ran.stderr
         settled()
 
+    @pytest.mark.parametrize("engine", ["inline", "ray"])
     def test_gpus_where_there_are_none(
-        self, grokgrid: Grokgrid, file: Path, ready_home: Path, monkeypatch: pytest.MonkeyPatch
+        self, engine: str, grokgrid: Grokgrid, file: Path, ready_home: Path, monkeypatch: pytest.MonkeyPatch
     ):
         monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-        ran = grokgrid("run", file, "--engine", "inline", "--gpus", "1")
+        ran = grokgrid("run", file, "--engine", engine, "--gpus", "0.5")
         assert ran.exit_code == 2
-        assert "--gpus: torch finds no CUDA device here" in ran.stderr
+        assert ran.stderr == "torch finds no CUDA device here; with 0 GPUs a trial it trains on the CPU\n"
         settled(())
 
     @pytest.mark.parametrize(

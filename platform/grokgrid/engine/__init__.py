@@ -1,6 +1,7 @@
 """Engines take blocks of trials at any time, run them, and hand back what happens.
 
 Block, Engine       what an engine is given, and what it is
+EngineError         why none can be had
 Event               what it hands back: Started, Looked, Finished, Failed or Lost
 InlineEngine        in this process, one trial at a time: for debugging and for quick tests
 grokgrid.engine.ray.RayEngine
@@ -11,6 +12,7 @@ grokgrid.engine.ray.RayEngine
 from grokgrid.engine.inline import InlineEngine as InlineEngine
 from grokgrid.engine.interface import Block as Block
 from grokgrid.engine.interface import Engine as Engine
+from grokgrid.engine.interface import EngineError as EngineError
 from grokgrid.engine.interface import Event as Event
 from grokgrid.engine.interface import Failed as Failed
 from grokgrid.engine.interface import Finished as Finished

@@ -71,6 +71,10 @@ class Lost:
 Event = Started | Looked | Finished | Failed | Lost
 
 
+class EngineError(ValueError):
+    """The engine, or the device, that was asked for cannot be had; the message says why."""
+
+
 class Engine(Protocol):
     """Runs blocks, `num_slots` of them at a time.
 

@@ -31,6 +31,7 @@ import math
 import os
 import queue
 import shutil
+import signal
 import socket
 import tempfile
 import threading
@@ -66,7 +67,7 @@ from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from grokgrid.engine.interface import Block, Event, Lost, Started
+from grokgrid.engine.interface import Block, EngineError, Event, Lost, Started
 from grokgrid.engine.ledger import Ledger
 from grokgrid.engine.work import work
 
@@ -104,6 +105,15 @@ class RayEngine:
     ) -> None:
         self._resources = {"cpu": num_cpus_per_trial, "gpu": num_gpus_per_trial}
         self._owns_ray = not ray.is_initialized()
+        if address is not None and address.startswith("ray://"):
+            raise EngineError(
+                f"address {address!r}: through Ray's client Tune runs elsewhere and hands back no news;"
+                " start from a machine of the cluster with 'auto' or 'host:port', or submit the study as a job"
+            )
+        if not self._owns_ray and address not in (None, "auto"):
+            raise EngineError(
+                f"address {address!r}: this process is connected to a Ray already; give no address to use it"
+            )
         if self._owns_ray:
             _connect(address, num_cpus=math.ceil(num_slots * num_cpus_per_trial) if num_slots else None)
         resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
@@ -112,7 +122,7 @@ class RayEngine:
             room = (
                 num_slots if address and num_slots else count_slots(resources, num_cpus_per_trial, num_gpus_per_trial)
             )
-        except ValueError:
+        except EngineError:
             if self._owns_ray:
                 ray.shutdown()
             raise
@@ -197,35 +207,37 @@ class RayEngine:
 
 def _connect(address: str | None, *, num_cpus: int | None) -> None:
     if address is None:
-        ray.init(
+        _init(
             "local",
             num_cpus=num_cpus,
             include_dashboard=False,
             object_store_memory=200_000_000,  # Nothing but events passes through it; the default is 30% of memory.
-            log_to_driver=False,
-            logging_level=logging.ERROR,
         )
-    elif address.startswith("ray://"):
-        raise ValueError(
-            f"address {address!r}: through Ray's client Tune runs elsewhere and hands back no news;"
-            " start from a machine of the cluster with 'auto' or 'host:port', or submit the study as a job"
-        )
-    else:
-        host, colon, port = address.rpartition(":")
+        return
+    host, colon, port = address.rpartition(":")
+    try:
         if colon and port.isdecimal():
-            try:
-                # Ray itself would try for minutes, and fill the screen with it.
-                socket.create_connection((host, int(port)), timeout=10).close()
-            except OSError as error:
-                raise ConnectionError(f"address {address!r}: nobody answers there: {error}") from None
-        ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+            # Ray itself would try for many minutes, and fill the screen with it.
+            socket.create_connection((host, int(port)), timeout=10).close()
+        _init(address)
+    except (ValueError, OSError) as error:
+        raise EngineError(f"address {address!r}: no Ray is to be had there: {error}") from error
+
+
+def _init(address: str, **settings: Any) -> None:
+    """Starts Ray or connects to it, leaving SIGTERM to whoever handles it: Ray would have it end the process."""
+    is_main = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGTERM)
+    ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **settings)
+    if is_main and before is not None:
+        signal.signal(signal.SIGTERM, before)
 
 
 def count_slots(resources: dict[str, float], num_cpus: float, num_gpus: float) -> int:
     """How many trials of so many CPUs and GPUs each fit into a cluster's resources.
 
     Raises:
-        ValueError: not even one does.
+        EngineError: not even one does.
     """
 
     def fit(part: float, whole: float) -> int:
@@ -237,7 +249,7 @@ def count_slots(resources: dict[str, float], num_cpus: float, num_gpus: float) -
         # A part of a GPU lies on one GPU: at 0.3 each holds three, and what is left on several adds up to nothing.
         slots.append(int(has_gpus) * fit(num_gpus, 1) if num_gpus < 1 else fit(num_gpus, has_gpus))
     if min(slots) < 1:
-        raise ValueError(
+        raise EngineError(
             f"no room for a trial: it is to have {num_cpus:g} CPUs and {num_gpus:g} GPUs,"
             f" Ray has {has_cpus:g} and {has_gpus:g}"
         )
