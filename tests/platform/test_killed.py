@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from driver_processes import Grokgrid, Zygote
 from driver_studies import folders, same, settled, study, view
+from mlflow_server import Server
 
+from grokgrid import home
 from grokgrid.tracking import Tracking
 from grokgrid.view import View
 from search_spaces import Study, to_yaml
@@ -133,3 +135,35 @@ class TestTwoAtOnce:
         assert waiting.wait() == 0, waiting.log.read_text()
         assert begun in keys(short)
         settled(keys(short))
+
+
+def test_mlflow_away_for_a_while(run: Run, undisturbed: Undisturbed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A real server, stopped and started again."""
+    long = {"budget": {"updates": 4000, "look_every": 50}, "goal": {"metric": "train_loss", "below": 0.0}}
+    some = study(seeds=4, trial=long, arms={"baseline": {}})
+    expected = undisturbed(some)
+    server = Server(tmp_path)
+    server.start()
+    server.wait()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    grokgrid = run(some, MLFLOW_TRACKING_URI=server.uri)
+
+    def progress() -> list[str]:
+        return [snapshot.name for folder in folders() for snapshot in (home.storage_root() / folder).glob("at-*")]
+
+    try:
+        until(progress)
+        server.stop()
+        before = progress()
+        until(lambda: "Training goes on meanwhile" in grokgrid.log.read_text())
+        until(lambda: progress() != before)
+        assert grokgrid.ended_within(3) is None
+        server.start()
+        server.wait()
+        assert grokgrid.wait() == 0, grokgrid.log.read_text()
+        assert "MLflow is back" in grokgrid.log.read_text()
+        settled(keys(some))
+        same(view(some), expected)
+        assert folders() == set()
+    finally:
+        server.stop()

@@ -3,18 +3,13 @@
 import multiprocessing
 import os
 import secrets
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow_server import Server
 from tracking_trials import Folders
 
 from grokgrid.tracking import Tracking
@@ -27,55 +22,6 @@ _PROCESSES.set_forkserver_preload(["mlflow.tracking", "mlflow.store.tracking.sql
 def pytest_configure(config: pytest.Config) -> None:
     # These tests also use MLflow's own client, whose database models are built with a deprecated option of SQLAlchemy.
     config.addinivalue_line("filterwarnings", "ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning")
-
-
-class Server:
-    """An MLflow server on a port of this machine's loopback, over an SQLite of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.uri = f"http://127.0.0.1:{self.port}"
-        self._folder = folder
-
-    def start(self) -> None:
-        command = [
-            sys.executable,
-            "-m",
-            "uvicorn",
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(self.port),
-            "--log-level=error",
-        ]
-        # What `mlflow server` starts, without the seconds that its command line takes and without its job runner.
-        settings = {
-            "_MLFLOW_SERVER_FILE_STORE": f"sqlite:///{self._folder / 'server.db'}",
-            "_MLFLOW_SERVER_ARTIFACT_ROOT": "mlflow-artifacts:/",
-            "_MLFLOW_SERVER_ARTIFACT_DESTINATION": str(self._folder / "artifacts"),
-            "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",
-            "MLFLOW_DISABLE_TELEMETRY": "true",
-        }
-        with (self._folder / "server.log").open("a") as log:
-            self._process = subprocess.Popen(
-                [*command, "mlflow.server.fastapi_app:app"], env={**os.environ, **settings}, stdout=log, stderr=log
-            )
-
-    def wait(self) -> None:
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(f"{self.uri}/health", timeout=5).close()
-                return
-            except (urllib.error.URLError, ConnectionError):
-                assert self._process.poll() is None, (self._folder / "server.log").read_text()
-                time.sleep(0.1)
-        raise TimeoutError((self._folder / "server.log").read_text())
-
-    def stop(self) -> None:
-        self._process.terminate()
-        self._process.wait(timeout=30)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,0 +1,88 @@
+"""The whole way, for real: the installed command, Ray's processes, an interrupt as a terminal sends it, an answer."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from driver_studies import folders, npz, same, settled, study, view
+
+from grokgrid.view import View
+from search_spaces import Study, to_yaml
+
+pytestmark = pytest.mark.ray
+
+GROKGRID = Path(sys.executable).with_name("grokgrid")
+
+
+def of_ours(home: Path) -> list[str]:
+    """Commands of the processes that were started with this home, by whomever."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"GROKGRID_HOME={home}".encode() in (process / "environ").read_bytes().split(b"\0"):
+                found.append((process / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue
+    return found
+
+
+def assert_nothing_runs_on(home: Path) -> None:
+    """Workers follow when Ray itself has gone."""
+    deadline = time.monotonic() + 15
+    while left := of_ours(home):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.2)
+
+
+@pytest.fixture
+def some(tmp_path: Path) -> Study:
+    """Four trials of a second or more, and one that fails."""
+    digest = npz(tmp_path / "own.npz")
+    npz(tmp_path / "own.npz", seed=1)
+    broken = {"data": {"name": "npz", "path": str(tmp_path / "own.npz"), "digest": digest}}
+    return study(
+        seeds=2,
+        trial={"budget": {"updates": 5_000, "look_every": 25}, "goal": {"metric": "train_loss", "below": 0.0}},
+        arms={"baseline": {}, "slow": study().arms["slow"], "broken": broken},
+    )
+
+
+def test_interrupted_and_gone_on_with(
+    some: Study, tmp_path: Path, ready_home: Path, undisturbed: Callable[[Study], View]
+):
+    (tmp_path / "some.yaml").write_text(to_yaml(some))
+    command = [str(GROKGRID), "run", str(tmp_path / "some.yaml"), "--slots", "2", "--checkpoint-every", "600"]
+    log = tmp_path / "log"
+
+    with log.open("w") as file:
+        grokgrid = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while "1 running" not in log.read_text():
+        assert grokgrid.poll() is None and time.monotonic() < deadline, log.read_text()
+        time.sleep(0.1)
+    time.sleep(1)
+    assert not Path("/proc").exists() or any("raylet" in command for command in of_ours(ready_home))
+    # Ctrl-C goes to all that the terminal started, Ray's processes too.
+    os.killpg(grokgrid.pid, signal.SIGINT)
+    assert grokgrid.wait(60) == 130, log.read_text()
+    assert log.read_text().splitlines()[-1] == "Stopped. What was done is kept: run it again to go on."
+    assert "Traceback" not in log.read_text()
+    assert_nothing_runs_on(ready_home)
+    settled()
+    assert folders(), "of what was running there are snapshots"
+
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert ran.returncode == 1, ran.stderr
+    assert "broken, seed 1 failed: trainables.data.place.DataError" in ran.stderr or "1 failed" in log.read_text()
+    assert "2 of 6 trials are not over: 2 failed" in ran.stderr.splitlines()[-1]
+    assert "\x1b" not in ran.stdout + ran.stderr
+    page = Path(ran.stdout.splitlines()[-1])
+    assert page.name == "report.html" and page.exists()
+    settled({trial.key for trial in some.trials})
+    same(view(some), undisturbed(some))
+    assert_nothing_runs_on(ready_home)
