@@ -14,7 +14,7 @@ def narrow(
     """A study with other seeds, with some of its arms, or with other settings.
 
     settings: `path=value` as in the study's file, `trial.budget.passes=2000`. Published figures are then no longer
-    comparable. Analyses against a baseline that is left out are left out too.
+    comparable. Analyses against a baseline that is left out are left out too, as are figures published of it.
 
     Raises:
         Mistakes: unknown arms or fields, or what makes the changed study wrong.
@@ -26,7 +26,7 @@ def narrow(
         if not equals:
             mistakes.append(Mistake((), f"--set {setting}: write it as path=value"))
         elif not _put(content, path.split("."), parse_value(value)):
-            mistakes.append(Mistake((), f"--set {setting}: {nearest(path, _paths(study.model_dump()))}"))
+            mistakes.append(Mistake((), f"--set {setting}: is no setting; {nearest(path, _paths(study.model_dump()))}"))
     unknown = [arm for arm in arms if arm not in study.arms]
     mistakes += [Mistake((), f"--arms {arm}: is no arm; {nearest(arm, study.arms)}") for arm in unknown]
     if mistakes:
@@ -38,12 +38,10 @@ def narrow(
         content["seeds"] = seeds if isinstance(seeds, int) else tuple(seeds)
     if arms:
         content["arms"] = {name: arm for name, arm in content["arms"].items() if name in arms}
-        content["reference"] = [r for r in content["reference"] if r["arm"] in arms]
-        content["analyses"] = [
-            dumped
-            for analysis, dumped in zip(study.analyses, content["analyses"], strict=True)
-            if not isinstance(analysis, Acceleration) or analysis.baseline in arms
-        ]
+        kept = [a for a in study.analyses if not isinstance(a, Acceleration) or a.baseline in arms]
+        content["analyses"] = [analysis.model_dump() for analysis in kept]
+        compares = any(isinstance(analysis, Acceleration) for analysis in kept)
+        content["reference"] = [r for r in content["reference"] if compares and r["arm"] in arms]
     return validate(Study, content, source=study.name)
 
 

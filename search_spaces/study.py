@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, field_validator, model_validator
 
 from search_spaces.cells import Cell, Settings, cells_of
-from trainables.configuration import Config, Float, NonNegativeFloat, PositiveFloat, PositiveInt
+from trainables.configuration import Config, Float, NonNegativeFloat, PositiveFloat, PositiveInt, spelled
 from trainables.mistakes import Mistake, Mistakes, mistakes_of, nearest
 from trainables.schedule import Goal
 from trainables.trial import Seed, Trial
@@ -17,8 +17,13 @@ TRIALS_EXPERIMENT = "grokgrid-trials"
 
 MAX_SEEDS = 10_000
 
-StudyName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
-ArmName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,39}$")]
+StudyName = Annotated[
+    str,
+    spelled(r"[a-z0-9][a-z0-9._-]{0,63}", "a small letter or digit, then up to 63 more or . _ -: it names a folder"),
+]
+ArmName = Annotated[
+    str, spelled(r"[A-Za-z][A-Za-z0-9_-]{0,39}", "a letter, then up to 39 letters, digits, _ or -: it names metrics")
+]
 
 
 class Acceleration(Config):
@@ -159,11 +164,13 @@ def _mistakes_of_cells(study: dict[str, Any], cells: list[Cell], mistakes: list[
         wrong = "all arms must share one goal and one budget: what is compared is how soon they reach it"
         mistakes.append(Mistake(("arms",), wrong))
     analyses = study.get("analyses", ())
+    kinds: set[Any] = set()
     for index, analysis in enumerate(analyses if isinstance(analyses, list | tuple) else ()):
         given = analysis.model_dump() if isinstance(analysis, Config) else analysis
         if not isinstance(given, dict):
             continue
         path = ("analyses", index)
+        kinds.add(given.get("kind"))
         if given.get("kind") == "acceleration" and isinstance(given.get("baseline"), str):
             baseline = [cell for cell in cells if cell.arm == given["baseline"]]
             if given["baseline"] not in arms:
@@ -181,6 +188,9 @@ def _mistakes_of_cells(study: dict[str, Any], cells: list[Cell], mistakes: list[
                     wrong = f"{metric!r} is not measured; {nearest(metric, measured)}"
                     mistakes.append(Mistake((*path, "metrics"), wrong))
     references = study.get("reference", ())
+    if references and "acceleration" not in kinds:
+        wrong = "published accelerations stand beside ours: add {kind: acceleration, baseline: …} to analyses"
+        mistakes.append(Mistake(("reference",), wrong))
     for index, reference in enumerate(references if isinstance(references, list | tuple) else ()):
         arm = reference.arm if isinstance(reference, Reference) else dict(reference).get("arm")
         if arm is not None and arm not in arms:

@@ -3,9 +3,10 @@
 Strict numbers: `width: true` or `width: "196"` is a mistake to be told, not a 1 or a 196.
 """
 
+import re
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 Int = Annotated[int, Field(strict=True)]
 Float = Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -27,6 +28,17 @@ class Config(BaseModel):
     """A component's typed settings."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def spelled(pattern: str, words: str) -> AfterValidator:
+    """For text that matches `pattern` as a whole; `words` tell people what that is."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"{text!r} is not allowed: it should be {words}")
+        return text
+
+    return AfterValidator(check)
 
 
 def named(config: Any) -> Any:

@@ -115,6 +115,8 @@ def _message(model: type[BaseModel], details: ErrorDetails) -> str:
     context = details.get("ctx", {})
     given = details["input"]
     match details["type"]:
+        case "too_short":
+            return f"{given!r} is not allowed: it should hold at least {context['min_length']}"
         case "missing":
             return "is missing"
         case "extra_forbidden":

@@ -1,9 +1,11 @@
 """Reading YAML as people mean it: YAML 1.2's numbers and booleans, no key twice, the line of everything kept.
 
 PyYAML follows YAML 1.1, where `1e-3` and `1E5` are texts, `010` is eight and `no` is false. Here `1e-3` is a number,
-`010` is ten, and only true and false are booleans. Only plain types are built, nothing from a file can name a class.
+`010` is ten, and only true and false are booleans. Only plain types are built, nothing from a file can name a class,
+and aliases may not multiply a few lines into millions.
 """
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path as FilePath
@@ -12,6 +14,8 @@ from typing import Any
 import yaml
 
 from trainables.mistakes import Mistake, Mistakes, Path
+
+_MAX_VALUES = 100_000
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,7 @@ def read_yaml(path: FilePath) -> Document:
 def parse_yaml(text: str, *, source: str) -> Document:
     """As `read_yaml`, of text; `source` names it in messages."""
     try:
-        node: Any = yaml.compose(text, Loader=_Loader)
-        content = yaml.load(text, Loader=_Loader)
+        node, content = _load(text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark is not None else None
         raise Mistakes(source, [Mistake((), f"is not YAML: {error.problem}", line)]) from None
@@ -75,9 +78,28 @@ def parse_yaml(text: str, *, source: str) -> Document:
 def parse_value(text: str) -> Any:
     """One value as YAML reads it: `1e-3` -> 0.001, `[1, 2]` -> [1, 2]. What is no YAML is text."""
     try:
-        return yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError:
+        return _load(text)[1]
+    except (yaml.YAMLError, RecursionError):
         return text
+
+
+def _load(text: str) -> tuple[yaml.Node, Any]:
+    node: Any = yaml.compose(text, Loader=_Loader)
+    if _num_values(node, {}) > _MAX_VALUES:
+        raise yaml.YAMLError(f"with its aliases written out it has more than {_MAX_VALUES:,} values")
+    return node, yaml.load(text, Loader=_Loader)
+
+
+def _num_values(node: yaml.Node | None, known: dict[int, float]) -> float:
+    """With every alias written out: infinitely many, if one stands inside what it stands for."""
+    if isinstance(node, yaml.MappingNode):
+        inner = [each for pair in node.value for each in pair]
+    else:
+        inner = node.value if isinstance(node, yaml.SequenceNode) else []
+    if id(node) not in known:
+        known[id(node)] = math.inf
+        known[id(node)] = 1 + sum(_num_values(each, known) for each in inner)
+    return known[id(node)]
 
 
 def _walk(node: yaml.Node, path: Path, lines: dict[Path, int], twice: list[Mistake]) -> None:

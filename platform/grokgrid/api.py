@@ -18,9 +18,10 @@ from grokgrid.engine.interface import Engine, EngineError
 from grokgrid.planning import Need, Plan, make_plan
 from grokgrid.provenance import provenance
 from grokgrid.tracking import AnswerRun, Tracking, TrackingAway
-from grokgrid.view import View, load_view
+from grokgrid.view import State, View, load_view
 from search_spaces import Study, read_study, to_yaml
 from trainables.data.place import check_present
+from trainables.mistakes import Mistake, Mistakes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,8 +60,15 @@ def view(study: Study | str | Path) -> View:
 def report(study: Study | str | Path, *, folder: Path | None = None) -> Report:
     """The answer from what MLflow has now, also of a study still running; written to `folder`, by default under
     grokgrid's home.
+
+    Raises:
+        Mistakes: nothing of it has been run.
     """
-    return _report(view(study), folder)
+    found = view(study)
+    if set(found.trials["state"]) == {State.MISSING}:
+        wrong = f"none of its {len(found.trials)} trials has been run yet: `grokgrid run` runs them"
+        raise Mistakes(found.study.name, [Mistake((), wrong)])
+    return _report(found, folder)
 
 
 def run(
@@ -191,7 +199,11 @@ def _check_present(device: str) -> None:
 
 
 def _study(study: Study | str | Path) -> Study:
-    return study if isinstance(study, Study) else read_study(study)
+    if isinstance(study, Study):
+        return study
+    if isinstance(study, str | Path):
+        return read_study(study)
+    raise TypeError(f"study: {study!r}; a Study, the name of one in the library or the path of a .yaml file is allowed")
 
 
 def _ray(study: Study) -> MakeEngine:

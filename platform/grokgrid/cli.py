@@ -188,6 +188,9 @@ def query(
 
     if format is Format.PARQUET and out is None:
         _refuse("--format parquet needs a file: --out FILE")
+    formats = {f".{each}": each for each in Format}
+    if out is not None and formats.get(out.suffix, format) is not format:
+        _refuse(f"--out {out}: the name says {formats[out.suffix]}; add --format {formats[out.suffix]}")
     with _errors():
         view = api.view(_study(study, settings, seeds, arms))
         # Blanks would make a column of numbers with decimals of them.
@@ -296,7 +299,7 @@ def _errors() -> Iterator[None]:
     except OSError as error:
         _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except KeyboardInterrupt:
-        print("Stopped. What was done is kept: run it again to go on.", file=sys.stderr)
+        print("Stopped. What was done is kept: the same again goes on.", file=sys.stderr)
         raise typer.Exit(130) from None
 
 

@@ -9,6 +9,7 @@ from grokgrid.engine.ray import RayEngine
 
 
 def main(storage: Path) -> None:
+    print("starting", flush=True)
     with RayEngine(num_slots=2):
         for _ in range(2):
             try:

@@ -57,8 +57,25 @@ def driver(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_ctrl_c_while_ray_starts_leaves_no_process(driver: subprocess.Popen[str]):
+    assert driver.stdout is not None and driver.stderr is not None
+    assert driver.stdout.readline() == "starting\n"
+    until = time.monotonic() + 60
+    while not any(name(pid) == "gcs_server" for pid in descendants(driver.pid)) and time.monotonic() < until:
+        time.sleep(0.05)
+    names = {pid: name(pid) for pid in descendants(driver.pid)}
+    assert "gcs_server" in names.values() and "raylet" not in names.values()
+
+    os.killpg(driver.pid, signal.SIGINT)
+    assert driver.wait(60) == -signal.SIGINT
+    assert driver.stderr.read().endswith("\nKeyboardInterrupt\n")
+    assert not names.keys() & parents().keys(), names
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_ctrl_c_saves_and_sudden_death_leaves_no_process(driver: subprocess.Popen[str], tmp_path: Path):
     assert driver.stdout is not None and driver.stderr is not None
+    assert driver.stdout.readline() == "starting\n"
     assert driver.stdout.readline() == "looking\n"
 
     # As a terminal does it: to the driver and all that it started.

@@ -125,6 +125,22 @@ WRONG = {
     ),
     "acceleration without a goal": ("  goal: {metric: test_accuracy, above: 0.85}\n", "", "acceleration needs a goal"),
     "a key twice": ("seeds: 2\n", "seeds: 2\nseeds: 3\n", "seeds: is given twice"),
+    "published figures of no comparison": (
+        "analyses:\n  - {kind: acceleration, baseline: baseline}",
+        "reference: [{arm: jacobian, measure: updates, value: 7.5, source: a paper}]",
+        "reference: published accelerations stand beside ours: add {kind: acceleration, baseline: …} to analyses",
+    ),
+    "a name that is no folder's": (
+        "name: right",
+        "name: ../x",
+        "name: '../x' is not allowed: it should be a small letter",
+    ),
+    "aliases that multiply": (
+        "seeds: 2",
+        "seeds: [" + "&a0 [1], " + "".join(f"&a{n + 1} [{f'*a{n}, ' * 9}], " for n in range(9)) + "]",
+        "is not YAML: with its aliases written out it has more than 100,000 values",
+    ),
+    "an alias inside itself": ("seeds: 2", "seeds: &a [*a]", "has more than 100,000 values"),
     "no YAML": ("seeds: 2", "seeds: [2", "is not YAML"),
     "an object from a file": ("seeds: 2", "seeds: !!python/object/apply:os.getcwd []", "is not YAML"),
 }

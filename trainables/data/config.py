@@ -9,12 +9,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from trainables.configuration import NOT_IN_KEY, Config, PositiveInt, named
+from trainables.configuration import NOT_IN_KEY, Config, PositiveInt, named, spelled
 
 DIGITS_DIGEST = "sha256:1ce055a110bc2450adee82b27d03d46cc63571c890cebd5b15af01e0d95dd97b"
 MNIST_DIGEST = "sha256:d3bba0ce073901b7c0c5264630a1d97b21d250061900b89e8cafc17b2d4840de"
 
-Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+Digest = Annotated[
+    str, spelled(r"sha256:[0-9a-f]{64}", "sha256: and 64 hexadecimal digits, as `grokgrid data digest` prints")
+]
 
 
 class DigitsConfig(Config):

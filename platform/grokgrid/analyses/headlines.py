@@ -9,7 +9,7 @@ from grokgrid.analyses.curves import ends
 from grokgrid.analyses.reaching import reached_times
 from grokgrid.analyses.times import Measure
 from grokgrid.analyses.trials import states
-from grokgrid.analyses.wording import PERCENT, labels, listed, mean_sd, number, plural
+from grokgrid.analyses.wording import PERCENT, bounded, labels, listed, mean_sd, number, plural
 from grokgrid.statistics import Estimator, Interval
 from grokgrid.view import State, View
 from search_spaces.study import Curves
@@ -124,8 +124,8 @@ def _range(interval: Interval | None, *, fewer: bool) -> str:
         return "no interval"
     low, high = interval if fewer else (1 / interval.high, 1 / interval.low if interval.low > 0 else math.inf)
     if math.isinf(high):
-        return f"{PERCENT} sure of at least {number(low)}"
-    return f"{PERCENT} interval {number(low)} to {number(high)}"
+        return f"{PERCENT} sure of at least {bounded(low)}"
+    return f"{PERCENT} interval {bounded(low)} to {bounded(high)}"
 
 
 def _reached(view: View) -> str:

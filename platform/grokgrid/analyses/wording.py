@@ -10,6 +10,7 @@ from search_spaces import Cell, Study
 NOTHING = "–"
 LEVEL = 0.95
 PERCENT = f"{LEVEL:.0%}"
+MANY_TIMES = 1000
 
 
 def number(value: float | None) -> str:
@@ -23,16 +24,24 @@ def number(value: float | None) -> str:
     return f"{value:#.3g}".removesuffix(".")
 
 
+def bounded(value: float) -> str:
+    """The end of an interval of ratios: beyond a factor of a thousand its size tells nothing more."""
+    if 0 < value < 1 / MANY_TIMES:
+        return f"under {1 / MANY_TIMES:g}"
+    return f"over {MANY_TIMES:,}" if MANY_TIMES < value < math.inf else number(value)
+
+
 def count(value: float | None) -> str:
     return NOTHING if value is None or math.isnan(value) else f"{value:,.0f}"
 
 
 def interval(ends: Interval | None) -> str:
+    """Of a ratio."""
     if ends is None:
         return NOTHING
     if math.isinf(ends.high):
-        return f"at least {number(ends.low)}"
-    return f"at most {number(ends.high)}" if ends.low <= 0 else f"{number(ends.low)} to {number(ends.high)}"
+        return f"at least {bounded(ends.low)}"
+    return f"at most {bounded(ends.high)}" if ends.low <= 0 else f"{bounded(ends.low)} to {bounded(ends.high)}"
 
 
 def mean_sd(found: MeanSd | None) -> str:

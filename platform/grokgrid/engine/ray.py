@@ -70,6 +70,7 @@ from ray.tune.search import Searcher
 from grokgrid.engine.interface import Block, EngineError, Event, Lost, Started
 from grokgrid.engine.ledger import Ledger
 from grokgrid.engine.work import work
+from grokgrid.interrupts import deferred_interrupts
 
 _TRAINABLE = "grokgrid"
 
@@ -115,7 +116,12 @@ class RayEngine:
                 f"address {address!r}: this process is connected to a Ray already; give no address to use it"
             )
         if self._owns_ray:
-            _connect(address, num_cpus=math.ceil(num_slots * num_cpus_per_trial) if num_slots else None)
+            # Interrupted half way Ray would be left behind, or fail in ways of its own.
+            with deferred_interrupts() as interrupted:
+                _connect(address, num_cpus=math.ceil(num_slots * num_cpus_per_trial) if num_slots else None)
+            if interrupted():
+                ray.shutdown()
+                raise KeyboardInterrupt
         resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
         try:
             # A cluster may yet grow to what it is asked for.

@@ -67,7 +67,9 @@ class Acceleration:
     restricted_at: float | None
     """The budget or, if smaller, the first censored time. None, for plain means, if there is neither."""
     restricted_mean_ratio: float | None
-    """Mean of min(time, restricted_at), baseline over arm."""
+    """Mean of min(time, restricted_at), baseline over arm. None if nobody had reached the goal by then, for it is 1
+    whatever the arms are.
+    """
     improvement: Improvement
     test: PairedTest | None
 
@@ -167,7 +169,8 @@ def _headline(ratios: pd.DataFrame) -> GeometricMean | CensoredFit | Bound | Non
 def _restricted_mean_ratio(baseline: Times, arm: Times, restricted_at: float | None) -> float | None:
     limit = np.inf if restricted_at is None else restricted_at
     over, under = restricted_mean(baseline, limit), restricted_mean(arm, limit)
-    return over / under if under > 0 else None
+    is_known = under > 0 and min(over, under) < limit
+    return over / under if is_known else None
 
 
 def _warnings(found: Acceleration) -> Iterator[str]:
