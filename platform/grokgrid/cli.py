@@ -299,7 +299,7 @@ def _errors() -> Iterator[None]:
     except OSError as error:
         _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except KeyboardInterrupt:
-        print("Stopped. What was done is kept: the same again goes on.", file=sys.stderr)
+        print("Stopped. What was done is kept: run it again to go on.", file=sys.stderr)
         raise typer.Exit(130) from None
 
 

@@ -95,6 +95,12 @@ class TestAcceleration:
         found = answered(BASE, [491, 411, 591, 311, 701])
         assert "jacobian shows no clear difference from baseline" in found.headline
 
+    def test_far_beyond_telling_is_not_told_in_digits(self):
+        found = answered([501, 21], [21, 491], seeds=2)  # 24 times sooner, 23 times later.
+        shown = {column.label: column.text for column in found.sections[0].tables[0].columns}
+        assert shown["95% interval"][0] == "under 0.001 to over 1,000"
+        assert "95% interval under 0.001 to over 1,000" in found.headline
+
     def test_of_one_seed_has_no_interval(self):
         found = answered([501], [101], seeds=1)
         assert "in 4.96 times fewer updates than baseline (no interval, geometric mean of 1 seed)" in found.headline

@@ -2,8 +2,10 @@
 
 import io
 import random
+import re
 import signal
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
@@ -55,6 +57,12 @@ class TestOnlyWhatIsMissingIsRun:
         assert drive(study(), again).finished == keys(study())
         assert again.blocks == []
         assert list(view(study()).trials["run_id"]) == list(before.trials["run_id"])
+
+    def test_a_trial_says_which_grokgrid_ran_it(self):
+        drive(study(seeds=1))
+        for record in Tracking().find(sorted(keys(study(seeds=1)))).values():
+            assert record.tags["grokgrid.version"] == version("grokgrid")
+            assert re.fullmatch(r"[0-9a-f]{12}\+?", record.tags["grokgrid.commit"])
 
     def test_nor_does_another_study_of_the_same_trials(self):
         drive(study())
