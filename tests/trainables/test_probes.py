@@ -1,5 +1,7 @@
 """Probes against exact autograd, in float64. J: (C, D); the centroid of a point is J'1 (Walker et al., Theorem 4)."""
 
+import math
+
 import pytest
 import torch
 from pydantic import TypeAdapter
@@ -11,7 +13,7 @@ from trainables.models.build import build_model
 from trainables.models.config import MlpConfig
 from trainables.probes import measure as probes
 from trainables.probes.config import ProbeConfig
-from trainables.probes.measure import centroids, jacobian_norms, measure
+from trainables.probes.measure import centroids, jacobian_facts, measure
 
 C, D, POINTS = 4, 6, 8
 
@@ -47,15 +49,15 @@ def taken(f, *settings: dict, x: Tensor = X, y: Tensor = Y) -> dict[str, float]:
 def test_jacobian_norms_and_centroids_are_those_of_the_exact_jacobian(activation: str):
     _, f = model(activation, output_scale=2.5)
     J = exact_jacobians(f)
-    torch.testing.assert_close(jacobian_norms(f, X), J.flatten(1).norm(dim=1), rtol=1e-12, atol=0)
+    torch.testing.assert_close(jacobian_facts(f, X).norm, J.flatten(1).norm(dim=1), rtol=1e-12, atol=0)
     torch.testing.assert_close(centroids(f, X), J.sum(1), rtol=1e-12, atol=1e-14)
 
 
 def test_points_may_be_taken_in_chunks(monkeypatch: pytest.MonkeyPatch):
     _, f = model("tanh")
-    norms, mu = jacobian_norms(f, X), centroids(f, X)
+    facts, mu = jacobian_facts(f, X), centroids(f, X)
     monkeypatch.setattr(probes, "_CHUNK", 3)
-    torch.testing.assert_close(jacobian_norms(f, X), norms, rtol=1e-12, atol=0)
+    torch.testing.assert_close(jacobian_facts(f, X), facts, rtol=1e-12, atol=0)
     torch.testing.assert_close(centroids(f, X), mu, rtol=1e-12, atol=1e-14)
 
 
@@ -87,6 +89,42 @@ def test_alignment_is_the_cosine_between_a_point_and_its_centroid():
             for statistic in ("mean", "min", "max")
         }
     )
+
+
+def test_row_alignment_is_the_cosine_between_a_point_and_each_row_of_its_jacobian():
+    _, f = model("tanh")
+    cosines = torch.stack([F.cosine_similarity(J, x[None]) for J, x in zip(exact_jacobians(f), X, strict=True)])
+    assert taken(f, {"name": "jacobian_rows"}) == pytest.approx(
+        {
+            "train_jacobian_row_alignment_min": float(cosines.min()),
+            "train_jacobian_row_alignment_max": float(cosines.max()),
+            "train_jacobian_row_alignment_mean_min": float(cosines.min(1).values.mean()),
+            "train_jacobian_row_alignment_mean_max": float(cosines.max(1).values.mean()),
+        }
+    )
+
+
+def test_explained_variance_is_the_first_singular_values_share():
+    _, f = model("tanh")
+    squares = torch.linalg.svdvals(exact_jacobians(f)).square()
+    share = squares[:, 0] / squares.sum(1)
+    assert taken(f, {"name": "jacobian_spectrum"}) == pytest.approx(
+        {f"train_jacobian_explained_variance_{stat}": float(getattr(share, stat)()) for stat in ("mean", "min", "max")}
+    )
+
+
+def test_a_jacobian_of_rank_one_is_explained_by_its_first_component():
+    """f = c (a . x) has J = c a': every row is parallel to a, up to its sign."""
+    a, c = X[0], torch.tensor([1.0, -2.0, 0.5, 3.0], dtype=torch.float64)
+    values = taken(lambda x: (x @ a)[:, None] * c, {"name": "jacobian_spectrum"}, {"name": "jacobian_rows"}, x=X[:1])
+    assert values["train_jacobian_explained_variance_min"] == pytest.approx(1)
+    assert values["train_jacobian_row_alignment_min"] == pytest.approx(-1)
+    assert values["train_jacobian_row_alignment_max"] == pytest.approx(1)
+
+
+def test_what_has_no_jacobian_to_speak_of_is_no_number():
+    values = taken(lambda x: x[:, :C] * torch.nan, {"name": "jacobian_spectrum"}, {"name": "jacobian_rows"})
+    assert all(math.isnan(value) for value in values.values())
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -138,7 +176,7 @@ def test_accuracy_and_loss():
 def test_training_and_test_set_are_told_apart():
     _, f = model("tanh")
     data = Data(X[:3], Y[:3], X[3:], Y[3:], C)
-    names = ("accuracy", "loss", "jacobian_norm", "centroid")
+    names = ("accuracy", "loss", "jacobian_norm", "jacobian_rows", "jacobian_spectrum", "centroid")
     for on, x, y in (("train", X[:3], Y[:3]), ("test", X[3:], Y[3:])):
         settings = tuple(TypeAdapter(ProbeConfig).validate_python({"name": name, "on": on}) for name in names)
         expected = taken(f, *({"name": name, "on": on} for name in names), x=x, y=y)
@@ -148,7 +186,7 @@ def test_training_and_test_set_are_told_apart():
 def test_measuring_changes_nothing_and_works_without_gradients():
     parameters, f = model("relu")
     before = {name: p.clone() for name, p in parameters.items()}
-    names = ("jacobian_norm", "centroid")
+    names = ("jacobian_norm", "jacobian_rows", "jacobian_spectrum", "centroid")
     expected = taken(f, *({"name": name} for name in names))
     global_state = torch.get_rng_state()
     with torch.no_grad():

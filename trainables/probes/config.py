@@ -44,6 +44,38 @@ class JacobianNormConfig(Config):
         return tuple(f"{self.on}_jacobian_norm_{stat}" for stat in ("mean", "min", "max"))
 
 
+class JacobianRowsConfig(Config):
+    """The cosines between each point and the rows of the Jacobian there (Walker et al., Appendix E, Table 2), over the
+    first `num_points`: the extremes of all, and the means over points of each point's extremes. The paper does not say
+    which its "max/min" are. A point with a row of zeros has none.
+    """
+
+    name: Literal["jacobian_rows"] = "jacobian_rows"
+    on: Literal["train", "test"] = "train"
+    num_points: PositiveInt | None = None
+    every: PositiveInt = 10
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        return tuple(f"{self.on}_jacobian_row_alignment_{stat}" for stat in ("min", "max", "mean_min", "mean_max"))
+
+
+class JacobianSpectrumConfig(Config):
+    """The explained variance of the Jacobian's first principal component, s1^2 / sum of s_i^2 with the singular values
+    s_i, not centred (Walker et al., Figure 9): mean, min and max over the first `num_points`. It is 1 where the
+    Jacobian has rank one.
+    """
+
+    name: Literal["jacobian_spectrum"] = "jacobian_spectrum"
+    on: Literal["train", "test"] = "train"
+    num_points: PositiveInt | None = None
+    every: PositiveInt = 10
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        return tuple(f"{self.on}_jacobian_explained_variance_{stat}" for stat in ("mean", "min", "max"))
+
+
 class CentroidConfig(Config):
     """The centroid J'1 (Walker et al., Theorem 4) at each point x: its cosine with x (Definition 5), its norm, its
     inner product with x: mean, min and max over the first `num_points`. A point whose centroid is zero has no
@@ -65,7 +97,13 @@ class CentroidConfig(Config):
 
 
 ProbeConfig = Annotated[
-    AccuracyConfig | LossProbeConfig | JacobianNormConfig | CentroidConfig, Field(discriminator="name")
+    AccuracyConfig
+    | LossProbeConfig
+    | JacobianNormConfig
+    | JacobianRowsConfig
+    | JacobianSpectrumConfig
+    | CentroidConfig,
+    Field(discriminator="name"),
 ]
 
 ALWAYS: tuple[AccuracyConfig | LossProbeConfig, ...] = (

@@ -2,13 +2,22 @@
 
 from collections.abc import Callable
 from functools import cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from trainables.data.load import Data
 from trainables.losses.build import Loss
-from trainables.probes.config import AccuracyConfig, CentroidConfig, JacobianNormConfig, LossProbeConfig, ProbeConfig
+from trainables.probes.config import (
+    AccuracyConfig,
+    CentroidConfig,
+    JacobianNormConfig,
+    JacobianRowsConfig,
+    JacobianSpectrumConfig,
+    LossProbeConfig,
+    ProbeConfig,
+)
 
 _CHUNK = 1024
 """Points a Jacobian is taken at in one go: bounds the memory, whatever the size of the data."""
@@ -22,6 +31,10 @@ def measure(probes: tuple[ProbeConfig, ...], f: Callable[[Tensor], Tensor], data
         with torch.no_grad():
             return f(_inputs(data, on))
 
+    @cache
+    def jacobians(on: str, num_points: int | None) -> JacobianFacts:
+        return jacobian_facts(f, _inputs(data, on)[:num_points])
+
     values: dict[str, Tensor] = {}
     for probe in probes:
         y = data.y_train if probe.on == "train" else data.y_test
@@ -31,8 +44,15 @@ def measure(probes: tuple[ProbeConfig, ...], f: Callable[[Tensor], Tensor], data
             case LossProbeConfig():
                 values[f"{probe.on}_loss"] = loss(outputs(probe.on), y)
             case JacobianNormConfig():
-                x = _inputs(data, probe.on)[: probe.num_points]
-                values |= _extremes(f"{probe.on}_jacobian_norm", jacobian_norms(f, x))
+                values |= _extremes(f"{probe.on}_jacobian_norm", jacobians(probe.on, probe.num_points).norm)
+            case JacobianRowsConfig():
+                facts, name = jacobians(probe.on, probe.num_points), f"{probe.on}_jacobian_row_alignment"
+                values |= {f"{name}_min": facts.row_alignment_min.min(), f"{name}_max": facts.row_alignment_max.max()}
+                values |= {f"{name}_mean_min": facts.row_alignment_min.mean()}
+                values |= {f"{name}_mean_max": facts.row_alignment_max.mean()}
+            case JacobianSpectrumConfig():
+                facts = jacobians(probe.on, probe.num_points)
+                values |= _extremes(f"{probe.on}_jacobian_explained_variance", facts.explained_variance)
             case CentroidConfig():
                 x = _inputs(data, probe.on)[: probe.num_points]
                 mu, x = centroids(f, x).flatten(1), x.flatten(1)
@@ -44,16 +64,34 @@ def measure(probes: tuple[ProbeConfig, ...], f: Callable[[Tensor], Tensor], data
     return {name: float(value) for name, value in values.items()}
 
 
-def jacobian_norms(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """The exact Frobenius norm of f's Jacobian at each point: (points,). x: (points, …)."""
-    norms = []
+class JacobianFacts(NamedTuple):
+    """What is measured of f's exact Jacobian J at each point x, each (points,).
+
+    norm                    Frobenius
+    row_alignment_min, max  the extreme cosines between x and the rows of J
+    explained_variance      s1^2 / sum of s_i^2, s the singular values of J
+    """
+
+    norm: Tensor
+    row_alignment_min: Tensor
+    row_alignment_max: Tensor
+    explained_variance: Tensor
+
+
+def jacobian_facts(f: Callable[[Tensor], Tensor], x: Tensor) -> JacobianFacts:
+    """Takes all Jacobians of a chunk of points at once, a backward pass an output. x: (points, …)."""
+    chunks = []
     for part in x.split(_CHUNK):
         outputs, vjp, *_ = torch.func.vjp(f, part)
-        squared = torch.zeros(len(part), dtype=x.dtype, device=x.device)
-        for row in torch.eye(outputs.shape[1], dtype=x.dtype, device=x.device):
-            squared += vjp(row.expand_as(outputs))[0].flatten(1).square().sum(1)
-        norms.append(squared.sqrt())
-    return torch.cat(norms)
+        basis = torch.eye(outputs.shape[1], dtype=x.dtype, device=x.device)
+        J = torch.stack([vjp(row.expand_as(outputs))[0].flatten(1) for row in basis], dim=1)  # (points, C, D)
+        gram = J @ J.mT
+        squares = gram.diagonal(dim1=1, dim2=2)
+        alignment = (J @ part.flatten(1)[:, :, None])[:, :, 0] / (squares.sqrt() * part.flatten(1).norm(dim=1)[:, None])
+        total = squares.sum(1)
+        largest = torch.linalg.eigvalsh(gram)[:, -1] if gram.isfinite().all() else torch.full_like(total, torch.nan)
+        chunks.append(JacobianFacts(total.sqrt(), alignment.amin(1), alignment.amax(1), largest / total))
+    return JacobianFacts(*map(torch.cat, zip(*chunks, strict=True)))
 
 
 def centroids(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
