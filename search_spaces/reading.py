@@ -1,5 +1,6 @@
 """Studies from their names, from YAML files, and back to YAML."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,11 @@ def to_yaml(study: Study) -> str:
     for analysis, dumped in zip(study.analyses, content.get("analyses", ()), strict=False):
         dumped["kind"] = analysis.kind
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
+
+
+def digest(study: Study) -> str:
+    """Tells versions of a study apart that share a name."""
+    return hashlib.sha256(to_yaml(study).encode()).hexdigest()[:32]
 
 
 def _with_absolute_paths(content: dict[str, Any], folder: Path) -> dict[str, Any]:

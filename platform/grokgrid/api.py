@@ -3,7 +3,6 @@
 Each takes a study as a Study, as the name of one in the library, or as the path of a YAML file.
 """
 
-import hashlib
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
@@ -19,7 +18,7 @@ from grokgrid.planning import Need, Plan, make_plan
 from grokgrid.provenance import provenance
 from grokgrid.tracking import AnswerRun, Tracking, TrackingAway
 from grokgrid.view import State, View, load_view
-from search_spaces import Study, read_study, to_yaml
+from search_spaces import Study, digest, read_study, to_yaml
 from trainables.data.place import check_present
 from trainables.mistakes import Mistake, Mistakes
 
@@ -138,11 +137,6 @@ def run(
         raise
 
 
-def digest(study: Study) -> str:
-    """Tells versions of a study apart that share a name."""
-    return hashlib.sha256(to_yaml(study).encode()).hexdigest()[:32]
-
-
 def _is_answered(report: Report, tracking: Tracking) -> bool:
     """Whether the last answer rests on the very same runs."""
     last = tracking.last_answer(report.view.study.name, digest(report.view.study))
@@ -151,12 +145,14 @@ def _is_answered(report: Report, tracking: Tracking) -> bool:
 
 def _keep(report: Report, answer_run: AnswerRun) -> None:
     """The answer as a run in the study's experiment."""
+    assert report.view.facts is not None
     answer_run.finish(
         study_yaml=to_yaml(report.view.study),
         keys=report.view.over[["cell", "seed", "key", "run_id"]],
         tables=report.answer.tables,
         files=report.files,
         metrics=report.answer.metrics,
+        facts=report.view.facts,
     )
 
 

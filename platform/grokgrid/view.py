@@ -8,19 +8,19 @@ nothing: what other studies do later does not change it.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from search_spaces import Study
+from search_spaces import Study, digest
 from trainables.records import ending
 from trainables.trial import Trial, TrialConfig
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from grokgrid.tracking import Tracking, TrialRecord
+    from grokgrid.tracking import Facts, Tracking, TrialRecord
 
 
 _PROGRESS = ("updates", "passes", "seconds")
@@ -60,6 +60,8 @@ class View:
     trials: "pd.DataFrame"
     curves: "pd.DataFrame"
     at: datetime
+    facts: "Facts | None" = None
+    """What it was made from; a view of an imagined study has none."""
 
     @property
     def over(self) -> "pd.DataFrame":
@@ -73,8 +75,8 @@ class View:
 
 def load_view(study: Study, tracking: "Tracking") -> View:
     """The study as MLflow has it now."""
-    records = tracking.find([trial.key for trial in study.trials])
-    return view_of(study, records, tracking.curves([r for r in records.values() if r.summary is not None]))
+    facts = tracking.facts(study.name, digest(study), [trial.key for trial in study.trials])
+    return replace(view_of(study, facts.records, facts.looks.to_pandas()), facts=facts)
 
 
 def view_of(study: Study, records: "Mapping[str, TrialRecord]", curves: "pd.DataFrame") -> View:

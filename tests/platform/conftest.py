@@ -8,10 +8,9 @@ import pytest
 from driver_processes import Zygote
 from driver_studies import drive, view
 
-from grokgrid import api
 from grokgrid.tracking.client import Client
 from grokgrid.view import View
-from search_spaces import Study
+from search_spaces import Study, digest
 
 
 @pytest.fixture(scope="session")
@@ -43,14 +42,14 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) 
     views: dict[str, View] = {}
 
     def run(study: Study) -> View:
-        if api.digest(study) not in views:
+        if digest(study) not in views:
             with pytest.MonkeyPatch.context() as patch:
                 home = tmp_path_factory.mktemp("undisturbed")
                 patch.setenv("GROKGRID_HOME", str(home))
                 patch.delenv("MLFLOW_TRACKING_URI", raising=False)
                 shutil.copyfile(empty_database, home / "mlflow.db")
                 drive(study)
-                views[api.digest(study)] = view(study)
-        return views[api.digest(study)]
+                views[digest(study)] = view(study)
+        return views[digest(study)]
 
     return run

@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 
-from grokgrid import api, home
+from grokgrid import home
 from grokgrid.engine import Block, Engine, Event, InlineEngine, Looked
 from grokgrid.progress import Progress
 from grokgrid.running import Driver, How, Outcome
 from grokgrid.tracking import TRIALS, Tracking
 from grokgrid.view import View, load_view
-from search_spaces import Study
-from trainables.data.load import digest
+from search_spaces import Study, digest
+from trainables.data.load import digest as data_digest
 
 SMALL: dict[str, Any] = {
     "name": "small",
@@ -94,7 +94,7 @@ def drive(
     storage.mkdir(parents=True, exist_ok=True)
     tracking.connect()
     tracking.clean_up()
-    answer = tracking.open_answer(study.name, api.digest(study))
+    answer = tracking.open_answer(study.name, digest(study))
     console = Console(file=told or io.StringIO())
     try:
         with engine or InlineEngine() as engine, Progress(study, engine.num_slots, console) as progress:
@@ -155,4 +155,4 @@ def npz(path: Path, seed: int = 0) -> str:
         "y_test": np.arange(10) % 2,
     }
     np.savez(path, **arrays)
-    return digest(arrays)
+    return data_digest(arrays)

@@ -9,7 +9,7 @@ from mlflow.tracking import MlflowClient
 from tracking_rivals import never
 from tracking_trials import Folders, keys, trial
 
-from grokgrid.tracking import TRIALS, Tracking, TrackingError, TrialStatus
+from grokgrid.tracking import TRIALS, Facts, Tracking, TrackingError, TrialRecord, TrialStatus
 from grokgrid.tracking.client import Client
 from trainables.records import End, TrialFolder, ending
 from trainables.schedule import Budget
@@ -71,13 +71,106 @@ def test_mlflows_own_pages_get_sparse_curves(tracking, answer, folders: Folders,
     assert history("train_jacobian_norm_mean") == [(20, 20**0.5), (40, 40**0.5)]
 
 
+def known(tracking, subjects, study: str = "never answered") -> Facts:
+    return tracking.facts(study, "first", [subject.key for subject in subjects])
+
+
+def recorded(tracking, study: str, folders: Folders, subjects, updates: int = 40) -> None:
+    """Runs the trials, and keeps an answer of the study that rests on them."""
+    answer = tracking.open_answer(study, "first")
+    for subject in subjects:
+        held = tracking.claim(answer, [subject.key], lambda found: has(found, updates)).won.get(subject.key)
+        if held is not None:
+            tracking.ingest(held, folders.finished(subject, updates))
+    facts = known(tracking, subjects, study)
+    empty = pandas.DataFrame({"key": list(facts.records)})
+    answer.finish(study_yaml="", keys=empty, tables={}, files=[], metrics={}, facts=facts)
+
+
+def has(found: TrialRecord, updates: int) -> bool:
+    return found.summary is not None and found.summary.updates >= updates
+
+
+class TestWhatAnAnswerKeeps:
+    """Facts read by way of an answer equal those read trial by trial, whatever has happened since."""
+
+    @pytest.fixture
+    def subjects(self) -> list[Trial]:
+        config = trial().config
+        return [Trial(config=config, seed=seed) for seed in range(4)]
+
+    @staticmethod
+    def same(tracking, study: str, subjects) -> Facts:
+        kept, afresh = known(tracking, subjects, study), known(tracking, subjects)
+        assert kept.records == afresh.records
+        order = ["key", "updates"]
+        pandas.testing.assert_frame_equal(
+            *(facts.looks.to_pandas().sort_values(order, ignore_index=True) for facts in (kept, afresh))
+        )
+        assert [c.null_count for c in kept.looks.columns] == [c.null_count for c in afresh.looks.columns]
+        assert not afresh.looks_in
+        return kept
+
+    def test_is_read_in_the_place_of_the_trials(self, tracking, study: str, folders: Folders, subjects) -> None:
+        recorded(tracking, study, folders, subjects)
+        first = tracking.last_answer(study).run_id
+        assert set(self.same(tracking, study, subjects).looks_in.values()) == {first}
+        assert self.same(tracking, study, subjects[:1]).looks_in == {subjects[0].key: first}
+
+    def test_once_over_several_answers(self, tracking, study: str, folders: Folders, subjects) -> None:
+        recorded(tracking, study, folders, subjects[:3])
+        first = tracking.last_answer(study).run_id
+        recorded(tracking, study, folders, subjects)
+        second = tracking.last_answer(study).run_id
+        expected = dict.fromkeys((subject.key for subject in subjects[:3]), first) | {subjects[3].key: second}
+        assert self.same(tracking, study, subjects).looks_in == expected
+
+    def test_is_not_trusted_of_a_trial_that_went_on(self, tracking, study: str, folders: Folders, subjects) -> None:
+        recorded(tracking, study, folders, subjects)
+        recorded(tracking, f"{study}-other", folders, subjects[:1], updates=60)
+        kept = self.same(tracking, study, subjects)
+        assert kept.records[subjects[0].key].summary.updates == 60
+        assert subjects[0].key not in kept.looks_in and len(kept.looks_in) == 3
+
+    def test_is_not_all_of_a_trial_that_failed_since(self, tracking, study: str, folders: Folders, subjects) -> None:
+        recorded(tracking, study, folders, subjects)
+        answer = tracking.open_answer(study, "first")
+        tracking.fail(tracking.claim(answer, [subjects[0].key], never).won[subjects[0].key], subjects[0], "no more")
+        kept = self.same(tracking, study, subjects)
+        assert kept.records[subjects[0].key].reason == "no more"
+        answer.abandon()
+
+    def test_is_not_trusted_of_a_deleted_run(self, tracking, study: str, uri: str, folders: Folders, subjects) -> None:
+        recorded(tracking, study, folders, subjects)
+        mlflow_client(uri).delete_run(known(tracking, subjects).records[subjects[1].key].run_id)
+        assert subjects[1].key not in self.same(tracking, study, subjects).records
+
+    def test_is_not_missed(self, tracking, study: str, uri: str, folders: Folders, subjects) -> None:
+        recorded(tracking, study, folders, subjects[:2])
+        first = tracking.last_answer(study).run_id
+        recorded(tracking, study, folders, subjects)
+        mlflow_client(uri).delete_run(first)
+        assert len(self.same(tracking, study, subjects).looks_in) == 2
+        mlflow_client(uri).delete_run(tracking.last_answer(study).run_id)
+        assert not self.same(tracking, study, subjects).looks_in
+
+    def test_tells_what_is_no_number(self, tracking, study: str, folders: Folders, subjects) -> None:
+        snapshot = folders.finished(subjects[0], end=End.DIVERGED)
+        odd = {"test_accuracy": math.inf, "train_loss": math.nan}
+        snapshot.write_summary(snapshot.summary().model_copy(update={"high": odd, "final": {}, "last": odd}))
+        answer = tracking.open_answer(study, "first")
+        tracking.ingest(tracking.claim(answer, [subjects[0].key], never).won[subjects[0].key], snapshot)
+        recorded(tracking, study, folders, subjects[:1])
+        kept, afresh = (known(tracking, subjects[:1], name).records[subjects[0].key] for name in (study, "none"))
+        assert repr(kept.summary) == repr(afresh.summary) and kept.summary.high["test_accuracy"] == math.inf
+
+
 def test_curves_of_several_trials_make_one_table(tracking, answer, folders: Folders) -> None:
     subjects = [trial(seed=seed) for seed in range(3)]
     claims = tracking.claim(answer, [subject.key for subject in subjects], never)
     for subject in subjects:
         tracking.ingest(claims.won[subject.key], folders.finished(subject, updates=20 + 10 * subject.seed))
-    records = tracking.find(subject.key for subject in subjects)
-    curves = tracking.curves(records.values())
+    curves = known(tracking, subjects).looks.to_pandas()
 
     assert list(curves) == [
         "key", "updates", "passes", "seconds", "test_accuracy", "train_loss", "train_jacobian_norm_mean",
@@ -87,7 +180,7 @@ def test_curves_of_several_trials_make_one_table(tracking, answer, folders: Fold
     assert list(last.test_accuracy) == [0.25, 0.5, 0.75, 1.0]
     assert list(last.train_loss.isna()) == [False, False, True, False]
     assert list(last.train_jacobian_norm_mean.isna()) == [True, False, True, False]
-    assert list(tracking.curves([])) == ["key", "updates", "passes", "seconds"]
+    assert known(tracking, []).looks.column_names == ["key", "updates", "passes", "seconds"]
 
 
 def test_infinities_and_nan_come_back(tracking, answer, folders: Folders) -> None:
@@ -283,6 +376,7 @@ def test_an_answer_is_kept_and_found(tracking, study: str, uri: str, tmp_path: P
         "tables": {"acceleration": table},
         "files": [report],
         "metrics": {"acceleration/jacobian/updates/low": 1.25, "none": math.nan, "bound": math.inf},
+        "facts": known(tracking, []),
     }
     answer.finish(**given)
     answer.finish(**given)

@@ -3,6 +3,7 @@
 Tracking      find, claim, ingest, fail, restore trials; open and read answers
 AnswerRun     an answer being worked on: whose process owns the claims
 Answer        a finished answer
+Facts         all that is known of some trials, with their looks
 Claim, Claims       what came of claiming trials
 TrialRecord, TrialStatus    what is known of a trial
 TrackingAway  the server or database cannot be reached: try again later
@@ -13,6 +14,7 @@ TRIALS        the name of the experiment that holds all trials
 from grokgrid.tracking.answers import Answer, AnswerRun
 from grokgrid.tracking.away import TrackingAway, TrackingError, redact
 from grokgrid.tracking.claims import Claim, Claims
+from grokgrid.tracking.facts import Facts
 from grokgrid.tracking.records import TRIALS, TrialRecord, TrialStatus
 from grokgrid.tracking.tracking import Tracking
 
@@ -22,6 +24,7 @@ __all__ = [
     "AnswerRun",
     "Claim",
     "Claims",
+    "Facts",
     "Tracking",
     "TrackingAway",
     "TrackingError",

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, final
 from grokgrid.tracking.away import TrackingError
 from grokgrid.tracking.claims import release
 from grokgrid.tracking.client import Client, Point, Run, RunState
+from grokgrid.tracking.facts import FOLDER as FACTS
+from grokgrid.tracking.facts import Facts, keep
 from grokgrid.tracking.owners import lease_tag, owner_tags
 from grokgrid.tracking.records import TRIALS, metric_name
 
@@ -62,6 +64,7 @@ class AnswerRun:
         tables: Mapping[str, "pandas.DataFrame"],
         files: Iterable[Path],
         metrics: Mapping[str, float],
+        facts: Facts,
     ) -> None:
         """Keeps the answer and gives up what is still claimed. Can be repeated until it returns.
 
@@ -69,6 +72,7 @@ class AnswerRun:
         tables   name -> table, kept as tables/NAME.parquet
         files    figures, report.html: kept under their names
         metrics  what `mlflow.search_runs` shall find; values that are not finite are left out
+        facts    what it was made from: kept for the next report
         """
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
@@ -79,6 +83,7 @@ class AnswerRun:
                 table.to_parquet(folder / "tables" / f"{name}.parquet", index=False)
             for path in files:
                 shutil.copyfile(path, folder / path.name)
+            keep(facts, folder / FACTS, self.run_id)
             self._client.upload(self._run.artifact_uri, folder)
         self._client.log(
             self.run_id,

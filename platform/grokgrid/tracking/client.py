@@ -147,14 +147,26 @@ class Client:
             return _run(mlflow.get_run(run_id))
 
     def search(
-        self, experiment_ids: Sequence[str], query: str, *, order_by: str | None = None, limit: int = MAX_RESULTS
+        self,
+        experiment_ids: Sequence[str],
+        query: str,
+        *,
+        order_by: str | None = None,
+        limit: int = MAX_RESULTS,
+        deleted: bool = False,
     ) -> list[Run]:
-        """Live runs, in one page."""
+        """Live runs, or deleted ones, in one page."""
         if not experiment_ids:
             return []
         with self._reaching() as mlflow:
+            from mlflow.entities import ViewType
+
             found = mlflow.search_runs(
-                list(experiment_ids), query, max_results=limit, order_by=[order_by] if order_by else None
+                list(experiment_ids),
+                query,
+                run_view_type=ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY,
+                max_results=limit,
+                order_by=[order_by] if order_by else None,
             )
         assert limit < MAX_RESULTS or not found.token, "more runs than one page holds"
         return [_run(run) for run in found]

@@ -74,6 +74,13 @@ def join(tables: Iterable[tuple[str, "pyarrow.Table"]]) -> "pyarrow.Table":
     """One table with a key column from one table a key. Metrics that a trial did not measure are null there."""
     import pyarrow
 
+    return concat(table.add_column(0, "key", pyarrow.repeat(key, len(table))) for key, table in tables)
+
+
+def concat(tables: Iterable["pyarrow.Table"]) -> "pyarrow.Table":
+    """One table from several with a key column, or from none. Metrics that are in some only are null elsewhere."""
+    import pyarrow
+
     empty = pyarrow.schema(
         [
             ("key", pyarrow.string()),
@@ -82,5 +89,4 @@ def join(tables: Iterable[tuple[str, "pyarrow.Table"]]) -> "pyarrow.Table":
             ("seconds", pyarrow.float64()),
         ]
     ).empty_table()
-    keyed = (table.add_column(0, "key", pyarrow.array([key] * len(table), pyarrow.string())) for key, table in tables)
-    return pyarrow.concat_tables([empty, *keyed], promote_options="default")
+    return pyarrow.concat_tables([empty, *tables], promote_options="default")

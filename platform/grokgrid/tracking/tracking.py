@@ -1,20 +1,18 @@
 """What the rest of the platform sees of MLflow."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, final
+from typing import final
 
 from grokgrid import home
-from grokgrid.tracking import answers, claims, runs, sweep, trials
+from grokgrid.tracking import answers, claims, facts, runs, sweep, trials
 from grokgrid.tracking.answers import Answer, AnswerRun
 from grokgrid.tracking.claims import Claim, Claims
 from grokgrid.tracking.client import Client
+from grokgrid.tracking.facts import Facts
 from grokgrid.tracking.owners import LEASE_S
 from grokgrid.tracking.records import TRIALS, TrialRecord
 from trainables.records import Snapshot, TrialFolder
 from trainables.trial import Trial
-
-if TYPE_CHECKING:
-    import pandas
 
 
 @final
@@ -75,9 +73,11 @@ class Tracking:
         """Lays the trial's last snapshot into its folder, for a worker to continue from."""
         trials.restore(self._client, finished, folder)
 
-    def curves(self, records: Iterable[TrialRecord]) -> "pandas.DataFrame":
-        """Every look of the given finished trials: columns key, updates, passes, seconds and the metrics."""
-        return trials.curves(self._client, records)
+    def facts(self, study: str, study_digest: str, keys: Iterable[str]) -> Facts:
+        """What is known of the trials of a study, and all their looks: from what its last answer has kept where that
+        still holds, so that thousands are read in seconds.
+        """
+        return facts.load(self._client, self.last_answer(study, study_digest) or self.last_answer(study), keys)
 
     # Answers
 

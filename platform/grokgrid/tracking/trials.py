@@ -33,7 +33,6 @@ from trainables.schedule import Goal
 from trainables.trial import Trial
 
 if TYPE_CHECKING:
-    import pandas
     import pyarrow
 
 CURVES, FAILURE = "curves.parquet", "failure.log"
@@ -100,10 +99,10 @@ def restore(client: Client, finished: TrialRecord, folder: TrialFolder) -> None:
     folder.write(finished.summary.updates, fill)
 
 
-def curves(client: Client, records: Iterable[TrialRecord]) -> "pandas.DataFrame":
+def looks(client: Client, records: Iterable[TrialRecord]) -> "pyarrow.Table":
     """Every look of the given finished trials: columns key, updates, passes, seconds and the metrics.
 
-    A metric is NaN where its probe was not due, and where it gave no number.
+    A metric is null where its probe was not due, and NaN where it gave no number.
     """
     with tempfile.TemporaryDirectory() as temporary:
 
@@ -118,8 +117,7 @@ def curves(client: Client, records: Iterable[TrialRecord]) -> "pandas.DataFrame"
                     " Delete that run to have the trial run again."
                 ) from error
 
-        table: pandas.DataFrame = curve_tables.join(in_parallel(client, read, list(records))).to_pandas()
-        return table
+        return curve_tables.join(in_parallel(client, read, list(records)))
 
 
 def _has(known: TrialRecord, updates: int) -> bool:
