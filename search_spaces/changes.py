@@ -25,7 +25,7 @@ def narrow(
         path, equals, value = setting.partition("=")
         if not equals:
             mistakes.append(Mistake((), f"--set {setting}: write it as path=value"))
-        elif not _put(content, path.split("."), parse_value(value)):
+        elif not _put(content, _steps(path), parse_value(value)):
             mistakes.append(Mistake((), f"--set {setting}: is no setting; {nearest(path, _paths(study.model_dump()))}"))
     unknown = [arm for arm in arms if arm not in study.arms]
     mistakes += [Mistake((), f"--arms {arm}: is no arm; {nearest(arm, study.arms)}") for arm in unknown]
@@ -56,6 +56,12 @@ def _put(content: dict[str, Any], path: list[str], value: Any) -> bool:
         here = here[name]
     here[path[-1]] = value
     return True
+
+
+def _steps(path: str) -> list[str]:
+    """`arms.ARM.grid.SETTING=…`: a grid's settings are named by their whole path."""
+    start, grid, setting = path.partition(".grid.")
+    return [*start.split("."), "grid", setting] if grid and start.startswith("arms.") else path.split(".")
 
 
 def _paths(content: dict[str, Any], prefix: str = "") -> list[str]:

@@ -12,7 +12,7 @@ Int = Annotated[int, Field(strict=True)]
 Float = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Bool = Annotated[bool, Field(strict=True)]
 
-PositiveInt = Annotated[Int, Field(gt=0)]
+PositiveInt = Annotated[Int, Field(gt=0, le=2**53)]
 PositiveFloat = Annotated[Float, Field(gt=0)]
 NonNegativeFloat = Annotated[Float, Field(ge=0)]
 

@@ -97,7 +97,8 @@ def _without_other_branches(model: type[BaseModel], errors: list[ErrorDetails]) 
     for details in errors:
         path = _path(model, details["loc"])
         beside = [e for e in errors if e is not details and _path(model, e["loc"])[: len(path)] == path]
-        better = [e for e in beside if _rank(e) < _rank(details) or e in kept and _rank(e) == _rank(details)]
+        deeper = [e for e in beside if len(_path(model, e["loc"])) > len(path) and _rank(e) == _rank(details)]
+        better = [e for e in beside if _rank(e) < _rank(details) or e in kept and _rank(e) == _rank(details)] + deeper
         if _rank(details) == 0 or not better:
             kept.append(details)
     return kept
@@ -136,9 +137,15 @@ def _message(model: type[BaseModel], details: ErrorDetails) -> str:
         case "value_error":
             return str(context["error"])
         case "model_type" | "model_attributes_type":
-            return f"{given!r} is not a set of fields; write `{{name: value, …}}`"
+            return f"{_shown(given)} is not a set of fields; write `{{name: value, …}}`"
         case _:
-            return f"{given!r} is not allowed: {details['msg'].replace('Input should', 'it should')}"
+            return f"{_shown(given)} is not allowed: {details['msg'].replace('Input should', 'it should')}"
+
+
+def _shown(value: Any) -> str:
+    """As it stands in a YAML file."""
+    names = {None: "null", True: "true", False: "false"}
+    return names[value] if value is None or isinstance(value, bool) else repr(value)
 
 
 def _path(model: type[BaseModel], loc: Path) -> Path:
@@ -147,7 +154,8 @@ def _path(model: type[BaseModel], loc: Path) -> Path:
     here: Any = model
     for part in loc:
         here, is_field = _step(here, part)
-        if is_field:
+        # "[key]" is pydantic's word for the name itself.
+        if is_field and part != "[key]":
             path.append(part)
     return tuple(path)
 

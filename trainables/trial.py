@@ -60,6 +60,10 @@ class TrialConfig(Config):
             side = "above" if self.goal.above is not None else "below"
             wrong = f"{self.goal.threshold:g} cannot be reached: accuracies are fractions, from 0 to 1"
             mistakes.append(Mistake(("goal", side), wrong))
+        num_train = self.data.num_train
+        if self.batch_size is not None and num_train is not None and self.batch_size > num_train:
+            wrong = f"{self.batch_size} is more than the {num_train} training images; without it a batch is all of them"
+            mistakes.append(Mistake(("batch_size",), wrong))
         if mistakes:
             raise Mistakes("trial", mistakes)
         return self

@@ -5,6 +5,7 @@
     report(study)   the answer from what is there
     load(study)     the trials as a pandas DataFrame
     view(study)     the trials and their curves
+    export(study, folder), import_trials(folder)    trials taken from one MLflow to another
 
 A study is a `search_spaces.Study`, the name of one in the library, or the path of a YAML file.
 """
@@ -12,9 +13,9 @@ A study is a `search_spaces.Study`, the name of one in the library, or the path 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from grokgrid.api import Report, load, plan, report, run, view
+    from grokgrid.api import Report, export, import_trials, load, plan, report, run, view
 
-__all__ = ["Report", "load", "plan", "report", "run", "view"]
+__all__ = ["Report", "export", "import_trials", "load", "plan", "report", "run", "view"]
 
 
 def __getattr__(name: str) -> Any:

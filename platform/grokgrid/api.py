@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from grokgrid.analyses import Answer
+    from grokgrid.exchange import Imported
 
 MakeEngine = Callable[[], AbstractContextManager[Engine]]
 Result = TypeVar("Result")
@@ -68,6 +69,28 @@ def report(study: Study | str | Path, *, folder: Path | None = None) -> Report:
         wrong = f"none of its {len(found.trials)} trials has been run yet: `grokgrid run` runs them"
         raise Mistakes(found.study.name, [Mistake((), wrong)])
     return _report(found, folder)
+
+
+def export(study: Study | str | Path, folder: Path) -> int:
+    """Writes the study's trials, with all their looks but without checkpoints, to a new folder that `import_trials`
+    reads; returns how many there are.
+    """
+    from grokgrid import exchange
+
+    found = view(study)
+    assert found.facts is not None
+    return exchange.export(found.study, found.facts, folder)
+
+
+def import_trials(folder: Path) -> "Imported":
+    """Records the trials of an export, or of a folder that `python -m trainables` wrote.
+
+    Raises:
+        Mistakes: it is neither, or a trial in it is not what it says it is; nothing was recorded.
+    """
+    from grokgrid import exchange
+
+    return exchange.import_trials(folder, Tracking())
 
 
 def run(

@@ -79,6 +79,7 @@ def plan(study: StudyArgument, settings: SetOption = None, seeds: SeedsOption = 
 
     from grokgrid import api
     from grokgrid.planning import Need
+    from trainables.data.place import DataError, check_present
 
     with _errors():
         made = api.plan(_study(study, settings, seeds, arms))
@@ -89,10 +90,16 @@ def plan(study: StudyArgument, settings: SetOption = None, seeds: SeedsOption = 
     budget = made.study.cells[0].config.budget
     console = _console()
     console.print(table)
+    num, num_cells = len(made.study.trials), len(made.study.cells) * len(made.study.seed_list)
     console.print(
-        f"{len(made.study.trials)} trials, each of at most {budget.last_look:,} {budget.unit}"
-        f" and {budget.num_looks():,} looks."
+        f"{num} trials{', some of them shared by several cells,' if num < num_cells else ','} each of at most"
+        f" {budget.last_look:,} {budget.unit} and {budget.num_looks():,} looks."
     )
+    for config in {cell.config.data for cell in made.study.cells}:
+        try:
+            check_present(config)
+        except DataError as error:
+            console.print(f"Not yet: {error}", markup=False, soft_wrap=True)
     if made.at_most_s is None:
         console.print("How long it takes is not known before a trial of each cell has run.")
     elif made.at_most_s:
@@ -120,12 +127,18 @@ def run(
 ) -> None:
     """Run what is missing of a study, with live progress; end with the answer.
 
-    Exit code 0: every trial is over. 1: some failed or were lost. 2: nothing was started. 130: stopped by Ctrl-C.
+    Exit code 0: every trial is over. 1: some failed or were lost, or MLflow is away. 2: nothing was started.
+    130: stopped by Ctrl-C.
     """
     from grokgrid import api
+    from grokgrid.tracking import Tracking
 
     chosen = _study(study, settings, seeds, arms)
     num_gpus = chosen.resources.gpus if gpus is None else gpus
+    if engine is EngineName.INLINE:
+        for option, value in (("--address", address), ("--slots", slots), ("--cpus", cpus)):
+            if value is not None:
+                _refuse(f"{option} {value}: the inline engine runs one trial at a time, here; leave one of the two out")
 
     def make_engine() -> Any:
         if engine is EngineName.INLINE:
@@ -152,6 +165,7 @@ def run(
             runs_here=address is None,
             folder=out,
         )
+        print(f"Trials and answer are in MLflow at {Tracking().place}", file=sys.stderr)
         _show(report)
     if not report.view.is_complete:
         _say_what_is_missing(report)
@@ -202,6 +216,33 @@ def query(
                 table.to_json(out or sys.stdout, orient="records", lines=True)
             case Format.PARQUET:
                 table.to_parquet(out, index=False)
+
+
+@app.command()
+def export(
+    study: StudyArgument,
+    folder: Annotated[Path, typer.Argument(help="A folder that is not there yet.")],
+    settings: SetOption = None,
+    seeds: SeedsOption = None,
+    arms: ArmsOption = None,
+) -> None:
+    """Write a study's trials to a folder: to publish, or for another MLflow. Checkpoints stay behind."""
+    from grokgrid import api
+
+    with _errors():
+        print(f"{api.export(_study(study, settings, seeds, arms), folder)} trials are in {folder}")
+
+
+@app.command("import")
+def import_trials(
+    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Of an export, or of trainables.")],
+) -> None:
+    """Record trials that were exported, or that `python -m trainables` has run."""
+    from grokgrid import api
+
+    with _errors():
+        done = api.import_trials(folder)
+    print(f"{done.num_new} trials imported, {done.num_known} were here already")
 
 
 @data_app.command("get")

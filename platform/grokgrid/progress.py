@@ -33,7 +33,10 @@ class Progress:
                 self._names.setdefault(study.trial_of(cell, seed).key, f"{cell.name}, seed {seed}")
         self._words = _WORDS if study.goal is not None else _WORDS_WITHOUT_GOAL
         self._settled: dict[str, str] = {}
+        self._budgets = {trial.key: trial.config.budget for trial in study.trials}
         self._running: dict[str, int] = {}
+        self._since: dict[str, float] = {}
+        self._share: dict[str, float] = {}
         self._recent: deque[tuple[float, int]] = deque([(time.monotonic(), 0)])
         self._num_updates = 0
         self._wall_s: list[float] = []
@@ -58,11 +61,14 @@ class Progress:
         match event:
             case Started(key):
                 self._running.setdefault(key, 0)
+                self._since.setdefault(key, time.monotonic())
             case Looked(key, look):
                 # A trial that is continued reports where it is: what it did before it was taken up is not our rate.
                 before = self._running.get(key) or look.updates
                 self._num_updates += max(0, look.updates - before)
                 self._running[key] = look.updates
+                budget = self._budgets[key]
+                self._share[key] = budget.position(updates=look.updates, passes=look.passes) / budget.last_look
             case Failed(key, log):
                 self._settle(key, "failed")
                 self._say(f"{self._names[key]} failed: {_last_line(log)}")
@@ -116,12 +122,21 @@ class Progress:
         span_s = self._recent[-1][0] - self._recent[0][0]
         if span_s > 0:
             parts.append(f"{(self._recent[-1][1] - self._recent[0][1]) / span_s:,.0f} updates/s")
+        shares = [self._share[key] for key in self._running if key in self._share]
+        if shares:
+            most = f" to {max(shares):.0%}" if len(shares) > 1 else ""
+            parts.append(f"at {min(shares):.0%}{most} of the budget")
         if self._wall_s and num_settled < num_trials:
-            left_s = (num_trials - num_settled) * sum(self._wall_s) / len(self._wall_s) / self._num_slots
-            parts.append(f"about {timedelta(seconds=round(left_s))} left")
+            parts.append(f"about {timedelta(seconds=round(self._left_s(num_trials - num_settled)))} left")
         if self._is_away:
             parts.append("MLflow is away")
         return ", ".join(parts)
+
+    def _left_s(self, num_trials: int) -> float:
+        """As long as trials have taken so far, less what those that run have had already."""
+        mean_s, now = sum(self._wall_s) / len(self._wall_s), time.monotonic()
+        had_s = sum(min(mean_s, now - self._since[key]) for key in self._running if key in self._since)
+        return max(0.0, num_trials * mean_s - had_s) / self._num_slots
 
     def _render(self) -> Group:
         bar = Table.grid(expand=True)

@@ -258,6 +258,10 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "--out is a file": (["run", "demo", "--out", "{tmp}/file"], "is a file"),
     "report --out is a file": (["report", "demo", "--out", "{tmp}/file"], "is a file"),
     "query --out is a folder": (["query", "demo", "--out", "{tmp}"], "is a directory"),
+    "slots of the inline engine": (
+        ["run", "demo", "--engine", "inline", "--slots", "2"],
+        "--slots 2: the inline engine runs one trial at a time",
+    ),
     "report of nothing": (["report", "demo"], "demo: none of its 20 trials has been run yet: `grokgrid run` runs them"),
     "CSV named otherwise": (
         ["query", "demo", "--out", "{tmp}/t.parquet"],
@@ -345,7 +349,7 @@ class TestMistakes:
         monkeypatch.setenv("GROKGRID_HOME", str(tmp_path / "occupied" / "home"))
         ran = grokgrid("run", file, "--engine", "inline")
         assert ran.exit_code == 2
-        assert ran.stderr.splitlines()[-1].endswith(": Not a directory") and "occupied" in ran.stderr
+        assert "home/mlflow.db: MLflow's database cannot be created there: Not a directory. GROKGRID_HOME" in ran.stderr
 
     def test_a_report_that_cannot_be_written(self, grokgrid: Grokgrid, file: Path, tmp_path: Path, ready_home: Path):
         (tmp_path / "occupied").touch()

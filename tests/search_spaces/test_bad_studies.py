@@ -42,7 +42,7 @@ WRONG = {
     "a component without a name": ("{name: adamw, lr", "{lr", "trial.optimiser: needs a name. Allowed: adamw, sgd"),
     "text for a number": ("lr: 1e-3", "lr: fast", "trial.optimiser.lr: 'fast' is not allowed"),
     "quoted number": ("num_train: 100", "num_train: '100'", "trial.data.num_train: '100' is not allowed"),
-    "true for a number": ("width: 16", "width: true", "trial.model.width: True is not allowed"),
+    "true for a number": ("width: 16", "width: true", "trial.model.width: true is not allowed"),
     "a negative rate": (
         "lr: 1e-3",
         "lr: -1e-3",
@@ -125,6 +125,14 @@ WRONG = {
     ),
     "acceleration without a goal": ("  goal: {metric: test_accuracy, above: 0.85}\n", "", "acceleration needs a goal"),
     "a key twice": ("seeds: 2\n", "seeds: 2\nseeds: 3\n", "seeds: is given twice"),
+    "more than a batch can hold": (
+        "loss: cross_entropy",
+        "loss: cross_entropy\n  batch_size: 101",
+        "trial.batch_size: 101 is more than the 100 training images",
+    ),
+    "beyond counting": ("passes: 100", "passes: 1" + 26 * "0", "trial.budget.passes: 1" + 26 * "0" + " is not allowed"),
+    "nothing for a component": ("loss: cross_entropy", "loss: null", "trial.loss: null is not a set of fields"),
+    "a few wrong seeds": ("seeds: 2", "seeds: [0, 1.5, x]", "seeds.1: 1.5 is not allowed"),
     "published figures of no comparison": (
         "analyses:\n  - {kind: acceleration, baseline: baseline}",
         "reference: [{arm: jacobian, measure: updates, value: 7.5, source: a paper}]",

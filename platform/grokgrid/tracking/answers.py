@@ -83,6 +83,7 @@ class AnswerRun:
                 table.to_parquet(folder / "tables" / f"{name}.parquet", index=False)
             for path in files:
                 shutil.copyfile(path, folder / path.name)
+            (folder / FACTS).mkdir()
             keep(facts, folder / FACTS, self.run_id)
             self._client.upload(self._run.artifact_uri, folder)
         self._client.log(

@@ -101,8 +101,14 @@ def _prepare_database(uri: str) -> None:
     path = sqlite_path(uri)
     if path is not None:
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            folder = Path(tempfile.mkdtemp(prefix=".creating-", dir=path.parent))
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                folder = Path(tempfile.mkdtemp(prefix=".creating-", dir=path.parent))
+            except OSError as error:
+                where = "MLFLOW_TRACKING_URI" if os.environ.get("MLFLOW_TRACKING_URI") else "GROKGRID_HOME"
+                raise TrackingError(
+                    f"{path}: MLflow's database cannot be created there: {error.strerror}. {where} says where it lies."
+                ) from error
             try:
                 from mlflow.tracking import MlflowClient
 

@@ -54,6 +54,12 @@ class Facts:
     looks_in: Mapping[str, str]
     read_at: datetime
 
+    def of(self, key: str) -> "pyarrow.Table":
+        """The looks of one trial."""
+        import pyarrow.compute
+
+        return self.looks.filter(pyarrow.compute.equal(self.looks["key"], key))
+
 
 def load(client: Client, answer: "Answer | None", keys: Iterable[str]) -> Facts:
     """What MLflow has of these trials now, `answer` being the one that may have kept most of them."""
@@ -83,9 +89,24 @@ def keep(facts: Facts, folder: Path, answer: str) -> None:
     table = table.replace_schema_metadata({_READ_AT: facts.read_at.isoformat().encode()})
     kept = pyarrow.array(list(facts.looks_in), pyarrow.string())
     new = facts.looks.filter(pyarrow.compute.invert(pyarrow.compute.is_in(facts.looks["key"], kept)))
-    folder.mkdir()
     pyarrow.parquet.write_table(table, folder / _TRIALS, compression="zstd")
     pyarrow.parquet.write_table(new, folder / _CURVES, compression="zstd")
+
+
+def read_kept(folder: Path) -> Facts | None:
+    """What `keep` wrote, all of it in this folder; None if it is not there."""
+    import pyarrow.parquet
+
+    if not ((folder / _TRIALS).exists() and (folder / _CURVES).exists()):
+        return None
+    table = pyarrow.parquet.read_table(folder / _TRIALS)
+    records = [_RECORD.validate_json(text) for text in table["record"].to_pylist()]
+    looks = pyarrow.parquet.read_table(folder / _CURVES)
+    return Facts({record.key: record for record in records}, looks, {}, _read_at(table))
+
+
+def _read_at(table: "pyarrow.Table") -> datetime:
+    return datetime.fromisoformat(table.schema.metadata[_READ_AT].decode())
 
 
 def _kept(client: Client, answer: "Answer", wanted: set[str]) -> Facts | None:
@@ -95,7 +116,7 @@ def _kept(client: Client, answer: "Answer", wanted: set[str]) -> Facts | None:
     table = _read(client, answer.artifact_uri, _TRIALS)
     if table is None:
         return None
-    read_at = datetime.fromisoformat(table.schema.metadata[_READ_AT].decode())
+    read_at = _read_at(table)
     experiment = [client.experiment(TRIALS, "trials")]
     since_ms = int((read_at - _CLOCKS_DIFFER_BY).timestamp() * 1000)
     rows = [row for row in table.to_pylist() if row["key"] in wanted]

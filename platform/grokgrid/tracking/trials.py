@@ -35,7 +35,7 @@ from trainables.trial import Trial
 if TYPE_CHECKING:
     import pyarrow
 
-CURVES, FAILURE = "curves.parquet", "failure.log"
+CURVES, CHECKPOINT, FAILURE = "curves.parquet", "state.safetensors", "failure.log"
 
 
 def ingest(client: Client, held: Claim, snapshot: Snapshot, tags: Mapping[str, str]) -> TrialRecord | None:
@@ -86,10 +86,13 @@ def restore(client: Client, finished: TrialRecord, folder: TrialFolder) -> None:
     present = folder.latest()
     if present is not None and present.summary().updates >= finished.summary.updates:
         return
+    names = client.files(finished.artifact_uri)
+    if CHECKPOINT not in names:
+        return  # It was imported without, and starts anew.
 
     def fill(snapshot: Snapshot) -> None:
         with tempfile.TemporaryDirectory() as temporary:
-            for name in client.files(finished.artifact_uri):
+            for name in names:
                 path = client.file(finished.artifact_uri, name, Path(temporary))
                 if name == CURVES:
                     curve_tables.to_csv(_read(path), snapshot.curves_path)
