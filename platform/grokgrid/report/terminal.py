@@ -89,4 +89,5 @@ def _sentences(table: Table) -> Iterator[str]:
         rows: dict[str, list[str]] = {}
         for text, *name in zip(column.text, *(each.text for each in names), strict=True):
             rows.setdefault(text, []).append(" ".join(name))
-        yield from (f"{', '.join(those)}: {text}" for text, those in rows.items())
+        # What holds of all rows need not name them.
+        yield from (text if len(rows) == 1 else f"{', '.join(those)}: {text}" for text, those in rows.items())
