@@ -143,7 +143,9 @@ def _ended(view: View) -> str:
     names = labels(view.study)
     found = [(names[cell.name], end) for cell in view.study.cells if (end := ends(view, cell, metric)) is not None]
     if not found:
-        return "No trial has ended yet"
+        return (
+            f"No trial has come to the end with a number for {metric}" if len(view.over) else "No trial has ended yet"
+        )
     parts = [f"{mean_sd(end)} ({cell}, {plural(end.n, 'seed')})" for cell, end in found[: 2 * MANY]]
     more = f", and {plural(len(found) - len(parts), 'more cell')}" if len(found) > len(parts) else ""
     return f"At the end {metric} is {listed(parts)}{more}"

@@ -83,7 +83,7 @@ def _unbounded(console: Console):  # type: ignore[no-untyped-def]
 
 
 def _sentences(table: Table) -> Iterator[str]:
-    """Prose, each once, after the names of its rows."""
+    """Prose, each once, after the names of the rows that it is of."""
     names, _, prose = split_columns(table)
     for column in prose:
         rows: dict[str, list[str]] = {}

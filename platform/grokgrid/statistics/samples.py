@@ -93,7 +93,7 @@ def sample_verdict(
     if not_comparable is not None:
         return Judgement(Verdict.NOT_COMPARABLE, not_comparable, found)
     if ours is None:
-        return Judgement(Verdict.NOT_COMPARABLE, "no trial of ours has come to the end")
+        return Judgement(Verdict.NOT_COMPARABLE, "no trial of ours has come to the end with a number")
     if error is None or n is None or n < 2:
         return Judgement(Verdict.NOT_COMPARABLE, "published without an error, or not over two or more seeds", found)
     if ours.n < FEW_SEEDS:
