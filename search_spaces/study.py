@@ -45,7 +45,11 @@ class Curves(Config):
 
 
 class Measurements(Config):
-    """Metrics where training ends, over seeds; with a baseline their differences from it, paired by seed."""
+    """Metrics where training ends, over seeds; with a baseline their differences from it, paired by seed.
+
+    Where a trial ends all its probes are due. If another study has trained it on, a metric is as last measured by then:
+    a budget whose last look is one at which the probes are due anyway makes no difference.
+    """
 
     kind: Literal["measurements"] = "measurements"
     metrics: Annotated[tuple[str, ...], Field(min_length=1)]

@@ -68,9 +68,9 @@ def measure(view: View, analysis: Measurements) -> tuple[Measurement, ...]:
 def measurements_section(view: View, analysis: Measurements, *, name: str = "measurements") -> Section:
     found = measure(view, analysis)
     tables = [_table(view, analysis, found, name)]
-    means = [(m.cell, m.metric, m.found) for m in found]
     if any(reference.metric in analysis.metrics for reference in view.study.reference):
-        tables.append(published_measurements(view.study, analysis.metrics, means, f"{name}-published"))
+        means = [(m.cell, m.metric, m.found) for m in found]
+        tables.append(published_measurements(view.study, means, f"{name}-published"))
     return Section(
         title="At the end of training",
         tables=tuple(tables),

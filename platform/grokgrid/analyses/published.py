@@ -43,14 +43,11 @@ def published_table(study: Study, comparisons: Sequence[Comparison], name: str) 
     return Table(name, TITLE, data, columns if rows else (), caption)
 
 
-def published_measurements(
-    study: Study, metrics: Sequence[str], means: Sequence[tuple[Cell, str, SampleMean | None]], name: str
-) -> Table:
-    """A row a figure published of one of these metrics, and a cell of its arm. means: ours, by cell and metric."""
+def published_measurements(study: Study, means: Sequence[tuple[Cell, str, SampleMean | None]], name: str) -> Table:
+    """A row a figure published of a metric, and a cell of its arm. means: ours, with their cells and metrics."""
     rows: list[Row] = [
         (reference, cell.name, _judge_mean(ours, reference))
         for reference in study.reference
-        if reference.metric in metrics
         for cell, metric, ours in means
         if (cell.arm, metric) == (reference.arm, reference.metric)
     ]
