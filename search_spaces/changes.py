@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from search_spaces.study import Acceleration, Study
+from search_spaces.study import Acceleration, Analysis, Measurements, Study
 from trainables.mistakes import Mistake, Mistakes, nearest, validate
 from trainables.reading import parse_value
 
@@ -14,7 +14,8 @@ def narrow(
     """A study with other seeds, with some of its arms, or with other settings.
 
     settings: `path=value` as in the study's file, `trial.budget.passes=2000`. Published figures are then no longer
-    comparable. Analyses against a baseline that is left out are left out too, as are figures published of it.
+    comparable. Analyses against a baseline that is left out are left out too, as are figures published of them;
+    measurements stand without it.
 
     Raises:
         Mistakes: unknown arms or fields, or what makes the changed study wrong.
@@ -38,11 +39,22 @@ def narrow(
         content["seeds"] = seeds if isinstance(seeds, int) else tuple(seeds)
     if arms:
         content["arms"] = {name: arm for name, arm in content["arms"].items() if name in arms}
-        kept = [a for a in study.analyses if not isinstance(a, Acceleration) or a.baseline in arms]
+        kept = [left for analysis in study.analyses if (left := _without_absent(analysis, arms)) is not None]
         content["analyses"] = [analysis.model_dump() for analysis in kept]
         compares = any(isinstance(analysis, Acceleration) for analysis in kept)
-        content["reference"] = [r for r in content["reference"] if compares and r["arm"] in arms]
+        content["reference"] = [
+            r for r in content["reference"] if r["arm"] in arms and (compares or r["measure"] is None)
+        ]
     return validate(Study, content, source=study.name)
+
+
+def _without_absent(analysis: Analysis, arms: Sequence[str]) -> Analysis | None:
+    """What is left of an analysis where only `arms` are there."""
+    if isinstance(analysis, Acceleration) and analysis.baseline not in arms:
+        return None
+    if isinstance(analysis, Measurements) and analysis.baseline not in arms:
+        return analysis.model_copy(update={"baseline": None})
+    return analysis
 
 
 def _put(content: dict[str, Any], path: list[str], value: Any) -> bool:

@@ -1,6 +1,6 @@
 """A study: a question with its arms, grid, seeds, goal and analyses."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
@@ -44,25 +44,58 @@ class Curves(Config):
     metrics: tuple[str, ...] = ("train_accuracy", "test_accuracy")
 
 
-Analysis = Annotated[Acceleration | Curves, Field(discriminator="kind")]
+class Measurements(Config):
+    """Metrics where training ends, over seeds; with a baseline their differences from it, paired by seed.
+
+    Where a trial ends all its probes are due. If another study has trained it on, a metric is as last measured by then:
+    a budget whose last look is one at which the probes are due anyway makes no difference.
+    """
+
+    kind: Literal["measurements"] = "measurements"
+    metrics: Annotated[tuple[str, ...], Field(min_length=1)]
+    baseline: str | None = None
+
+
+Analysis = Annotated[Acceleration | Curves | Measurements, Field(discriminator="kind")]
 
 
 class Reference(Config):
-    """A published figure that the study reproduces.
+    """A published figure that the study reproduces: of `measure`, a ratio of times, baseline and arm; or of `metric`,
+    measured at the end of training.
 
-    value, error    mean and standard deviation over `num_seeds` seeds of a ratio of times, baseline and arm
-    direction       fewer: baseline over arm, "times fewer"; more: arm over baseline, "times more"
+    value, error    mean and standard deviation over `num_seeds` seeds; without an error they are not judged
+    direction       of a ratio. fewer: baseline over arm, "times fewer"; more: arm over baseline, "times more"
     not_comparable  why our figure cannot be held against it, if so
     """
 
     arm: str
-    measure: Literal["updates", "seconds", "phase_seconds"]
-    value: PositiveFloat
+    measure: Literal["updates", "seconds", "phase_seconds"] | None = None
+    metric: str | None = None
+    value: Float
     error: PositiveFloat | None = None
-    num_seeds: PositiveInt = 10
+    num_seeds: PositiveInt | None = 10
     direction: Literal["fewer", "more"] = "fewer"
     source: str
     not_comparable: str | None = None
+
+    @model_validator(mode="after")
+    def _of_one_thing(self) -> Self:
+        mistakes = []
+        if (self.measure is None) == (self.metric is None):
+            wrong = "give either measure, for a ratio of times, or metric, for a measurement at the end of training"
+            mistakes.append(Mistake((), wrong))
+        elif self.measure is not None and self.value <= 0:
+            wrong = f"{self.value:g} is not allowed: a ratio of times should be greater than 0"
+            mistakes.append(Mistake(("value",), wrong))
+        elif self.metric is not None and self.metric.endswith("_accuracy") and not 0 <= self.value <= 1:
+            wrong = f"{self.value:g} is no accuracy: they are fractions, from 0 to 1"
+            mistakes.append(Mistake(("value",), wrong))
+        if self.metric is not None and self.direction != "fewer":
+            wrong = f"{self.direction!r} is not allowed: a metric is no ratio of times, and has no direction"
+            mistakes.append(Mistake(("direction",), wrong))
+        if mistakes:
+            raise Mistakes("reference", mistakes)
+        return self
 
 
 class Resources(Config):
@@ -159,40 +192,72 @@ class Study(Config):
 def _mistakes_of_cells(study: dict[str, Any], cells: list[Cell], mistakes: list[Mistake]) -> list[Mistake]:
     """The cells' own mistakes, and those of analyses and references that speak of arms, goals and metrics."""
     mistakes = list(mistakes)
-    arms = list(study["arms"])
     if not mistakes and len({(str(cell.config.goal), cell.config.budget) for cell in cells}) > 1:
         wrong = "all arms must share one goal and one budget: what is compared is how soon they reach it"
         mistakes.append(Mistake(("arms",), wrong))
-    analyses = study.get("analyses", ())
-    kinds: set[Any] = set()
-    for index, analysis in enumerate(analyses if isinstance(analyses, list | tuple) else ()):
-        given = analysis.model_dump() if isinstance(analysis, Config) else analysis
-        if not isinstance(given, dict):
-            continue
-        path = ("analyses", index)
-        kinds.add(given.get("kind"))
-        if given.get("kind") == "acceleration" and isinstance(given.get("baseline"), str):
-            baseline = [cell for cell in cells if cell.arm == given["baseline"]]
-            if given["baseline"] not in arms:
-                wrong = f"{given['baseline']!r} is no arm; {nearest(given['baseline'], arms)}"
-                mistakes.append(Mistake((*path, "baseline"), wrong))
-            elif len(baseline) > 1:
-                wrong = f"{given['baseline']!r} has a grid of {len(baseline)} cells; a baseline is one cell"
-                mistakes.append(Mistake((*path, "baseline"), wrong))
-            if cells and cells[0].config.goal is None:
-                mistakes.append(Mistake(path, "acceleration needs a goal: give trial.goal"))
-        if given.get("kind") == "curves" and cells:
-            measured = cells[0].config.metrics
-            for metric in given.get("metrics", ()):
-                if metric not in measured:
-                    wrong = f"{metric!r} is not measured; {nearest(metric, measured)}"
-                    mistakes.append(Mistake((*path, "metrics"), wrong))
-    references = study.get("reference", ())
-    if references and "acceleration" not in kinds:
+    arms, analyses, references = list(study["arms"]), _given(study, "analyses"), _given(study, "reference")
+    for index, analysis in enumerate(analyses):
+        found = _mistakes_of_analysis(analysis, arms, cells)
+        mistakes += [Mistake(("analyses", index, *mistake.path), mistake.message) for mistake in found]
+    compares = any(analysis.get("kind") == "acceleration" for analysis in analyses)
+    if not compares and any(reference.get("measure") is not None for reference in references):
         wrong = "published accelerations stand beside ours: add {kind: acceleration, baseline: …} to analyses"
         mistakes.append(Mistake(("reference",), wrong))
-    for index, reference in enumerate(references if isinstance(references, list | tuple) else ()):
-        arm = reference.arm if isinstance(reference, Reference) else dict(reference).get("arm")
-        if arm is not None and arm not in arms:
-            mistakes.append(Mistake(("reference", index, "arm"), f"{arm!r} is no arm; {nearest(arm, arms)}"))
+    shown = [metric for given in analyses if given.get("kind") == "measurements" for metric in _metrics(given)]
+    for index, reference in enumerate(references):
+        found = _mistakes_of_reference(reference, arms, cells, shown)
+        mistakes += [Mistake(("reference", index, *mistake.path), mistake.message) for mistake in found]
     return mistakes
+
+
+def _mistakes_of_analysis(analysis: dict[str, Any], arms: list[str], cells: list[Cell]) -> Iterator[Mistake]:
+    kind, baseline = analysis.get("kind"), analysis.get("baseline")
+    if kind in ("acceleration", "measurements") and isinstance(baseline, str):
+        num_cells = sum(cell.arm == baseline for cell in cells)
+        if baseline not in arms:
+            yield Mistake(("baseline",), f"{baseline!r} is no arm; {nearest(baseline, arms)}")
+        elif num_cells > 1:
+            wrong = f"{baseline!r} has a grid of {num_cells} cells; a baseline is one cell"
+            yield Mistake(("baseline",), wrong)
+    if kind == "acceleration" and isinstance(baseline, str) and cells and cells[0].config.goal is None:
+        yield Mistake((), "acceleration needs a goal: give trial.goal")
+    if kind in ("curves", "measurements") and cells:
+        measured = _measured(cells)
+        for metric in _metrics(analysis):
+            if metric not in measured:
+                yield Mistake(("metrics",), f"{metric!r} is not measured; {nearest(metric, measured)}")
+
+
+def _mistakes_of_reference(
+    reference: dict[str, Any], arms: list[str], cells: list[Cell], shown: list[str]
+) -> Iterator[Mistake]:
+    """`shown`: the metrics of the measurements analyses, where a published figure can stand beside ours."""
+    arm, metric = reference.get("arm"), reference.get("metric")
+    if arm is not None and arm not in arms:
+        yield Mistake(("arm",), f"{arm!r} is no arm; {nearest(arm, arms)}")
+    if isinstance(metric, str) and cells:
+        measured = _measured(cells)
+        if metric not in measured:
+            yield Mistake(("metric",), f"{metric!r} is not measured; {nearest(metric, measured)}")
+        elif metric not in shown:
+            add = f"add {{kind: measurements, metrics: [{metric}]}} to analyses"
+            yield Mistake(("metric",), f"published figures stand beside ours: {add}")
+
+
+def _given(study: dict[str, Any], field: str) -> list[dict[str, Any]]:
+    """The analyses or references, checked already or not; empty in place of what is none."""
+    items = study.get(field)
+    given = [item.model_dump() if isinstance(item, Config) else item for item in _listed(items)]
+    return [item if isinstance(item, dict) else {} for item in given]
+
+
+def _metrics(analysis: dict[str, Any]) -> list[str]:
+    return [metric for metric in _listed(analysis.get("metrics")) if isinstance(metric, str)]
+
+
+def _listed(items: Any) -> list[Any]:
+    return list(items) if isinstance(items, list | tuple) else []
+
+
+def _measured(cells: list[Cell]) -> list[str]:
+    return list(dict.fromkeys(metric for cell in cells for metric in cell.config.metrics))

@@ -3,7 +3,16 @@
 from collections.abc import Callable
 
 from search_spaces.library.demo import demo
+from search_spaces.library.jacobians import figure9_ce, figure9_mse, table2_ce, table2_mse
 from search_spaces.library.table1 import table1_ce, table1_mse
 from search_spaces.study import Study
 
-LIBRARY: dict[str, Callable[[], Study]] = {"demo": demo, "table1-ce": table1_ce, "table1-mse": table1_mse}
+LIBRARY: dict[str, Callable[[], Study]] = {
+    "demo": demo,
+    "table1-ce": table1_ce,
+    "table1-mse": table1_mse,
+    "table2-ce": table2_ce,
+    "table2-mse": table2_mse,
+    "figure9-ce": figure9_ce,
+    "figure9-mse": figure9_mse,
+}

@@ -16,6 +16,7 @@ from synthetic_views import Outcome, synthetic_study, synthetic_view
 from grokgrid.analyses import Answer, answer
 from grokgrid.analyses.drawing import BASELINE, PALETTE, colours
 from grokgrid.view import State, View
+from search_spaces.library.jacobians import figure9_mse, table2_ce
 from search_spaces.library.table1 import table1_ce, table1_mse
 
 BASE = [501, 401, 601, 301, 701]
@@ -375,6 +376,10 @@ VIEWS: dict[str, Callable[[], View]] = {
     "a grid": a_grid,
     "no analyses": lambda: synthetic_view(synthetic_study(analyses=[]), {"baseline": BASE}),
     "table 1": lambda: synthetic_view(table1_ce(), {}),
+    "table 2": lambda: synthetic_view(
+        table2_ce(), {"baseline": [(State.RUNNING, 41)], "jacobian": [(State.FAILED, 1)]}
+    ),
+    "figure 9": lambda: synthetic_view(figure9_mse(), {}),
 }
 
 

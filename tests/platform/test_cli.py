@@ -17,6 +17,7 @@ from typer.testing import CliRunner, Result
 from grokgrid import api
 from grokgrid.cli import app
 from search_spaces import Study, read_study, to_yaml
+from search_spaces.library import LIBRARY
 
 Grokgrid = Callable[..., Result]
 
@@ -89,12 +90,12 @@ class TestStartsQuickly:
 
 def test_list_shows_every_study_of_the_library(grokgrid: Grokgrid):
     lines = grokgrid("list").stdout.splitlines()
-    for name in ("demo", "table1-ce", "table1-mse"):
+    for name in LIBRARY:
         assert any(line.startswith(f"{name} ") and f" {len(read_study(name).trials)} " in line for line in lines)
 
 
 class TestShow:
-    @pytest.mark.parametrize("name", ["demo", "table1-ce", "table1-mse"])
+    @pytest.mark.parametrize("name", LIBRARY)
     def test_is_a_study_file(self, name: str, grokgrid: Grokgrid, tmp_path: Path):
         (tmp_path / "shown.yaml").write_text(grokgrid("show", name).stdout)
         assert read_study(tmp_path / "shown.yaml") == read_study(name)

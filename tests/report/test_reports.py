@@ -15,8 +15,8 @@ from synthetic_views import Outcome, synthetic_study, synthetic_view
 
 from grokgrid.analyses import Answer, Column, Table, answer
 from grokgrid.report import files, html, terminal
-from grokgrid.view import State
-from search_spaces import to_yaml
+from grokgrid.view import State, View
+from search_spaces import narrow, read_study, to_yaml
 
 BASE = [501, 401, 601, 301, 701]
 FAST = [101, 91, 111, 71, 151]
@@ -47,12 +47,23 @@ def troubled() -> Answer:
 
 
 @functools.cache
+def measured() -> Answer:
+    """Table 2, of four seeds, one of them diverged."""
+    study = narrow(read_study("table2-ce"), seeds=4)
+    end: Outcome = (State.FINISHED, 4 * 40_001)
+    view = synthetic_view(study, {arm: [end] * 3 + [(State.DIVERGED, 44)] for arm in study.arms}, updates_per_pass=4)
+    metrics = [reference.metric for reference in study.reference]
+    ends = {f"final/{metric}": np.sin(np.arange(len(view.trials)) + 1.0) for metric in metrics}
+    return answer(View(study, view.trials.assign(**ends), view.curves, view.at))
+
+
+@functools.cache
 def not_begun() -> Answer:
     return answer(synthetic_view(synthetic_study(), {}))
 
 
 MEASURES = ("updates", "seconds", "phase_seconds")
-ANSWERS = pytest.mark.parametrize("found", [complete, troubled, not_begun], ids=lambda found: found.__name__)
+ANSWERS = pytest.mark.parametrize("found", [complete, troubled, measured, not_begun], ids=lambda found: found.__name__)
 
 
 def said(found: Answer, width: int, **options: object) -> str:
@@ -79,6 +90,10 @@ class TestTerminal:
         text = " ".join(said(found(), 80).split())
         for sentence in (found().headline, *found().notes):
             assert " ".join(sentence.split()) in text
+
+    def test_what_holds_of_all_rows_names_none(self):
+        text = said(measured(), 200)
+        assert "\n- published without an error, or not over two or more seeds\n" in text
 
     def test_a_file_gets_no_codes_and_no_padding(self):
         text = said(complete(), 80)

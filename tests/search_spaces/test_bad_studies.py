@@ -138,6 +138,26 @@ WRONG = {
         "reference: [{arm: jacobian, measure: updates, value: 7.5, source: a paper}]",
         "reference: published accelerations stand beside ours: add {kind: acceleration, baseline: …} to analyses",
     ),
+    "measurements of nothing": (
+        "{kind: acceleration, baseline: baseline}",
+        "{kind: measurements, metrics: []}",
+        "line 15: analyses.0.metrics: [] is not allowed: it should hold at least 1",
+    ),
+    "measurements of what is not measured": (
+        "{kind: acceleration, baseline: baseline}",
+        "{kind: measurements, metrics: [test_acuracy]}",
+        "analyses.0.metrics: 'test_acuracy' is not measured; did you mean 'test_accuracy'?",
+    ),
+    "a metric in place of metrics": (
+        "{kind: acceleration, baseline: baseline}",
+        "{kind: measurements, metrics: test_accuracy}",
+        "line 15: analyses.0.metrics: 'test_accuracy' is not allowed",
+    ),
+    "measurements beside an unknown baseline": (
+        "{kind: acceleration, baseline: baseline}",
+        "{kind: measurements, metrics: [test_accuracy], baseline: basline}",
+        "analyses.0.baseline: 'basline' is no arm; did you mean 'baseline'?",
+    ),
     "a name that is no folder's": (
         "name: right",
         "name: ../x",
@@ -152,6 +172,46 @@ WRONG = {
     "no YAML": ("seeds: 2", "seeds: [2", "is not YAML"),
     "an object from a file": ("seeds: 2", "seeds: !!python/object/apply:os.getcwd []", "is not YAML"),
 }
+
+
+WRONG_REFERENCES = {
+    "of nothing": ("arm: jacobian, value: 7.5", "reference.0: give either measure, for a ratio of times, or metric"),
+    "of two things": (
+        "arm: jacobian, measure: updates, metric: test_accuracy, value: 0.9",
+        "reference.0: give either measure, for a ratio of times, or metric",
+    ),
+    "a ratio below zero": (
+        "arm: jacobian, measure: updates, value: -7.5",
+        "reference.0.value: -7.5 is not allowed: a ratio of times should be greater than 0",
+    ),
+    "an unknown measure": (
+        "arm: jacobian, measure: update, value: 7.5",
+        "'update' is not allowed; did you mean 'updates'?",
+    ),
+    "an unknown metric": (
+        "arm: jacobian, metric: test_acuracy, value: 0.9",
+        "reference.0.metric: 'test_acuracy' is not measured; did you mean 'test_accuracy'?",
+    ),
+    "a metric that no analysis shows": (
+        "arm: jacobian, metric: train_accuracy, value: 0.9",
+        "reference.0.metric: published figures stand beside ours: add {kind: measurements, metrics: [train_accuracy]}",
+    ),
+    "an accuracy in percent": (
+        "arm: jacobian, metric: test_accuracy, value: 88.9",
+        "reference.0.value: 88.9 is no accuracy: they are fractions, from 0 to 1",
+    ),
+    "a metric with an arrow": (
+        "arm: jacobian, metric: test_accuracy, value: 0.9, direction: more",
+        "reference.0.direction: 'more' is not allowed: a metric is no ratio of times",
+    ),
+    "of an unknown arm": (
+        "arm: jacobean, metric: test_accuracy, value: 0.9",
+        "reference.0.arm: 'jacobean' is no arm; did you mean 'jacobian'?",
+    ),
+    "not a number": ("arm: jacobian, metric: test_accuracy, value: .nan", "reference.0.value: nan is not allowed"),
+    "without a value": ("arm: jacobian, metric: test_accuracy", "reference.0.value: is missing"),
+}
+"""Of a study that has both analyses."""
 
 
 def _read(tmp_path: Path, text: str) -> str:
@@ -170,6 +230,33 @@ def test_a_mistake_is_told_with_its_place_and_what_is_allowed(what: str, tmp_pat
     message = _read(tmp_path, RIGHT.replace(right, wrong, 1))
     assert told in message
     assert message.startswith(str(tmp_path / "study.yaml"))
+
+
+def _with_reference(fields: str) -> str:
+    both = "  - {kind: measurements, metrics: [test_accuracy], baseline: baseline}\n"
+    return f"{RIGHT}{both}reference:\n  - {{{fields}, source: a paper}}\n"
+
+
+@pytest.mark.parametrize("what", WRONG_REFERENCES)
+def test_a_mistake_in_a_published_figure_is_told_with_its_place(what: str, tmp_path: Path) -> None:
+    fields, told = WRONG_REFERENCES[what]
+    message = _read(tmp_path, _with_reference(fields))
+    assert told in message
+    assert "mistakes" not in message
+    assert "line 18: " in message
+
+
+@pytest.mark.parametrize("fields", ["measure: updates, value: 7.5", "metric: test_accuracy, value: 0.9"])
+def test_the_published_figures_that_they_vary_are_right(fields: str, tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(_with_reference(f"arm: jacobian, {fields}"))
+    assert len(read_study(path).reference) == 1
+
+
+def test_measurements_of_a_baseline_with_a_grid_are_refused(tmp_path: Path) -> None:
+    text = RIGHT.replace("baseline: {}", "baseline: {grid: {model.width: [8, 16]}}")
+    text = text.replace("{kind: acceleration,", "{kind: measurements, metrics: [test_accuracy],")
+    assert "analyses.0.baseline: 'baseline' has a grid of 2 cells; a baseline is one cell" in _read(tmp_path, text)
 
 
 def test_the_study_that_they_vary_is_right(tmp_path: Path) -> None:

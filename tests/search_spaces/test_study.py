@@ -110,6 +110,28 @@ def test_narrowing_keeps_published_figures_of_arms_that_stay_with_their_baseline
     assert [analysis.kind for analysis in narrowed.analyses] == ["acceleration", "curves"]
 
 
+def test_narrowing_keeps_measurements_without_their_baseline() -> None:
+    narrowed = narrow(read_study("table2-ce"), arms=["jacobian"])
+    assert [analysis.kind for analysis in narrowed.analyses] == ["measurements", "curves"]
+    assert narrowed.analyses[0].baseline is None  # type: ignore[union-attr]
+    assert {(reference.arm, reference.metric is None) for reference in narrowed.reference} == {("jacobian", False)}
+    assert narrow(read_study("table2-ce"), arms=["baseline"]).analyses == read_study("table2-ce").analyses
+
+
+def test_narrowing_tells_ratios_from_metrics() -> None:
+    both = study(
+        analyses=[
+            {"kind": "acceleration", "baseline": "baseline"},
+            {"kind": "measurements", "metrics": ["test_accuracy"]},
+        ],
+        reference=[
+            {"arm": "jacobian", "source": "a paper", "measure": "updates", "value": 7.5},
+            {"arm": "jacobian", "source": "a paper", "metric": "test_accuracy", "value": 0.9},
+        ],
+    )
+    assert [reference.metric for reference in narrow(both, arms=["jacobian"]).reference] == ["test_accuracy"]
+
+
 def test_a_changed_study_is_not_held_against_published_figures() -> None:
     changed = narrow(read_study("table1-ce"), settings=["trial.budget.passes=2000"])
     assert changed.cells[0].config.budget.passes == 2000
@@ -120,6 +142,45 @@ def test_narrowing_keeps_a_trial_what_it_is() -> None:
     whole = {trial.key for trial in read_study("table1-ce").trials}
     assert {trial.key for trial in narrow(read_study("table1-ce"), seeds=[4, 9]).trials} < whole
     assert {trial.key for trial in narrow(read_study("table1-ce"), settings=["trial.budget.passes=9"]).trials} == whole
+
+
+@pytest.mark.parametrize("loss", ["ce", "mse"])
+@pytest.mark.parametrize("name", ["table2", "figure9"])
+def test_table_2_and_figure_9_train_on_what_table_1_trained(name: str, loss: str) -> None:
+    table1, further = read_study(f"table1-{loss}"), read_study(f"{name}-{loss}")
+    assert {trial.key for trial in further.trials} <= {trial.key for trial in table1.trials}
+    assert further.seed_list == table1.seed_list and further.goal is None
+    cell = further.cells[0]
+    look = cell.config.budget.last_look
+    assert look == cell.config.budget.extent == 40_001
+    # The probes are due there: training further changes nothing of what was measured.
+    assert cell.config.budget.look_every is not None
+    assert all((look - 1) // cell.config.budget.look_every % probe.every == 0 for probe in cell.config.all_probes)
+
+
+def test_table_2_holds_its_published_figures() -> None:
+    """Walker et al. 2025, Table 2 (Appendix E): min and max of the alignment, then the test accuracy in percent."""
+    printed = {
+        "table2-ce": {
+            "baseline": (-0.254, 0.283, 88.9),
+            "jacobian": (-0.509, 0.478, 91.8),
+            "adversarial": (-0.253, 0.274, 88.0),
+        },
+        "table2-mse": {
+            "baseline": (-0.170, 0.272, 86.8),
+            "jacobian": (-0.638, 0.709, 88.2),
+            "adversarial": (-0.263, 0.376, 87.8),
+        },
+    }
+    rows = "train_jacobian_row_alignment"
+    for name, arms in printed.items():
+        reference = read_study(name).reference
+        assert all(figure.error is None and figure.num_seeds is None for figure in reference)
+        found = {(figure.arm, figure.metric): figure.value for figure in reference}
+        for arm, (least, greatest, percent) in arms.items():
+            assert found[arm, f"{rows}_min"] == found[arm, f"{rows}_mean_min"] == least
+            assert found[arm, f"{rows}_max"] == found[arm, f"{rows}_mean_max"] == greatest
+            assert found[arm, "test_accuracy"] == pytest.approx(percent / 100)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ comparisons     every cell beside the baseline, paired by seed
 accelerations   the table of them; `published` figures beside it
 reaching        the fraction of seeds that has reached the goal
 curves          metrics against updates
+measurements    metrics where trials ended, and differences from a baseline
 trials          how many trials are where, and where they ran
 headlines       the one sentence
 """

@@ -6,11 +6,12 @@ from grokgrid.analyses.accelerations import acceleration_section
 from grokgrid.analyses.comparisons import compare
 from grokgrid.analyses.curves import curves_section
 from grokgrid.analyses.headlines import headline
+from grokgrid.analyses.measurements import measurements_section
 from grokgrid.analyses.parts import Answer, Section
 from grokgrid.analyses.reaching import reaching_section
 from grokgrid.analyses.trials import trials_section
 from grokgrid.view import View
-from search_spaces.study import Acceleration
+from search_spaces.study import Acceleration, Curves
 
 
 def answer(view: View) -> Answer:
@@ -27,8 +28,10 @@ def answer(view: View) -> Answer:
             found = compare(view, analysis)
             comparisons = found if comparisons is None else comparisons
             sections.append(acceleration_section(view, analysis, found, name=name))
-        else:
+        elif isinstance(analysis, Curves):
             sections.append(curves_section(view, analysis, name=name))
+        else:
+            sections.append(measurements_section(view, analysis, name=name))
     if view.study.goal is not None:
         first_curves = next((i for i, section in enumerate(sections) if section.title == "Curves"), len(sections))
         sections.insert(first_curves, reaching_section(view))

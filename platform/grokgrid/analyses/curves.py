@@ -6,16 +6,15 @@ import numpy as np
 import pandas as pd
 
 from grokgrid.analyses import drawing
+from grokgrid.analyses.ends import ENDED, ends
 from grokgrid.analyses.parts import Column, Figure, Section, Table
 from grokgrid.analyses.times import cell_looks
 from grokgrid.analyses.trials import others
 from grokgrid.analyses.wording import LEVEL, NOTHING, PERCENT, cell_label, labels, mean_sd
-from grokgrid.statistics import MeanSd, mean_curve
-from grokgrid.view import State, View
-from search_spaces import Cell
+from grokgrid.statistics import mean_curve
+from grokgrid.view import View
 from search_spaces.study import Curves
 
-ENDED = (State.REACHED, State.CENSORED, State.FINISHED)
 NUM_POINTS = 300
 """Of a curve: more than a figure can show, and few enough to ship in a page."""
 
@@ -38,16 +37,6 @@ def curves_section(view: View, analysis: Curves, *, name: str = "curves") -> Sec
         tables=(_ends(view, analysis, f"{name}-ends"), Table(name, "Mean curves", means)),
         figures=figures,
     )
-
-
-def ends(view: View, cell: Cell, metric: str) -> MeanSd | None:
-    """The metric where the cell's trials ended, over those that did."""
-    over = view.over
-    values = over[over["cell"] == cell.name].reindex(columns=[f"final/{metric}"]).iloc[:, 0].dropna().to_numpy(float)
-    values = values[np.isfinite(values)]
-    if not len(values):
-        return None
-    return MeanSd(float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else None, len(values))
 
 
 def thinned(curve: pd.DataFrame, num_points: int = NUM_POINTS) -> pd.DataFrame:

@@ -13,7 +13,7 @@ import pandas as pd
 from grokgrid.analyses.wording import labels
 from grokgrid.statistics import RatioKind, Times, fraction_reached
 from search_spaces import Study
-from search_spaces.study import Acceleration
+from search_spaces.study import Acceleration, Measurements
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,7 +29,8 @@ DASHES = ("-", "--", "-.", ":")
 
 def colours(study: Study) -> dict[str, str]:
     """By the name of the cell: its arm's colour; an arm of several cells goes from light to dark along its grid."""
-    baselines = {analysis.baseline for analysis in study.analyses if isinstance(analysis, Acceleration)} or {"baseline"}
+    compared = [analysis for analysis in study.analyses if isinstance(analysis, Acceleration | Measurements)]
+    baselines = {analysis.baseline for analysis in compared if analysis.baseline} or {"baseline"}
     found: dict[str, str] = {}
     others = [arm for arm in study.arms if arm not in baselines]
     for arm in study.arms:

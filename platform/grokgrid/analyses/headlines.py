@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from grokgrid.analyses.comparisons import Comparison
-from grokgrid.analyses.curves import ends
+from grokgrid.analyses.ends import ends
 from grokgrid.analyses.reaching import reached_times
 from grokgrid.analyses.times import Measure
 from grokgrid.analyses.trials import states
 from grokgrid.analyses.wording import PERCENT, bounded, labels, listed, mean_sd, number, plural
 from grokgrid.statistics import Estimator, Interval
 from grokgrid.view import State, View
-from search_spaces.study import Curves
+from search_spaces.study import Curves, Measurements
 
 MANY = 4
 """More arms than this are told of by the table alone."""
@@ -139,17 +139,28 @@ def _reached(view: View) -> str:
 
 
 def _ended(view: View) -> str:
-    metrics = [
-        metric for analysis in view.study.analyses if isinstance(analysis, Curves) for metric in analysis.metrics
-    ]
-    metric = "test_accuracy" if "test_accuracy" in metrics or not metrics else metrics[-1]
+    metric = _telling_metric(view)
     names = labels(view.study)
     found = [(names[cell.name], end) for cell in view.study.cells if (end := ends(view, cell, metric)) is not None]
     if not found:
-        return "No trial has ended yet"
+        return (
+            f"No trial has come to the end with a number for {metric}" if len(view.over) else "No trial has ended yet"
+        )
     parts = [f"{mean_sd(end)} ({cell}, {plural(end.n, 'seed')})" for cell, end in found[: 2 * MANY]]
     more = f", and {plural(len(found) - len(parts), 'more cell')}" if len(found) > len(parts) else ""
     return f"At the end {metric} is {listed(parts)}{more}"
+
+
+def _telling_metric(view: View) -> str:
+    """The first that is to be measured at the end; of curves the test accuracy."""
+    of_kind = {
+        kind: [metric for analysis in view.study.analyses if isinstance(analysis, kind) for metric in analysis.metrics]
+        for kind in (Measurements, Curves)
+    }
+    if of_kind[Measurements]:
+        return of_kind[Measurements][0]
+    metrics = of_kind[Curves]
+    return "test_accuracy" if "test_accuracy" in metrics or not metrics else metrics[-1]
 
 
 def _incomplete(view: View) -> str:

@@ -1,6 +1,6 @@
 """How many trials are where, and where they ran: what every figure of a report rests on."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -10,7 +10,7 @@ from grokgrid.analyses.times import seen_trials
 from grokgrid.analyses.wording import NOTHING, cell_label, count, labels, listed, plural, seeds
 from grokgrid.view import State, View
 from search_spaces import Cell
-from search_spaces.study import Acceleration
+from search_spaces.study import Acceleration, Measurements
 
 PLACE = ("device", "device_name", "num_threads", "share", "torch_version")
 _KEPT = ("key", "state", "updates", "passes", "seconds", "diverged_at", "run_id", *PLACE)
@@ -31,8 +31,9 @@ def states(view: View) -> list[State]:
 
 def trials_section(view: View) -> Section:
     found = states(view)
-    # With a comparison, they stand beside it.
-    notes = () if any(isinstance(analysis, Acceleration) for analysis in view.study.analyses) else absent(view)
+    # Where an analysis says itself what becomes of them, they stand beside it.
+    told = any(isinstance(analysis, Acceleration | Measurements) for analysis in view.study.analyses)
+    notes = () if told else absent(view)
     return Section(
         title="Trials",
         tables=(_state_table(view), _place_table(view), _trial_table(view)),
@@ -41,11 +42,11 @@ def trials_section(view: View) -> Section:
     )
 
 
-def absent(view: View) -> tuple[str, ...]:
-    """Every trial of which not all is known, by name."""
+def absent(view: View, treated: Mapping[State, str] = _TREATED) -> tuple[str, ...]:
+    """Every trial of which not all is known, by name, and what becomes of it."""
     return tuple(
-        f"{plural(states(view).count(state), 'trial')} {treated} ({_where(view, state)})."
-        for state, treated in _TREATED.items()
+        f"{plural(states(view).count(state), 'trial')} {what} ({_where(view, state)})."
+        for state, what in treated.items()
         if state in states(view) and not _has_not_begun(view)
     )
 

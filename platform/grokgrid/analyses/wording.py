@@ -48,10 +48,16 @@ def mean_sd(found: MeanSd | None) -> str:
     """With as many decimals as two significant digits of the standard deviation need."""
     if found is None:
         return NOTHING
-    if not found.sd:
-        return number(found.mean) + (" ± 0" if found.sd == 0 else "")
-    decimals = min(max(1 - math.floor(math.log10(found.sd)), 0), 6)
-    return f"{found.mean:,.{decimals}f} ± {found.sd:,.{decimals}f}"
+    spread = f" ± {precise(found.sd, found.sd) if found.sd else 0}" if found.sd is not None else ""
+    return precise(found.mean, found.sd) + spread
+
+
+def precise(value: float, sd: float | None) -> str:
+    """With as many decimals as two significant digits of its standard deviation need; three digits without any."""
+    if not sd:
+        return number(value)
+    decimals = min(max(1 - math.floor(math.log10(sd)), 0), 6)
+    return f"{value:z,.{decimals}f}"
 
 
 def p_value(p: float | None) -> str:

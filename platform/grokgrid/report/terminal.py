@@ -83,10 +83,11 @@ def _unbounded(console: Console):  # type: ignore[no-untyped-def]
 
 
 def _sentences(table: Table) -> Iterator[str]:
-    """Prose, each once, after the names of its rows."""
+    """Prose, each once, after the names of the rows that it is of."""
     names, _, prose = split_columns(table)
     for column in prose:
         rows: dict[str, list[str]] = {}
         for text, *name in zip(column.text, *(each.text for each in names), strict=True):
             rows.setdefault(text, []).append(" ".join(name))
-        yield from (f"{', '.join(those)}: {text}" for text, those in rows.items())
+        # What holds of all rows need not name them.
+        yield from (text if len(rows) == 1 else f"{', '.join(those)}: {text}" for text, those in rows.items())

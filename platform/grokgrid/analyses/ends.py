@@ -1,0 +1,35 @@
+"""Metrics where trials ended."""
+
+import numpy as np
+import pandas as pd
+
+from grokgrid.analyses.times import cell_trials
+from grokgrid.statistics import MeanSd
+from grokgrid.statistics.samples import SampleMean
+from grokgrid.view import State, View
+from search_spaces import Cell
+
+ENDED = (State.REACHED, State.CENSORED, State.FINISHED)
+"""At the goal or with their budget. A trial that diverged has no end to be measured at: what it was last seen with is
+of a network that was about to be lost.
+"""
+
+
+def end_values(view: View, cell: Cell, metric: str) -> "pd.Series[float]":
+    """By seed, of the trials that ended; one whose value is no number is left out."""
+    values = _ended(view, cell).set_index("seed").reindex(columns=[f"final/{metric}"]).iloc[:, 0].astype(float)
+    return values[np.isfinite(values)]
+
+
+def num_ended(view: View, cell: Cell) -> int:
+    return len(_ended(view, cell))
+
+
+def ends(view: View, cell: Cell, metric: str) -> MeanSd | None:
+    values = end_values(view, cell, metric)
+    return SampleMean.of(values).mean_sd if len(values) else None
+
+
+def _ended(view: View, cell: Cell) -> pd.DataFrame:
+    trials = cell_trials(view, cell)
+    return trials[trials["state"].isin(ENDED)]

@@ -1,0 +1,251 @@
+"""Metrics at the end of training, of trials whose final values are given."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from synthetic_views import Outcome, synthetic_study, synthetic_view
+
+from grokgrid.analyses import Answer, answer
+from grokgrid.analyses.drawing import BASELINE, colours
+from grokgrid.view import State, View
+from search_spaces import narrow
+from search_spaces.library import LIBRARY
+
+NORM = "train_jacobian_norm_mean"
+LOW = [0.30, 0.35, 0.25, 0.40, 0.20]
+HIGH = [0.50, 0.45, 0.55, 0.65, 0.35]
+DONE: Outcome = (State.FINISHED, 991)
+REFERENCE = {"arm": "jacobian", "metric": NORM, "value": 0.5, "error": 0.1, "source": "Nobody 2025"}
+
+
+def measured(
+    baseline: Sequence[float],
+    jacobian: Sequence[float],
+    *,
+    outcomes: Mapping[str, Sequence[Outcome]] | None = None,
+    view: bool = False,
+    **changes: Any,
+) -> Any:
+    """The answer, or the view, where the norm ends in these values; all trials finish unless told otherwise."""
+    trial = {name: value for name, value in synthetic_study().trial.items() if name != "goal"}
+    settings = {
+        "trial": trial | {"probes": [{"name": "jacobian_norm"}]},
+        "analyses": [{"kind": "measurements", "metrics": [NORM], "baseline": "baseline"}],
+    }
+    study = synthetic_study(**settings | changes)
+    ended = {cell.name: [DONE] * 5 for cell in study.cells} | dict(outcomes or {})
+    seen = synthetic_view(study, ended)
+    values = [value for cell in study.cells for value in (baseline if cell.arm == "baseline" else jacobian)]
+    trials = seen.trials.assign(**{f"final/{NORM}": np.array(values, float)})
+    found = View(study, trials, seen.curves, seen.at)
+    return found if view else answer(found)
+
+
+def row(found: Answer, cell: str = "jacobian", table: str = "measurements") -> pd.Series:
+    rows = found.tables[table]
+    (index,) = rows.index[rows["cell"] == cell]
+    return rows.loc[index]
+
+
+def shown(found: Answer, name: str = "measurements") -> dict[str, tuple[str, ...]]:
+    (table,) = (table for section in found.sections for table in section.tables if table.name == name)
+    return {column.label: column.text for column in table.columns}
+
+
+class TestMeans:
+    def test_are_of_the_values_at_the_end(self):
+        found = row(measured(LOW, HIGH), "baseline")
+        ends = stats.t.interval(0.95, 4, np.mean(LOW), stats.sem(LOW))
+        assert found[["n", "mean", "sd", "min", "max"]].tolist() == pytest.approx(
+            [5, 0.3, np.std(LOW, ddof=1), 0.2, 0.4]
+        )
+        assert found[["low", "high"]].tolist() == pytest.approx(ends)
+
+    def test_are_what_the_headline_tells(self):
+        found = measured(LOW, HIGH, analyses=[{"kind": "curves"}, {"kind": "measurements", "metrics": [NORM]}])
+        assert found.headline == (
+            f"At the end {NORM} is 0.300 ± 0.079 (baseline, 5 seeds) and 0.50 ± 0.11 (jacobian, 5 seeds)."
+        )
+
+    def test_are_found_in_mlflow_by_name(self):
+        metrics = measured(LOW, HIGH).metrics
+        prefix = f"measurements/jacobian/{NORM}"
+        assert metrics[f"{prefix}/mean"] == pytest.approx(0.5)
+        assert metrics[f"{prefix}/low"] < 0.5 < metrics[f"{prefix}/high"]
+        assert metrics[f"{prefix}/n"] == 5
+        assert metrics[f"{prefix}/difference"] == pytest.approx(0.2)
+        assert f"measurements/baseline/{NORM}/difference" not in metrics
+
+    def test_of_a_grid_keep_their_names_apart(self):
+        grid = {"regulariser": {"name": "jacobian"}, "grid": {"regulariser.strength": [0.01, 0.1]}}
+        found = measured(LOW, HIGH, arms={"baseline": {}, "jacobian": grid})
+        assert f"measurements/jacobian/strength/0.1/{NORM}/mean" in found.metrics
+        assert found.tables["measurements"]["regulariser.strength"].tolist()[1:] == [0.01, 0.1]
+
+    def test_of_one_seed_have_no_interval(self):
+        found = measured([0.3], [0.5], seeds=1)
+        assert shown(found)["95% interval"] == ("–", "–")
+        assert f"measurements/jacobian/{NORM}/low" not in found.metrics
+
+    def test_of_few_seeds_say_so(self):
+        assert any(
+            note.startswith("n = 3: with fewer than 5 seeds") for note in measured([1, 2, 3], LOW[:3], seeds=3).notes
+        )
+        assert not measured(LOW, [*HIGH[:4], 0.2], analyses=[{"kind": "measurements", "metrics": [NORM]}]).notes
+
+    def test_of_a_goal_are_where_it_was_reached(self):
+        trial = synthetic_study().trial | {"probes": [{"name": "jacobian_norm"}]}
+        outcomes = {"baseline": [501, 401, 601, (State.CENSORED, 991), 701], "jacobian": [101, 91, 111, 71, 151]}
+        found = measured(LOW, HIGH, trial=trial, outcomes=outcomes)
+        assert row(found, "baseline")["n"] == 5
+        (caption,) = (t.caption for s in found.sections for t in s.tables if t.name == "measurements")
+        assert "A trial ends when it reaches test_accuracy > 0.85" in caption
+
+
+class TestWhoEnters:
+    @pytest.mark.parametrize("state", [State.DIVERGED, State.RUNNING, State.STOPPED, State.FAILED])
+    def test_who_did_not_come_to_the_end_is_left_out_and_named(self, state: State):
+        found = measured(LOW, [*HIGH[:4], 99.0], outcomes={"jacobian": [DONE] * 4 + [(state, 301)]})
+        assert row(found)[["n", "max"]].tolist() == pytest.approx([4, 0.65])
+        assert shown(found)["the others"] == ("–", f"1 {state}")
+        (note,) = (note for note in found.notes if "jacobian seed 4" in note)
+        assert "left out" in note
+        assert "0.537" in found.headline  # The mean of the four.
+
+    def test_who_is_missing_is_left_out_and_named(self):
+        found = measured(LOW, [*HIGH[:4], math.nan], outcomes={"jacobian": [DONE] * 4 + [State.MISSING]})
+        assert shown(found)["n"] == ("5/5", "4/5")
+        assert "1 trial missing: left out (jacobian seed 4)." in found.notes
+
+    def test_an_end_without_a_number_is_told(self):
+        found = measured(LOW, [math.nan, *HIGH[1:]])
+        assert row(found)[["n", "pairs"]].tolist() == [4, 4]
+        assert f"{NORM} is no number at the end of trials that ended, which are left out: 1 of 5 of jacobian." in (
+            found.notes
+        )
+
+    def test_where_all_diverged_there_is_no_mean(self):
+        found = measured(LOW, HIGH, outcomes=dict.fromkeys(("baseline", "jacobian"), [(State.DIVERGED, 301)] * 5))
+        assert found.headline == f"No trial has come to the end with a number for {NORM}. 10 trials diverged."
+        assert shown(found)["mean ± sd"] == ("–", "–")
+
+    def test_nothing_yet(self):
+        found = measured([math.nan] * 5, [math.nan] * 5, outcomes={"baseline": [], "jacobian": []})
+        assert shown(found)["mean ± sd"] == ("–", "–")
+        assert row(found)["n"] == 0
+        assert found.headline == "Nothing to tell yet: of 10 trials none has begun."
+
+
+class TestDifference:
+    def test_is_paired_by_seed(self):
+        apart = np.array(HIGH) - LOW
+        found = row(measured(LOW, HIGH))
+        ends = stats.t.interval(0.95, 4, apart.mean(), stats.sem(apart))
+        assert found[["difference", "difference_low", "difference_high"]].tolist() == pytest.approx(
+            [apart.mean(), *ends]
+        )
+        assert found[["p", "p_floor", "pairs"]].tolist() == pytest.approx([0.0625, 0.0625, 5])
+
+    def test_leaves_out_a_seed_that_one_side_has_not(self):
+        found = measured(
+            [99.0, *LOW[1:]], [*HIGH[:4], math.nan], outcomes={"baseline": [(State.DIVERGED, 301)] + [DONE] * 4}
+        )
+        apart = (np.array(HIGH) - LOW)[1:4]
+        assert row(found)[["pairs", "difference"]].tolist() == pytest.approx([3, apart.mean()])
+
+    def test_says_what_so_many_pairs_can_give(self):
+        assert "With 5 pairs the Wilcoxon signed-rank test cannot give a p below 0.0625." in measured(LOW, HIGH).notes
+
+    def test_is_of_a_baseline_that_is_named(self):
+        found = measured(LOW, HIGH, analyses=[{"kind": "measurements", "metrics": [NORM]}])
+        assert not [label for label in shown(found) if "minus" in label or label == "p"]
+        assert math.isnan(pd.to_numeric(row(found)["difference"]))
+
+    def test_draws_the_baseline_in_its_own_colour(self):
+        analysis = {"kind": "measurements", "metrics": [NORM], "baseline": "jacobian"}
+        assert colours(measured(LOW, HIGH, analyses=[analysis], view=True).study)["jacobian"] == BASELINE
+
+
+class TestPublished:
+    def judged(self, **changes: Any) -> pd.Series:
+        return row(measured(LOW, HIGH, reference=[REFERENCE | changes]), table="measurements-published")
+
+    def test_ours_stands_beside_it(self):
+        found = self.judged()
+        assert found[["published", "ours", "ours_sd", "ours_n"]].tolist() == pytest.approx(
+            [0.5, 0.5, np.std(HIGH, ddof=1), 5]
+        )
+        assert found["verdict"] == "agree"
+        assert self.judged(value=0.9)["verdict"] == "differ"
+
+    def test_without_an_error_it_is_shown_and_not_judged(self):
+        found = self.judged(error=None, num_seeds=None)
+        assert found["verdict"] == "not comparable"
+        assert found["reason"].startswith("published without an error")
+        assert found["ours"] == pytest.approx(0.5)
+        assert math.isnan(found["published_n"])
+
+    def test_what_is_told_not_to_compare_does_not(self):
+        assert self.judged(not_comparable="of other images")["reason"] == "of other images"
+
+    def test_before_anything_has_ended_it_is_shown_too(self):
+        found = measured(
+            [math.nan] * 5, [math.nan] * 5, reference=[REFERENCE], outcomes={"baseline": [], "jacobian": []}
+        )
+        assert shown(found, "measurements-published")["ours"] == ("–",)
+
+    def test_stands_with_the_analysis_of_its_metric_and_apart_from_ratios(self):
+        trial = synthetic_study().trial | {"probes": [{"name": "jacobian_norm"}]}
+        ratio = {"arm": "jacobian", "measure": "updates", "value": 4.6, "error": 0.4, "source": "Nobody 2025"}
+        analyses = [
+            {"kind": "acceleration", "baseline": "baseline"},
+            {"kind": "measurements", "metrics": ["test_accuracy"]},
+            {"kind": "measurements", "metrics": [NORM]},
+        ]
+        outcomes = {"baseline": [501, 401, 601, 301, 701], "jacobian": [101, 91, 111, 71, 151]}
+        found = measured(
+            LOW, HIGH, trial=trial, analyses=analyses, reference=[ratio, REFERENCE], outcomes=outcomes
+        ).tables
+        assert found["acceleration-published"]["measure"].tolist() == ["updates"]
+        assert found["measurements-2-published"]["metric"].tolist() == [NORM]
+        assert "measurements-published" not in found
+
+    @pytest.mark.parametrize("name", ["table2-ce", "table2-mse"])
+    def test_every_figure_of_table_2_is_there(self, name: str):
+        study = LIBRARY[name]()
+        found = answer(synthetic_view(study, {})).tables["measurements-published"]
+        assert len(found) == len(study.reference) == 15
+        assert (found["verdict"] == "not comparable").all()
+
+
+class TestSparseCurves:
+    """Figure 9: probes are due at every twentieth look; between, there is nothing."""
+
+    METRIC = "train_jacobian_explained_variance_mean"
+
+    def seen(self) -> View:
+        study = narrow(LIBRARY["figure9-ce"](), seeds=3, settings=["trial.budget.passes=2001"])
+        seen = synthetic_view(study, {arm: [(State.FINISHED, 8004)] * 3 for arm in study.arms}, updates_per_pass=4)
+        curves = seen.curves
+        due = (curves["passes"] - 1) % 200 == 0
+        # Linear in the passes, so that interpolation could do no harm, and one apart from seed to seed.
+        values = (curves["passes"] / 2001 + curves["seed"]).where(due)
+        return View(study, seen.trials, curves.assign(**{self.METRIC: values}), seen.at)
+
+    def test_are_averaged_where_they_were_measured(self):
+        means = answer(self.seen()).tables["curves"]
+        mine = means[(means["metric"] == self.METRIC) & (means["cell"] == "jacobian")]
+        assert (mine["updates"] / 4).tolist() == list(range(1, 2002, 200))
+        assert mine["mean"].tolist() == pytest.approx([passes / 2001 + 1 for passes in range(1, 2002, 200)])
+        assert set(mine["n"]) == {3} and mine["sd"].tolist() == pytest.approx([1.0] * 11)
+
+    def test_are_drawn_without_gaps(self):
+        (figure,) = (f for s in answer(self.seen()).sections for f in s.figures if f.name == f"curves-{self.METRIC}")
+        lines = [np.asarray(line.get_ydata(), float) for line in figure.draw().axes[0].lines]
+        assert all(np.isfinite(line).all() for line in lines)
+        assert sum(len(line) == 11 for line in lines) == 2 * (3 + 1)  # Each arm: a line a seed, and the mean.
