@@ -169,8 +169,7 @@ def _headline(ratios: pd.DataFrame) -> GeometricMean | CensoredFit | Bound | Non
 def _restricted_mean_ratio(baseline: Times, arm: Times, restricted_at: float | None) -> float | None:
     limit = np.inf if restricted_at is None else restricted_at
     over, under = restricted_mean(baseline, limit), restricted_mean(arm, limit)
-    is_known = under > 0 and min(over, under) < limit
-    return over / under if is_known else None
+    return over / under if under > 0 and min(baseline.value.min(), arm.value.min()) < limit else None
 
 
 def _warnings(found: Acceleration) -> Iterator[str]:
