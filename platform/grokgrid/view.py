@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from search_spaces import Study, digest
+from search_spaces import Cell, Study, digest
 from trainables.records import ending
 from trainables.trial import Trial, TrialConfig
 
@@ -72,44 +73,102 @@ class View:
     def is_complete(self) -> bool:
         return len(self.over) == len(self.trials)
 
+    def looks_of(self, cell: Cell) -> "pd.DataFrame":
+        """The curves of a cell."""
+        return self._looks.get(cell.name, self.curves[:0])
+
+    @cached_property
+    def _looks(self) -> "dict[str, pd.DataFrame]":
+        return {str(cell): looks for cell, looks in self.curves.groupby("cell", sort=False, observed=True)}
+
 
 def load_view(study: Study, tracking: "Tracking") -> View:
     """The study as MLflow has it now."""
     facts = tracking.facts(study.name, digest(study), [trial.key for trial in study.trials])
-    return replace(view_of(study, facts.records, facts.looks.to_pandas()), facts=facts)
+    return replace(view_of(study, facts.records, facts.curves), facts=facts)
 
 
 def view_of(study: Study, records: "Mapping[str, TrialRecord]", curves: "pd.DataFrame") -> View:
     """The study's view of these records and their curves (key, updates, passes, seconds, metrics)."""
+    import numpy as np
     import pandas as pd
 
-    looks = dict(iter(curves.groupby("key", sort=False)))
     paths = list(dict.fromkeys(path for cell in study.cells for path, _ in cell.point))
     metrics = list(dict.fromkeys(metric for cell in study.cells for metric in cell.config.metrics))
+    asked = _Asked(study, curves, metrics)
+    places = [(cell, seed, study.trial_of(cell, seed)) for cell in study.cells for seed in study.seed_list]
+    keys = [trial.key for _, _, trial in places]
     rows: list[dict[str, Any]] = []
-    shown: list[pd.DataFrame] = []
-    for cell in study.cells:
-        for seed in study.seed_list:
-            trial = study.trial_of(cell, seed)
-            record = records.get(trial.key)
-            mine = _asked_for(trial.config, looks[trial.key]) if trial.key in looks else None
-            row = {"arm": cell.arm, "cell": cell.name, **dict(cell.point), "seed": seed, "key": trial.key}
-            state = state_of(trial, record, mine)
-            rows.append(row | {"state": state} | _facts(trial, state, record, mine))
-            if mine is not None:
-                shown.append(mine.assign(cell=cell.name, arm=cell.arm, seed=seed))
+    for (cell, seed, trial), key in zip(places, keys, strict=True):
+        record = records.get(key)
+        row = {"arm": cell.arm, "cell": cell.name, **dict(cell.point), "seed": seed, "key": key}
+        state = state_of(trial, record, reached=key in asked.reached)
+        rows.append(row | {"state": state} | _facts(trial, state, record, asked.last(key)))
     # All columns are there from the beginning, whatever has been run: who reads the table can rely on them.
     final = [f"final/{metric}" for metric in metrics]
     trials = pd.DataFrame(rows).reindex(
         columns=["arm", "cell", *paths, "seed", "key", "state", *_PROGRESS, *_RECORD, *_PLACE, *final]
     )
+    # Trial after trial, in the study's order. Names are categories: there may be millions of rows.
+    spans = [asked.spans.get(key, (0, 0)) for key in keys]
+    row_of = np.concatenate([np.arange(start, stop) for start, stop in spans])
+    place_of = np.repeat(np.arange(len(places)), [stop - start for start, stop in spans])
     columns = ["cell", "arm", "seed", "key", *_PROGRESS, *metrics]
-    found = pd.concat(shown, ignore_index=True) if shown else pd.DataFrame(columns=columns)
-    return View(study, trials, found.reindex(columns=columns), datetime.now(UTC))
+    shown = asked.looks.iloc[row_of].reset_index(drop=True).drop(columns="key")
+    cells, arms, seeds = zip(*((cell.name, cell.arm, seed) for cell, seed, _ in places), strict=True)
+    named = {name: pd.Categorical(those)[place_of] for name, those in (("cell", cells), ("arm", arms), ("key", keys))}
+    shown = shown.assign(**named, seed=np.array(seeds)[place_of])
+    return View(study, trials, shown.reindex(columns=columns), datetime.now(UTC))
 
 
-def state_of(trial: Trial, record: "TrialRecord | None", looks: "pd.DataFrame | None") -> State:
-    """The state of a trial, given what MLflow has of it and those of its looks that the study asked for."""
+class _Asked:
+    """The looks that a study asked for, up to the goal or within the budget: another study may have had a trial go on.
+
+    looks    trial after trial
+    spans    key -> the trial's first row in `looks`, and the row behind its last
+    reached  keys of trials that met the goal
+    """
+
+    def __init__(self, study: Study, curves: "pd.DataFrame", metrics: list[str]) -> None:
+        import numpy as np
+        import pandas as pd
+
+        # All cells of a study share one goal and one budget.
+        budget, goal = study.cells[0].config.budget, study.goal
+        looks = curves[curves[budget.unit] <= budget.extent]
+        codes, keys = pd.factorize(looks["key"])
+        if (np.diff(codes) < 0).any():
+            order = np.argsort(codes, kind="stable")
+            looks, codes = looks.iloc[order], codes[order]
+        self.reached: set[str] = set()
+        if goal is not None:
+            values = looks[goal.metric].to_numpy(float)
+            met = values > goal.above if goal.above is not None else values < goal.below
+            first = np.full(len(keys), len(looks))
+            np.minimum.at(first, codes[met], np.flatnonzero(met))
+            wanted = np.arange(len(looks)) <= first[codes]
+            self.reached = set(keys[first < len(looks)])
+            looks, codes = looks[wanted], codes[wanted]
+        self.looks = looks
+        bounds = np.searchsorted(codes, np.arange(len(keys) + 1))
+        self.spans = {
+            key: (int(start), int(stop)) for key, start, stop in zip(keys, bounds[:-1], bounds[1:], strict=True)
+        }
+        measured = [metric for metric in metrics if metric in looks]
+        # The last value of each metric that is a number, and the last row of the rest.
+        grouped = looks.groupby(codes, sort=True)
+        last = pd.concat(
+            [grouped[list(_PROGRESS)].nth(-1).set_axis(np.unique(codes)), grouped[measured].last()], axis=1
+        )
+        self._last = dict(zip(keys[last.index], last.to_dict("records"), strict=True))
+
+    def last(self, key: str) -> dict[str, float] | None:
+        """Where the trial was at its last look, and the latest value of each metric; None if it had no look."""
+        return self._last.get(key)
+
+
+def state_of(trial: Trial, record: "TrialRecord | None", *, reached: bool) -> State:
+    """The state of a trial, given what MLflow has of it, and whether a look that the study asked for met the goal."""
     from grokgrid.tracking import TrialStatus
 
     if record is None:
@@ -117,10 +176,8 @@ def state_of(trial: Trial, record: "TrialRecord | None", looks: "pd.DataFrame | 
     if record.summary is None:
         return State.FAILED if record.status is TrialStatus.FAILED else State.RUNNING
     goal, summary = trial.config.goal, record.summary
-    if goal is not None and looks is not None:
-        values = looks[goal.metric]
-        if goal.met_by(low=values.min(), high=values.max()):
-            return State.REACHED
+    if reached:
+        return State.REACHED
     if summary.diverged_at is not None and _is_within(trial.config, updates=summary.updates, passes=summary.passes):
         return State.DIVERGED
     if summary.diverged_at is not None or ending(trial.config, summary) is not None:
@@ -132,17 +189,9 @@ def _is_within(config: TrialConfig, *, updates: int, passes: float) -> bool:
     return config.budget.position(updates=updates, passes=passes) <= config.budget.last_look
 
 
-def _asked_for(config: TrialConfig, looks: "pd.DataFrame") -> "pd.DataFrame":
-    """The looks up to the goal, or within the budget: another study may have had the trial go on."""
-    looks = looks[looks[config.budget.unit] <= config.budget.extent]
-    if config.goal is None:
-        return looks
-    values = looks[config.goal.metric]
-    met = values > config.goal.above if config.goal.above is not None else values < config.goal.below
-    return looks[met.shift(fill_value=False).cumsum() == 0]
-
-
-def _facts(trial: Trial, state: State, record: "TrialRecord | None", looks: "pd.DataFrame | None") -> dict[str, Any]:
+def _facts(
+    trial: Trial, state: State, record: "TrialRecord | None", last: "Mapping[str, float] | None"
+) -> dict[str, Any]:
     """What the trials table tells beside the state."""
     if record is None or record.summary is None:
         return {"run_id": record.run_id if record is not None else None}
@@ -151,10 +200,9 @@ def _facts(trial: Trial, state: State, record: "TrialRecord | None", looks: "pd.
     facts |= {"diverged_at": summary.diverged_at if state is State.DIVERGED else math.nan, "run_id": record.run_id}
     if place is not None:
         facts |= {name: getattr(place, name) for name in _PLACE}
-    if looks is not None and len(looks):
-        last = looks.iloc[-1]
+    if last is not None:
         facts |= {name: last[name] for name in _PROGRESS}
-        values = {m: looks[m].dropna().iloc[-1] for m in trial.config.metrics if looks[m].notna().any()}
+        values = {m: last[m] for m in trial.config.metrics if not math.isnan(last.get(m, math.nan))}
         # At its very end every metric was measured once more, whatever the probes' schedules.
         values |= summary.final if last["updates"] == summary.updates else {}
         facts |= {f"final/{metric}": value for metric, value in values.items()}

@@ -75,7 +75,7 @@ def budget_in_updates(view: View, cell: Cell) -> float | None:
 
 
 def cell_looks(view: View, cell: Cell) -> pd.DataFrame:
-    return view.curves[view.curves["cell"] == cell.name]
+    return view.looks_of(cell)
 
 
 def cell_trials(view: View, cell: Cell) -> pd.DataFrame:

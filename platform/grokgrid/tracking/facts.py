@@ -27,6 +27,7 @@ from grokgrid.tracking.records import KEY, TRIALS, TrialRecord
 from grokgrid.tracking.runs import find
 
 if TYPE_CHECKING:
+    import pandas
     import pyarrow
 
     from grokgrid.tracking.answers import Answer
@@ -53,6 +54,14 @@ class Facts:
     looks: "pyarrow.Table"
     looks_in: Mapping[str, str]
     read_at: datetime
+
+    @property
+    def curves(self) -> "pandas.DataFrame":
+        """The looks as a DataFrame: NaN where a probe was not due, and where it gave none."""
+        key = self.looks.column_names.index("key")
+        # There may be millions of rows, and each key is told once.
+        encoded = self.looks.set_column(key, "key", self.looks["key"].dictionary_encode())
+        return encoded.to_pandas()  # type: ignore[no-any-return]
 
     def of(self, key: str) -> "pyarrow.Table":
         """The looks of one trial."""
