@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.collections import LineCollection
 from scipy import stats
 from synthetic_views import Outcome, synthetic_study, synthetic_view
 
@@ -246,6 +247,9 @@ class TestSparseCurves:
 
     def test_are_drawn_without_gaps(self):
         (figure,) = (f for s in answer(self.seen()).sections for f in s.figures if f.name == f"curves-{self.METRIC}")
-        lines = [np.asarray(line.get_ydata(), float) for line in figure.draw().axes[0].lines]
-        assert all(np.isfinite(line).all() for line in lines)
-        assert sum(len(line) == 11 for line in lines) == 2 * (3 + 1)  # Each arm: a line a seed, and the mean.
+        axes = figure.draw().axes[0]
+        means = [np.asarray(line.get_ydata(), float) for line in axes.lines]
+        of_seeds = [lines.get_segments() for lines in axes.collections if isinstance(lines, LineCollection)]
+        assert all(np.isfinite(line).all() for line in [*means, *sum(of_seeds, [])])
+        assert sum(len(mean) == 11 for mean in means) == 2
+        assert [[len(line) for line in lines] for lines in of_seeds] == [[11] * 3] * 2

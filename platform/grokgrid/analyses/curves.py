@@ -19,6 +19,10 @@ NUM_POINTS = 300
 """Of a curve: more than a figure can show, and few enough to ship in a page."""
 
 
+MAX_LINES = 200
+"""In a figure: more cannot be told apart."""
+
+
 def curves_section(view: View, analysis: Curves, *, name: str = "curves") -> Section:
     metrics = [metric for metric in analysis.metrics if metric in view.curves and view.curves[metric].notna().any()]
     means = _means(view, metrics)
@@ -27,7 +31,7 @@ def curves_section(view: View, analysis: Curves, *, name: str = "curves") -> Sec
             f"{name}-{metric}",
             metric.replace("_", " "),
             partial(drawing.curves, view.study, metric, _seed_curves(view, metric), means[means["metric"] == metric]),
-            f"A thin line a seed, a dot where it ends; the mean over seeds and its {PERCENT} band, point by point, "
+            f"{_drawn_seeds(view)}, a dot where it ends; the mean over seeds and its {PERCENT} band, point by point, "
             "up to where the first trial ends: beyond, it would be the mean of the slow ones.",
         )
         for metric in metrics
@@ -55,11 +59,20 @@ def _seed_curves(view: View, metric: str) -> dict[str, list[pd.DataFrame]]:
     found = {}
     for cell in view.study.cells:
         looks = cell_looks(view, cell)
-        looks = looks[np.isfinite(looks[metric].astype(float))]
+        looks = looks[np.isfinite(looks[metric].astype(float)) & looks["seed"].isin(_seeds(view))]
         found[cell.name] = [
             thinned(curve.sort_values("updates"))[["updates", metric]] for _, curve in looks.groupby("key")
         ]
     return found
+
+
+def _seeds(view: View) -> tuple[int, ...]:
+    return view.study.seed_list[: max(1, MAX_LINES // len(view.study.cells))]
+
+
+def _drawn_seeds(view: View) -> str:
+    num_drawn, num_seeds = len(_seeds(view)), len(view.study.seed_list)
+    return "A thin line a seed" + (f", the first {num_drawn} of {num_seeds}" if num_drawn < num_seeds else "")
 
 
 def _means(view: View, metrics: list[str]) -> pd.DataFrame:

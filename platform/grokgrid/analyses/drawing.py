@@ -71,14 +71,17 @@ def fractions(study: Study, times: Mapping[str, Times], unit: str) -> "Figure":
 def curves(
     study: Study, metric: str, seed_curves: Mapping[str, Sequence[pd.DataFrame]], means: pd.DataFrame
 ) -> "Figure":
+    from matplotlib.collections import LineCollection
+
     figure, axes = _figure(height=4.0)
     names = labels(study)
     values = pd.concat([curve[metric] for those in seed_curves.values() for curve in those])
     low, high = values.min(), values.max()
     for cell, style in _styles(study).items():
-        for curve in seed_curves[cell]:
-            axes.plot(curve["updates"], curve[metric], color=style["color"], linewidth=0.6, alpha=0.45)
-            axes.plot(curve["updates"].iloc[-1:], curve[metric].iloc[-1:], ".", color=style["color"], markersize=4)
+        lines = [curve[["updates", metric]].to_numpy(float) for curve in seed_curves[cell]]
+        axes.add_collection(LineCollection(lines, colors=style["color"], linewidths=0.6, alpha=0.45))
+        if lines:
+            axes.plot(*np.array([line[-1] for line in lines]).T, ".", color=style["color"], markersize=4)
         mean = means[means["cell"] == cell]
         if not len(mean):
             continue

@@ -52,6 +52,8 @@ for _name, _value in {
     # does the same job, workers first, and Tune takes it as the death of an actor that it is.
     "RAY_memory_monitor_refresh_ms": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # The trials are the work itself: at Ray's 15 whatever else runs on a machine starves them.
+    "RAY_worker_niceness": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # Relative paths in a study mean what they mean to the user.
     "RAY_AIR_NEW_OUTPUT": "0",  # The newer console output cannot be turned off altogether.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from grokgrid.analyses import Answer, Column, Table
-from grokgrid.report.rendering import image, said_once, split_columns
+from grokgrid.report.rendering import images, said_once, split_columns
 
 _LATEX = str.maketrans(
     {
@@ -48,7 +48,8 @@ def write(answer: Answer, folder: Path) -> list[Path]:
                 content["tex"] = latex(table).encode()
             written += [put(folder / f"{table.name}.{kind}", data) for kind, data in content.items()]
         for figure in section.figures:
-            written += [put(folder / f"{figure.name}.{kind}", image(figure, kind)) for kind in ("svg", "pdf")]
+            drawn = images(figure)._asdict()
+            written += [put(folder / f"{figure.name}.{kind}", data) for kind, data in drawn.items()]
     return written
 
 

@@ -2,7 +2,8 @@
 
 import io
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from grokgrid.analyses import Column, Figure, Table
 from grokgrid.analyses.drawing import GRID
@@ -11,7 +12,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
 _INK = "#010203"
-"""Stands for the page's own colour: matplotlib knows no `currentColor`."""
+"""Black, but to be told from any other: in a page it stands for the page's own colour."""
+
+_IMAGES: "WeakKeyDictionary[Figure, Images]" = WeakKeyDictionary()
 
 
 def split_columns(table: Table) -> tuple[list[Column], list[Column], list[Column]]:
@@ -30,9 +33,23 @@ def said_once(table: Table) -> list[Column]:
     return [Column(names[0].label, once, "name"), *names[1:]]
 
 
+class Images(NamedTuple):
+    """A figure as files."""
+
+    svg: bytes
+    pdf: bytes
+
+
+def images(figure: Figure) -> Images:
+    """Drawn once as long as the figure lives, for drawing is what takes longest of a report."""
+    if figure not in _IMAGES:
+        _IMAGES[figure] = _drawn(figure)
+    return _IMAGES[figure]
+
+
 def svg(figure: Figure) -> str:
     """For inlining in HTML: text as text, in the page's font and ink, ids of its own, nothing of other hosts."""
-    text = _drawn(figure, "svg", {"svg.fonttype": "none", "svg.hashsalt": figure.name}, ink=_INK).decode()
+    text = images(figure).svg.decode()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r' xmlns(:\w+)?="[^"]*"| (width|height)="[\d.]+pt"', "", text)
@@ -42,21 +59,23 @@ def svg(figure: Figure) -> str:
     return text.replace(_INK, "currentColor").replace(GRID, "var(--line)")
 
 
-def image(figure: Figure, kind: str) -> bytes:
-    """As a file of its own: svg or pdf."""
-    return _drawn(figure, kind, {"svg.hashsalt": figure.name})
-
-
-def _drawn(figure: Figure, kind: str, settings: dict[str, str], *, ink: str = "#222222") -> bytes:
+def _drawn(figure: Figure) -> Images:
     import matplotlib
 
     inked = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
     # A name with a dollar in it is a name, not a formula.
-    rc: Any = {**dict.fromkeys(inked, ink), **settings, "font.size": 10, "pdf.fonttype": 42, "text.parse_math": False}
+    rc: Any = {
+        **dict.fromkeys(inked, _INK),
+        "svg.fonttype": "none",
+        "svg.hashsalt": figure.name,
+        "pdf.fonttype": 42,
+        "font.size": 10,
+        "text.parse_math": False,
+    }
+    files = io.BytesIO(), io.BytesIO()
     with matplotlib.rc_context(rc):
         drawing: Drawing = figure.draw()
-        file = io.BytesIO()
         # Without the date, the same answer gives the same file.
-        metadata = {"Date": None} if kind == "svg" else {"CreationDate": None}
-        drawing.savefig(file, format=kind, transparent=True, metadata=metadata)
-    return file.getvalue()
+        drawing.savefig(files[0], format="svg", transparent=True, metadata={"Date": None})
+        drawing.savefig(files[1], format="pdf", transparent=True, metadata={"CreationDate": None})
+    return Images(*(file.getvalue() for file in files))
