@@ -115,8 +115,8 @@ class CensoredFit:
     """The log-normal fit to `exact` (k,), `at_least` and `at_most` ratios.
 
     Assumes that the bound of a ratio is unrelated to the ratio. It is not quite: a slow arm has a small ratio and, as
-    budget over its time, a small bound. In simulations (log times with sd 0.3 each, one budget) 95% intervals held the
-    truth 95% of the time or more for n = 3 to 10, but 86 to 94% for n = 20 with 60% or more of the baseline censored.
+    budget over its time, a small bound. So `acceleration` trusts the interval only where simulation found that it
+    covers; docs/statistics.md has the figures.
     """
 
     exact: Floats
