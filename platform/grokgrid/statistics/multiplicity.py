@@ -18,5 +18,5 @@ def holm(p: ArrayLike) -> Floats:
         raise ValueError(f"p: {values.tolist()}; a list of numbers from 0 to 1 is allowed")
     order = np.argsort(values)
     adjusted = np.empty_like(values)
-    adjusted[order] = np.maximum.accumulate(values[order] * np.arange(values.size, 0, -1))
-    return np.minimum(adjusted, 1.0)
+    adjusted[order] = np.maximum.accumulate(np.minimum(values[order] * np.arange(values.size, 0, -1), 1.0))
+    return adjusted
