@@ -1,6 +1,7 @@
 """How often the intervals that grokgrid prints hold the truth, and how often its tests err, by simulation.
 
     python benchmarks/coverage.py [--simulations 1000] [--seed 0] [--out docs/results/coverage.csv]
+                                 [--markdown]
 
 Per seed, log times are drawn for a baseline and an arm, c + x/2 and c - x/2: x is the log ratio, c what the seed does
 to both. Both are censored at one budget and given to the functions of grokgrid.statistics, as a report gives them
@@ -23,6 +24,7 @@ A coverage p of m simulations has a standard error of sqrt(p (1 - p) / m): 0.7% 
 import argparse
 import itertools
 import math
+import os
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -54,6 +56,8 @@ SIDES = {"baseline": 7.56, "arm": 1 / 7.56, "both": 1.0}
 CENSORED = (0.2, 0.4, 0.6, 0.8)
 SD = 0.15
 ALPHA = 0.05
+ENOUGH = 100
+"""A rate of fewer intervals than this is not shown: its standard error is above 2%."""
 
 Floats = NDArray[np.float64]
 Row = dict[str, Any]
@@ -207,6 +211,7 @@ def run(num: int, seed: int, out: Path, console: Console) -> pd.DataFrame:
     done = set(kept[NAMES].itertuples(index=False, name=None))
     rows = kept.to_dict("records")
     out.parent.mkdir(parents=True, exist_ok=True)
+    part = out.with_name(f"{out.name}.part")
     for cell, simulate in track(list(cells()), "Simulating", console=console):
         name = tuple(cell[each] for each in NAMES)
         if name in done:
@@ -214,27 +219,44 @@ def run(num: int, seed: int, out: Path, console: Console) -> pd.DataFrame:
         rng = np.random.default_rng([seed, zlib.crc32(repr(name).encode())])
         rows += [cell | row | {"simulations": num, "seed": seed} for row in simulate(rng, num)]
         table = pd.DataFrame(rows)[[*NAMES, "what", "printed", "rate", "log_width", "simulations", "seed"]]
-        table.to_csv(out, index=False, float_format="%.4g")
+        table.to_csv(part, index=False, float_format="%.4g")
+        os.replace(part, out)
     return pd.read_csv(out)
 
 
-def shown(found: pd.DataFrame) -> Iterator[Table]:
-    """Sizes beside each other; in brackets how often anything is printed, where not always."""
-    for what, rows in found.groupby("what", sort=False):
-        table = Table(title=str(what))
-        for label in ("ratios", "censored", *(f"n = {n}" for n in SIZES)):
-            table.add_column(label)
-        for (ratios, side, censored), cell in rows.groupby(["ratios", "side", "censored"], sort=False):
-            by_size = {row.n: (row.rate, row.printed) for row in cell.itertuples()}
-            texts = [text(*by_size[n]) if n in by_size else "" for n in SIZES]
-            table.add_row(str(ratios), f"{censored:.0%} {side}" if censored else str(side), *texts)
-        yield table
+def compact(found: pd.DataFrame) -> Iterator[tuple[str, list[list[str]]]]:
+    """A title and rows for each kind of figure, sizes beside each other, the sides' extremes in one field."""
+    for what, rows in pd.concat([together(found), found]).groupby("what", sort=False):
+        by_size = rows.assign(enough=rows["printed"] * rows["simulations"] >= ENOUGH).query("enough")
+        texts = []
+        for (ratios, censored), cell in by_size.groupby(["ratios", "censored"], sort=False):
+            rates = [cell.loc[cell["n"] == n, "rate"] for n in SIZES]
+            texts.append([str(ratios), f"{censored:.0%}" if censored else "none", *map(extremes, rates)])
+        yield str(what), [["", "censored", *(f"n = {n}" for n in SIZES)], *texts]
 
 
-def text(rate: float, printed: float) -> str:
-    if math.isnan(rate):
+def together(found: pd.DataFrame) -> pd.DataFrame:
+    """Whatever the report prints in the column of intervals."""
+    ends = found[found["what"].isin(["interval", "bound"])]
+    ends = ends.assign(inside=(ends["rate"] * ends["printed"]).fillna(0))
+    sums = ends.groupby([*NAMES, "simulations"], sort=False)[["inside", "printed"]].sum().reset_index()
+    return sums.assign(what="interval or bound", rate=sums["inside"] / sums["printed"])
+
+
+def extremes(rates: "pd.Series[float]") -> str:
+    if not len(rates):
         return "–"
-    return f"{rate:.1%}" + ("" if printed == 1 else f" ({printed:.0%})")
+    low, high = f"{100 * rates.min():.1f}", f"{100 * rates.max():.1f}"
+    return low if low == high else f"{low} to {high}"
+
+
+def markdown(found: pd.DataFrame) -> str:
+    """The tables of docs/statistics.md."""
+    parts = []
+    for what, (head, *rows) in compact(found):
+        lines = [head, ["---"] * len(head), *rows]
+        parts.append(f"**{what}**, %\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines))
+    return "\n\n".join(parts) + "\n"
 
 
 def main() -> None:
@@ -242,9 +264,17 @@ def main() -> None:
     parser.add_argument("--simulations", type=int, default=1000, help="a cell")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("docs/results/coverage.csv"))
+    parser.add_argument("--markdown", action="store_true", help="print the tables as they stand in the documentation")
     arguments = parser.parse_args()
-    console = Console()
-    for table in shown(run(arguments.simulations, arguments.seed, arguments.out, console)):
+    console = Console(stderr=arguments.markdown)
+    found = run(arguments.simulations, arguments.seed, arguments.out, console)
+    if arguments.markdown:
+        print(markdown(found), end="")
+        return
+    for what, (head, *rows) in compact(found):
+        table = Table(*head, title=f"{what}, %")
+        for row in rows:
+            table.add_row(*row)
         console.print(table)
 
 

@@ -175,8 +175,8 @@ def test_some_bounds_give_the_censored_fit():
 
 
 def test_pairs_censored_on_both_sides_tell_the_fit_nothing():
-    reached = [True, True, True, False]
-    open_pair = acceleration(times([50, 60, 80, 99], reached), times([10, 20, 20, 99], reached))
+    reached = [True, True, True, False, False]
+    open_pair = acceleration(times([50, 60, 80, 99, 99], reached), times([10, 20, 20, 99, 99], reached))
     assert open_pair.estimator is Estimator.CENSORED_FIT
     assert open_pair.confidence_interval() == pytest.approx(GeometricMean.of([5, 3, 4]).confidence_interval())
 
@@ -184,7 +184,7 @@ def test_pairs_censored_on_both_sides_tell_the_fit_nothing():
 NOT_TRUSTED = "Interval not trusted: fewer than 3, or fewer than half, of the ratios are exact"
 
 
-@pytest.mark.parametrize(("num_exact", "n", "is_trusted"), [(2, 4, False), (3, 6, True), (3, 7, False), (9, 20, False)])
+@pytest.mark.parametrize(("num_exact", "n", "is_trusted"), [(2, 5, False), (3, 6, True), (3, 7, False), (9, 20, False)])
 def test_a_fit_is_trusted_with_three_and_half_of_the_ratios_exact(num_exact, n, is_trusted):
     # The bounds point both ways.
     baseline = [20 + seed for seed in range(num_exact)] + [99, 50] * n
@@ -207,21 +207,30 @@ def test_mostly_bounds_of_one_direction_leave_a_bound():
 
 def test_a_bound_without_every_pair_is_not_trusted():
     # Of the last pair nothing is known: its ratio may be anything.
-    found = acceleration(times([99, 99, 99], [False] * 3), times([10, 20, 99], [True, True, False]))
+    found = acceleration(times([99] * 5, [False] * 5), times([10, 20, 10, 20, 99], [True] * 4 + [False]))
     assert found.estimator is Estimator.LOWER_BOUND
     assert found.estimate == pytest.approx(math.sqrt(9.9 * 4.95))
     assert not found.is_trusted and found.confidence_interval() is None
-    assert any("no interval is trusted" in warning for warning in found.warnings)
+    told = "Interval not trusted: the bound is of the pairs that give one, and the others may lie anywhere."
+    assert told in found.warnings
+
+
+def test_of_few_pairs_all_must_be_exact():
+    found = acceleration(times([50, 60, 80, 99], [True] * 3 + [False]), times([10, 20, 20, 20]))
+    assert found.estimator is Estimator.CENSORED_FIT and found.estimate == pytest.approx(4.1, rel=0.1)
+    assert found.confidence_interval() is None
+    assert "Interval not trusted: of fewer than 5 pairs, not every ratio is exact." in found.warnings
+    assert acceleration(times([50, 60, 80]), times([10, 20, 20])).is_trusted
 
 
 @pytest.mark.parametrize("exact", [0, 1])
 def test_bounds_of_one_direction_leave_a_bound(exact):
-    reached = [True] * exact + [False] * (3 - exact)
-    found = acceleration(times([40, 40, 40], reached), times([20, 10, 5]))
+    reached = [True] * exact + [False] * (5 - exact)
+    found = acceleration(times([40] * 5, reached), times([20, 10, 5, 20, 5]))
     assert found.estimator is Estimator.LOWER_BOUND
     assert found.estimate == pytest.approx(4)
     assert found.confidence_interval().high == math.inf
-    turned = acceleration(times([20, 10, 5]), times([40, 40, 40], reached))
+    turned = acceleration(times([20, 10, 5, 20, 5]), times([40] * 5, reached))
     assert turned.estimator is Estimator.UPPER_BOUND
     assert turned.confidence_interval().low == 0
     assert any("no more than a bound" in warning for warning in found.warnings)
