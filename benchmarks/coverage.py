@@ -56,6 +56,7 @@ SIDES = {"baseline": 7.56, "arm": 1 / 7.56, "both": 1.0}
 CENSORED = (0.2, 0.4, 0.6, 0.8)
 SD = 0.15
 ALPHA = 0.05
+TITLES = {"interval": "interval of the acceleration", "bound": "bound of the acceleration"}
 ENOUGH = 100
 """A rate of fewer intervals than this is not shown: its standard error is above 2%."""
 
@@ -226,21 +227,14 @@ def run(num: int, seed: int, out: Path, console: Console) -> pd.DataFrame:
 
 def compact(found: pd.DataFrame) -> Iterator[tuple[str, list[list[str]]]]:
     """A title and rows for each kind of figure, sizes beside each other, the sides' extremes in one field."""
-    for what, rows in pd.concat([together(found), found]).groupby("what", sort=False):
+    for what, rows in found.groupby("what", sort=False):
         by_size = rows.assign(enough=rows["printed"] * rows["simulations"] >= ENOUGH).query("enough")
         texts = []
-        for (ratios, censored), cell in by_size.groupby(["ratios", "censored"], sort=False):
+        order = by_size["ratios"].map({ratios: i for i, ratios in enumerate(rows["ratios"].unique())})
+        for (_, ratios, censored), cell in by_size.groupby([order, "ratios", "censored"]):
             rates = [cell.loc[cell["n"] == n, "rate"] for n in SIZES]
             texts.append([str(ratios), f"{censored:.0%}" if censored else "none", *map(extremes, rates)])
         yield str(what), [["", "censored", *(f"n = {n}" for n in SIZES)], *texts]
-
-
-def together(found: pd.DataFrame) -> pd.DataFrame:
-    """Whatever the report prints in the column of intervals."""
-    ends = found[found["what"].isin(["interval", "bound"])]
-    ends = ends.assign(inside=(ends["rate"] * ends["printed"]).fillna(0))
-    sums = ends.groupby([*NAMES, "simulations"], sort=False)[["inside", "printed"]].sum().reset_index()
-    return sums.assign(what="interval or bound", rate=sums["inside"] / sums["printed"])
 
 
 def extremes(rates: "pd.Series[float]") -> str:
@@ -255,7 +249,7 @@ def markdown(found: pd.DataFrame) -> str:
     parts = []
     for what, (head, *rows) in compact(found):
         lines = [head, ["---"] * len(head), *rows]
-        parts.append(f"**{what}**, %\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines))
+        parts.append(f"**{TITLES.get(what, what)}**, %\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines))
     return "\n\n".join(parts) + "\n"
 
 
@@ -272,7 +266,7 @@ def main() -> None:
         print(markdown(found), end="")
         return
     for what, (head, *rows) in compact(found):
-        table = Table(*head, title=f"{what}, %")
+        table = Table(*head, title=f"{TITLES.get(what, what)}, %")
         for row in rows:
             table.add_row(*row)
         console.print(table)
