@@ -64,6 +64,19 @@ class TestAcceleration:
         assert metrics[f"{prefix}/n"] == metrics["reached/baseline"] == metrics["reached/jacobian"] == 5
         assert metrics["trials/reached"] == 10
 
+    def test_one_comparison_is_not_adjusted(self):
+        found = answered(BASE, FAST)
+        assert "Holm’s p" not in shown(found, "acceleration")
+        assert row(found)["p_holm"] == row(found)["p"]
+        assert found.metrics["acceleration/jacobian/updates/p_holm"] == pytest.approx(0.0625)
+
+    def test_few_seeds_are_said_to_show_no_shape(self):
+        times = [501, 401, 601, 301, 701]
+        for repeats, is_said in ((1, True), (2, False)):
+            found = answered(times * repeats, [101, 91, 111, 71, 151] * repeats, seeds=5 * repeats)
+            (table,) = (t for section in found.sections for t in section.tables if t.name == "acceleration")
+            assert ("which so few seeds cannot show (docs/statistics.md)" in table.caption) is is_said
+
     def test_seconds_are_those_of_the_goal_and_the_phase_those_since_it_began(self):
         study = synthetic_study()
         view = synthetic_view(
@@ -154,6 +167,31 @@ class TestCensoring:
         bound = np.exp(np.log(991 / np.array(FAST)).mean())
         assert f"at least {bound:.2f} times more updates than baseline" in found.headline
         assert "0 of 5 seeds reached it, 5 of baseline’s" in found.headline
+
+    def test_an_interval_that_would_not_cover_is_not_printed(self):
+        # Three exact ratios of seven, and bounds both ways.
+        baseline: list[Outcome] = [501, 401, 601, (State.CENSORED, 991), (State.CENSORED, 991), 701, 801]
+        arm: list[Outcome] = [101, 91, 111, 71, 151, (State.CENSORED, 991), (State.CENSORED, 991)]
+        found = answered(baseline, arm, seeds=7)
+        assert shown(found, "acceleration")["95% interval"][0] == "not trusted"
+        assert row(found)["estimate"] > 1 and not row(found)["trusted"] and pd.isna(row(found)["low"])
+        assert not {"acceleration/jacobian/updates/low", "acceleration/jacobian/updates/high"} & set(found.metrics)
+        assert any("Interval not trusted: fewer than 3, or fewer than half" in note for note in found.notes)
+        assert found.headline == (
+            "On the way to test_accuracy > 0.85, whether jacobian is sooner than baseline is open: "
+            f"{row(found)['estimate']:.2f} times fewer updates, with no interval to trust (censored log-normal fit; "
+            "5 of 7 seeds reached it, 5 of baseline’s)."
+        )
+
+    def test_a_bound_of_some_pairs_is_not_one_of_all(self):
+        found = answered([(State.CENSORED, 991)] * 5, [*FAST[:3], (State.CENSORED, 991), (State.CENSORED, 991)])
+        assert shown(found, "acceleration")["95% interval"][0] == "not trusted"
+        assert "is open: on the seeds that tell at least 9.84 times fewer updates, with no" in found.headline
+
+    def test_most_of_a_side_censored_leaves_a_bound_and_its_interval(self):
+        found = answered([501, 401, *[(State.CENSORED, 991)] * 3], FAST)
+        assert row(found)["estimator"] == "lower bound" and row(found)["trusted"]
+        assert shown(found, "acceleration")["95% interval"][0].startswith("at least ")
 
     def test_a_bound_that_points_at_one_leaves_it_open(self):
         # Still running, jacobian has overtaken nobody yet; its baseline has not arrived either.
@@ -330,6 +368,28 @@ class TestGrid:
 
     def test_the_best_of_many_is_said_to_be_that(self):
         assert self.grid().headline.startswith("jacobian strength=1e-05, the best of 9 cells on these seeds, rea")
+
+    def test_p_values_of_many_cells_are_adjusted(self):
+        # All nine tests of five pairs give 2 / 2^5: the smallest times nine, and by its rank no other is less.
+        found = self.grid()
+        table = found.tables["acceleration"]
+        assert table["p"].tolist() == pytest.approx([2 / 32] * 27)
+        assert table["p_holm"].tolist() == pytest.approx([9 * 2 / 32] * 27)
+        assert set(shown(found, "acceleration")["Holm’s p"]) == {"0.56"}
+        assert found.metrics["acceleration/jacobian/strength/0.1/updates/p_holm"] == pytest.approx(9 * 2 / 32)
+        (table,) = (t for section in found.sections for t in section.tables if t.name == "acceleration")
+        assert "By each measure 9 cells are compared with baseline: Holm’s p allows" in table.caption
+
+    def test_a_family_is_a_measures_tests(self):
+        # Seconds do not compare for the first cell, whose p enters no family.
+        view = a_grid()
+        cell = view.study.cells[1].name
+        places = {(cell, seed): {"device": "cuda:0"} for seed in range(5)}
+        times = {c.name: [t + 10 * index for t in FAST] for index, c in enumerate(view.study.cells)}
+        table = answer(synthetic_view(view.study, times | {"baseline": BASE}, places=places)).tables["acceleration"]
+        adjusted = table.groupby("measure", sort=False)["p_holm"].agg(["max", "count"])
+        assert adjusted["count"].tolist() == [9, 8, 8]
+        assert adjusted["max"].tolist() == pytest.approx([9 / 16, 8 / 16, 8 / 16])
 
     def test_where_no_cell_got_anywhere_none_is_the_best(self):
         view = a_grid()

@@ -164,33 +164,73 @@ def test_each_kind_of_pair():
 
 def test_some_bounds_give_the_censored_fit():
     found = acceleration(
-        times([50, 60, 100, 90], [True, True, False, True]), times([10, 20, 20, 100], [True] * 3 + [False])
+        times([50, 60, 80, 100, 90], [True, True, True, False, True]),
+        times([10, 20, 20, 20, 100], [True] * 4 + [False]),
     )
     assert found.estimator is Estimator.CENSORED_FIT
-    fit = CensoredFit.of([5, 3], [5], [0.9])
+    fit = CensoredFit.of([5, 3, 4], [5], [0.9])
     assert found.estimate == pytest.approx(fit.value)
+    assert found.is_trusted
     assert found.confidence_interval() == pytest.approx(fit.confidence_interval())
 
 
 def test_pairs_censored_on_both_sides_tell_the_fit_nothing():
-    open_pair = acceleration(times([50, 60, 99], [True, True, False]), times([10, 20, 99], [True, True, False]))
+    reached = [True, True, True, False, False]
+    open_pair = acceleration(times([50, 60, 80, 99, 99], reached), times([10, 20, 20, 99, 99], reached))
     assert open_pair.estimator is Estimator.CENSORED_FIT
-    assert open_pair.confidence_interval() == pytest.approx(GeometricMean.of([5, 3]).confidence_interval())
+    assert open_pair.confidence_interval() == pytest.approx(GeometricMean.of([5, 3, 4]).confidence_interval())
 
 
-def test_mostly_bounds_are_told():
+NOT_TRUSTED = "Interval not trusted: fewer than 3, or fewer than half, of the ratios are exact"
+
+
+@pytest.mark.parametrize(("num_exact", "n", "is_trusted"), [(2, 5, False), (3, 6, True), (3, 7, False), (9, 20, False)])
+def test_a_fit_is_trusted_with_three_and_half_of_the_ratios_exact(num_exact, n, is_trusted):
+    # The bounds point both ways.
+    baseline = [20 + seed for seed in range(num_exact)] + [99, 50] * n
+    reached = [True] * num_exact + [False, True] * n
+    arm, arm_reached = [10] * num_exact + [50, 99] * n, [True] * num_exact + [True, False] * n
+    found = acceleration(times(baseline[:n], reached[:n]), times(arm[:n], arm_reached[:n]))
+    assert found.estimator is Estimator.CENSORED_FIT
+    assert found.is_trusted is is_trusted
+    assert (found.confidence_interval() is not None) is is_trusted
+    assert any(warning.startswith(NOT_TRUSTED) for warning in found.warnings) is not is_trusted
+    assert not any("no spread" in warning for warning in found.warnings)
+
+
+def test_mostly_bounds_of_one_direction_leave_a_bound():
     found = acceleration(times([50, 60, 99, 99, 99], [True, True] + [False] * 3), times([10, 20, 20, 30, 40]))
-    assert any(warning.startswith("Fewer than half of the ratios are exact") for warning in found.warnings)
+    assert found.estimator is Estimator.LOWER_BOUND
+    low, high = found.confidence_interval()
+    assert (low, high) == (GeometricMean.of([5, 3, 4.95, 3.3, 2.475]).confidence_interval().low, math.inf)
+
+
+def test_a_bound_without_every_pair_is_not_trusted():
+    # Of the last pair nothing is known: its ratio may be anything.
+    found = acceleration(times([99] * 5, [False] * 5), times([10, 20, 10, 20, 99], [True] * 4 + [False]))
+    assert found.estimator is Estimator.LOWER_BOUND
+    assert found.estimate == pytest.approx(math.sqrt(9.9 * 4.95))
+    assert not found.is_trusted and found.confidence_interval() is None
+    told = "Interval not trusted: the bound is of the pairs that give one, and the others may lie anywhere."
+    assert told in found.warnings
+
+
+def test_of_few_pairs_all_must_be_exact():
+    found = acceleration(times([50, 60, 80, 99], [True] * 3 + [False]), times([10, 20, 20, 20]))
+    assert found.estimator is Estimator.CENSORED_FIT and found.estimate == pytest.approx(4.1, rel=0.1)
+    assert found.confidence_interval() is None
+    assert "Interval not trusted: of fewer than 5 pairs, not every ratio is exact." in found.warnings
+    assert acceleration(times([50, 60, 80]), times([10, 20, 20])).is_trusted
 
 
 @pytest.mark.parametrize("exact", [0, 1])
 def test_bounds_of_one_direction_leave_a_bound(exact):
-    reached = [True] * exact + [False] * (3 - exact)
-    found = acceleration(times([40, 40, 40], reached), times([20, 10, 5]))
+    reached = [True] * exact + [False] * (5 - exact)
+    found = acceleration(times([40] * 5, reached), times([20, 10, 5, 20, 5]))
     assert found.estimator is Estimator.LOWER_BOUND
     assert found.estimate == pytest.approx(4)
     assert found.confidence_interval().high == math.inf
-    turned = acceleration(times([20, 10, 5]), times([40, 40, 40], reached))
+    turned = acceleration(times([20, 10, 5, 20, 5]), times([40] * 5, reached))
     assert turned.estimator is Estimator.UPPER_BOUND
     assert turned.confidence_interval().low == 0
     assert any("no more than a bound" in warning for warning in found.warnings)
@@ -209,6 +249,9 @@ def test_nobody_reached_the_goal():
     assert found.estimate is found.test is found.improvement.probability is None
     # Up to 100 both took 100, whatever they would have taken.
     assert found.restricted_mean_ratio is None
+    # The mean of six times 46.2 falls below 46.2 by rounding; still nobody was there before.
+    at_the_end = times([46.2] * 6)
+    assert acceleration(at_the_end, at_the_end, budget=46.2).restricted_mean_ratio is None
 
 
 def test_a_tie_with_the_moment_of_censoring_is_decided():
@@ -335,6 +378,9 @@ def test_censored_ratios_count_for_at_least_their_bounds(study):
     # and of the expected censored ones, which lie beyond their bounds.
     *_, baseline, arm = study
     arm = Times(arm.value, np.ones(arm.n, bool), arm.seeds)
-    found = acceleration(baseline, arm)
-    assume(found.estimator is Estimator.CENSORED_FIT)
-    assert found.estimate >= GeometricMean.of(found.ratios["ratio"]).value * (1 - 1e-9)
+    ratios = acceleration(baseline, arm).ratios
+    exact, at_least = (
+        ratios.loc[ratios["kind"] == kind, "ratio"].to_numpy(float) for kind in (RatioKind.EXACT, RatioKind.AT_LEAST)
+    )
+    assume(CensoredFit.is_possible(exact))
+    assert CensoredFit.of(exact, at_least).value >= GeometricMean.of(ratios["ratio"]).value * (1 - 1e-9)

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from grokgrid.statistics import Times, fraction_reached, mean_curve
 
@@ -20,6 +21,15 @@ def test_the_fraction_with_a_common_budget_is_counted():
     assert (low[0], high[0]) == approx((0, 1 - 0.025**0.25))
     assert high[3] == approx(0.975**0.25)
     assert np.isnan(low[-1]) and np.isnan(high[-1])
+
+
+@pytest.mark.parametrize("level", [0.5, 0.95])
+def test_the_interval_of_a_counted_fraction_is_scipys(level):
+    n = 7
+    low, high = fraction_reached(Times(range(1, n + 1), [True] * n, range(n)), range(n + 1)).confidence_interval(level)
+    theirs = [stats.binomtest(count, n).proportion_ci(level) for count in range(n + 1)]
+    assert low.tolist() == approx([each.low for each in theirs], abs=1e-9)
+    assert high.tolist() == approx([each.high for each in theirs], abs=1e-9)
 
 
 def test_once_all_have_reached_the_goal_the_fraction_stays_one():

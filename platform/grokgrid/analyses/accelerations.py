@@ -1,19 +1,20 @@
 """The acceleration table: how much sooner each cell reaches the goal than the baseline, and how sure that is."""
 
-import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
 
 import pandas as pd
 
 from grokgrid.analyses import drawing
-from grokgrid.analyses.comparisons import Comparison
+from grokgrid.analyses.comparisons import Comparison, holm
 from grokgrid.analyses.parts import Column, Figure, Section, Table
 from grokgrid.analyses.published import published_table
 from grokgrid.analyses.times import Measure, seen_trials
 from grokgrid.analyses.trials import absent
 from grokgrid.analyses.wording import (
     LEVEL,
+    NOT_TRUSTED,
     NOTHING,
     PERCENT,
     cell_label,
@@ -30,6 +31,9 @@ from grokgrid.statistics import Direction, Estimator, RatioKind
 from grokgrid.view import View
 from search_spaces import Study
 from search_spaces.study import Acceleration
+
+FEW_TO_CHECK = 10
+"""Fewer ratios than this show neither skewness nor two modes."""
 
 SLUG = {
     Estimator.GEOMETRIC_MEAN: "geometric_mean",
@@ -50,7 +54,8 @@ def acceleration_section(
     view: View, analysis: Acceleration, comparisons: Sequence[Comparison], *, name: str = "acceleration"
 ) -> Section:
     """`name` begins the names of tables and metrics: a study may compare with several baselines."""
-    tables = [_table(view, analysis, comparisons, name)]
+    adjusted = holm(comparisons)
+    tables = [_table(view, analysis, comparisons, adjusted, name)]
     if view.study.reference:
         tables.append(published_table(view.study, comparisons, f"{name}-published"))
     tables.append(_pairs(comparisons, f"{name}-pairs"))
@@ -69,27 +74,31 @@ def acceleration_section(
         tables=tuple(tables),
         figures=tuple(figures if drawn else ()),
         notes=(*absent(view), *_notes(view, comparisons)),
-        metrics=dict(_metrics(comparisons, name)),
+        metrics=dict(_metrics(comparisons, adjusted, name)),
     )
 
 
-def _table(view: View, analysis: Acceleration, comparisons: Sequence[Comparison], name: str) -> Table:
+def _table(
+    view: View, analysis: Acceleration, comparisons: Sequence[Comparison], adjusted: Sequence[float | None], name: str
+) -> Table:
     def column(label: str, texts: Iterator[str]) -> Column:
         return Column(label, tuple(texts))
 
     names = labels(view.study)
-    tests = [None if c.not_comparable else c.found.test for c in comparisons]
+    tests = [c.test for c in comparisons]
+    family = max(Counter(c.measure for c in comparisons).values(), default=0)
     estimators = {c.estimator for c in comparisons if c.estimator}
     some = any(c.others != NOTHING for c in comparisons)
     columns = (
         Column("measure", tuple(c.measure.label for c in comparisons), "name"),
         Column(cell_label(view.study), tuple(names[c.cell.name] for c in comparisons), "name"),
         column("acceleration", (_estimate(c) for c in comparisons)),
-        column(f"{PERCENT} interval", (interval(c.interval) for c in comparisons)),
+        column(f"{PERCENT} interval", (_interval(c) for c in comparisons)),
         *([column("estimator", (_estimator(c) for c in comparisons))] if len(estimators) > 1 else []),
         column("mean ± sd", (mean_sd(c.mean_sd(Direction.FEWER)) for c in comparisons)),
         column("pairs", (str(c.found.n) for c in comparisons)),
         column("p", (p_value(test.p if test else None) for test in tests)),
+        *([column("Holm’s p", map(p_value, adjusted))] if family > 1 else []),
         column("least p", (p_value(test.floor if test else None) for test in tests)),
         column("reached", (f"{c.reached}/{c.num_seeds}" for c in comparisons)),
         *([column("the others", (c.others for c in comparisons))] if some else []),
@@ -105,9 +114,20 @@ def _table(view: View, analysis: Acceleration, comparisons: Sequence[Comparison]
         "Reached: how many seeds got there, and of the baseline’s. Least p: what so many pairs could give at best. "
         "Sooner: on how many seeds. Restricted: the ratio of mean times up to the budget."
     )
+    if family > 1:
+        caption.append(
+            f"By each measure {family} {cell_label(view.study)}s are compared with {baseline}: Holm’s p allows for so "
+            "many tests, p alone does not."
+        )
+    if any(c.found.n < FEW_TO_CHECK for c in comparisons if c.interval is not None):
+        caption.append(
+            "Intervals presume that ratios are log-normal, which so few seeds cannot show (docs/statistics.md)."
+        )
     if any(c.measure is Measure.PHASE_SECONDS for c in comparisons):
         caption.append(f"Phase: seconds from the first look at {analysis.phase_from:g} to the goal.")
-    return Table(name, "How many times sooner", _tidy(comparisons), columns if comparisons else (), " ".join(caption))
+    return Table(
+        name, "How many times sooner", _tidy(comparisons, adjusted), columns if comparisons else (), " ".join(caption)
+    )
 
 
 def _estimate(c: Comparison) -> str:
@@ -115,6 +135,10 @@ def _estimate(c: Comparison) -> str:
         return "not comparable"
     sign = {Estimator.LOWER_BOUND: "≥ ", Estimator.UPPER_BOUND: "≤ "}
     return sign.get(c.estimator, "") + number(c.estimate) if c.estimator else NOTHING
+
+
+def _interval(c: Comparison) -> str:
+    return interval(c.interval) if c.is_trusted or c.estimate is None else NOT_TRUSTED
 
 
 def _estimator(c: Comparison) -> str:
@@ -130,12 +154,12 @@ def _restricted(c: Comparison) -> str:
     return NOTHING if c.not_comparable else number(c.found.restricted_mean_ratio)
 
 
-def _tidy(comparisons: Sequence[Comparison]) -> pd.DataFrame:
+def _tidy(comparisons: Sequence[Comparison], adjusted: Sequence[float | None]) -> pd.DataFrame:
     rows = []
-    for c in comparisons:
+    for c, p_holm in zip(comparisons, adjusted, strict=True):
         found, ends = c.found, c.interval
         fewer, more = c.mean_sd(Direction.FEWER), c.mean_sd(Direction.MORE)
-        test = None if c.not_comparable else found.test
+        test = c.test
         rows.append(
             {"baseline": c.baseline.name, "cell": c.cell.name, "arm": c.cell.arm}
             | {path: value for path, value in c.cell.point}
@@ -145,6 +169,7 @@ def _tidy(comparisons: Sequence[Comparison]) -> pd.DataFrame:
                 "low": ends.low if ends else None,
                 "high": ends.high if ends else None,
                 "level": LEVEL,
+                "trusted": None if c.estimate is None else c.is_trusted,
                 "estimator": c.estimator.value if c.estimator else None,
                 "pairs": found.n,
                 **{kind.value.replace(" ", "_"): found.num(kind) for kind in RatioKind},
@@ -156,6 +181,7 @@ def _tidy(comparisons: Sequence[Comparison]) -> pd.DataFrame:
                 "mean_more": more.mean if more else None,
                 "sd_more": more.sd if more else None,
                 "p": test.p if test else None,
+                "p_holm": p_holm,
                 "test": test.kind.value if test else None,
                 "p_floor": test.floor if test else None,
                 "test_pairs": test.num_pairs if test else None,
@@ -214,8 +240,10 @@ def _whom(study: Study, comparisons: Sequence[Comparison], those: Sequence[Compa
     return ", ".join(whom) or "In part"
 
 
-def _metrics(comparisons: Sequence[Comparison], name: str) -> Iterator[tuple[str, float]]:
-    for c in comparisons:
+def _metrics(
+    comparisons: Sequence[Comparison], adjusted: Sequence[float | None], name: str
+) -> Iterator[tuple[str, float]]:
+    for c, p_holm in zip(comparisons, adjusted, strict=True):
         ends, ours = c.interval, c.mean_sd(Direction.FEWER)
         values = {
             **({SLUG[c.estimator]: c.estimate} if c.estimator else {}),
@@ -224,7 +252,8 @@ def _metrics(comparisons: Sequence[Comparison], name: str) -> Iterator[tuple[str
             "n": float(c.found.n),
             "mean": ours.mean if ours else None,
             "sd": ours.sd if ours else None,
-            "p": c.found.test.p if c.found.test and not c.not_comparable else math.nan,
+            "p": c.test.p if c.test else None,
+            "p_holm": p_holm,
         }
         for key, value in finite(values).items():
             yield f"{name}/{slug(c.cell)}/{c.measure}/{key}", value

@@ -1,6 +1,6 @@
 """Every cell beside the baseline, paired by seed, by every measure of time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -41,6 +41,15 @@ class Comparison:
         return None if self.not_comparable else self.found.confidence_interval(LEVEL)
 
     @property
+    def is_trusted(self) -> bool:
+        """Whether the estimate's interval, if it has a spread to show, covers as it claims."""
+        return self.found.is_trusted
+
+    @property
+    def test(self) -> statistics.PairedTest | None:
+        return None if self.not_comparable else self.found.test
+
+    @property
     def estimator(self) -> Estimator | None:
         return None if self.not_comparable else self.found.estimator
 
@@ -56,6 +65,15 @@ def compare(view: View, analysis: Acceleration) -> tuple[Comparison, ...]:
         for measure in _measures(baseline, analysis)
         for comparison in _by_measure(view, analysis, baseline, measure)
     )
+
+
+def holm(comparisons: Sequence[Comparison]) -> tuple[float | None, ...]:
+    """Holm's adjusted p value of each. A family is all that one measure compares and that has a p value."""
+    adjusted: dict[int, float] = {}
+    for measure in Measure:
+        family = [(i, c.test.p) for i, c in enumerate(comparisons) if c.measure is measure and c.test is not None]
+        adjusted |= zip((i for i, _ in family), statistics.holm([p for _, p in family]).tolist(), strict=True)
+    return tuple(adjusted.get(i) for i in range(len(comparisons)))
 
 
 def _measures(baseline: Cell, analysis: Acceleration) -> list[Measure]:

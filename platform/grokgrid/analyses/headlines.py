@@ -83,9 +83,11 @@ class _Clause:
 
     @property
     def is_clear(self) -> bool:
-        """Whether the interval, if there can be one, lies on one side of 1."""
+        """Whether the interval, if there can be one, lies on one side of 1. One that is not trusted lies nowhere."""
+        if self.c.estimate is None or self.is_open or not self.c.is_trusted:
+            return False
         ends = self.c.interval
-        return self.c.estimate is not None and not self.is_open and (ends is None or ends.low > 1 or ends.high < 1)
+        return ends is None or ends.low > 1 or ends.high < 1
 
     @property
     def basis(self) -> str:
@@ -105,13 +107,22 @@ class _Clause:
             return f"{self.name} cannot be compared with {self.baseline} ({self.basis})"
         if self.is_open:
             return f"whether {self.name} is sooner than {self.baseline} is open ({self.basis})"
+        if not self.c.is_trusted:
+            where = "on the seeds that tell " if self.is_bound else ""
+            return (
+                f"whether {self.name} is sooner than {self.baseline} is open: {where}{self._times()}, with no interval "
+                f"to trust ({self.basis})"
+            )
         known = [_range(self.c.interval, fewer=self.is_fewer), *([self.basis] if basis else [])]
         return f"{self._far(whole)} ({', '.join(known)})"
 
-    def _far(self, whole: bool) -> str:
+    def _times(self) -> str:
         assert self.c.estimate is not None
         times = number(self.c.estimate if self.is_fewer else 1 / self.c.estimate)
-        far = f"{'at least ' if self.is_bound else ''}{times} times {'fewer' if self.is_fewer else 'more'} updates"
+        return f"{'at least ' if self.is_bound else ''}{times} times {'fewer' if self.is_fewer else 'more'} updates"
+
+    def _far(self, whole: bool) -> str:
+        far = self._times()
         if not self.is_clear:
             return f"{self.name} shows no clear difference from {self.baseline}: {far}"
         if not whole:

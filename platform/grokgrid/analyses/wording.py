@@ -8,6 +8,7 @@ from grokgrid.statistics import Interval, MeanSd
 from search_spaces import Cell, Study
 
 NOTHING = "–"
+NOT_TRUSTED = "not trusted"
 LEVEL = 0.95
 PERCENT = f"{LEVEL:.0%}"
 MANY_TIMES = 1000

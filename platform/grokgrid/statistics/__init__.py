@@ -4,6 +4,7 @@ times           Times, and their restricted mean
 reading         times read from curves: to a goal, of the grokking phase
 pairs           pairs by seed: ratios and bounds, who is sooner, tests
 estimates       of a typical ratio: geometric mean, censored fit, bound
+multiplicity    p values of many comparisons at once: `holm`
 accelerations   all of it for an arm and the baseline: `acceleration`
 verdicts        a published figure beside ours: `verdict`
 curves          over seeds: fraction that has reached the goal, mean of a metric
@@ -12,6 +13,7 @@ curves          over seeds: fraction that has reached the goal, mean of a metric
 from grokgrid.statistics.accelerations import FEW_SEEDS, Acceleration, Direction, MeanSd, acceleration
 from grokgrid.statistics.curves import Band, FractionReached, MeanCurve, fraction_reached, mean_curve
 from grokgrid.statistics.estimates import Bound, CensoredFit, Estimator, GeometricMean, Interval
+from grokgrid.statistics.multiplicity import holm
 from grokgrid.statistics.pairs import Improvement, PairedTest, PairedTestKind, RatioKind
 from grokgrid.statistics.reading import phase_seconds, time_to_goal
 from grokgrid.statistics.times import Times, restricted_mean
@@ -40,6 +42,7 @@ __all__ = [
     "Verdict",
     "acceleration",
     "fraction_reached",
+    "holm",
     "mean_curve",
     "phase_seconds",
     "restricted_mean",

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special, stats
 from scipy.stats._result_classes import EmpiricalDistributionFunction
 
 from grokgrid.statistics.estimates import check_level
@@ -48,15 +48,15 @@ class FractionReached:
         return np.where(known, fraction, np.nan)
 
     def confidence_interval(self, level: float = 0.95) -> Band:
-        """Point by point: Clopper & Pearson's exact one for the plain fraction (scipy.stats.binomtest); for
-        Kaplan-Meier the exponential Greenwood one, which is undefined (NaN) at fractions of 0 and 1.
+        """Point by point: Clopper & Pearson's exact one for the plain fraction, by quantiles of the beta distribution
+        (https://doi.org/10.1093/biomet/26.4.404); for Kaplan-Meier the exponential Greenwood one, which is undefined
+        (NaN) at fractions of 0 and 1.
         """
         check_level(level)
         if not self.n:
             return Band(self.fraction, self.fraction)
         if self._plain:
-            ends = [stats.binomtest(count, self.n).proportion_ci(level) for count in range(self.n + 1)]
-            low, high = (np.array([end[side] for end in ends])[self._counts] for side in (0, 1))
+            low, high = _clopper_pearson(self._counts, self.n, level)
         else:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "The confidence interval is undefined", RuntimeWarning)
@@ -78,6 +78,13 @@ class FractionReached:
     def _kaplan_meier(self) -> EmpiricalDistributionFunction:
         value, reached = self.times.value, self.times.reached
         return stats.ecdf(stats.CensoredData(uncensored=value[reached], right=value[~reached])).cdf
+
+
+def _clopper_pearson(counts: Ints, n: int, level: float) -> tuple[Floats, Floats]:
+    tail, misses = (1 - level) / 2, n - counts
+    low = special.betaincinv(np.maximum(counts, 1), misses + 1, tail)
+    high = special.betaincinv(counts + 1, np.maximum(misses, 1), 1 - tail)
+    return np.where(counts > 0, low, 0.0), np.where(misses > 0, high, 1.0)
 
 
 def fraction_reached(times: Times, grid: ArrayLike) -> FractionReached:
