@@ -36,6 +36,7 @@ AWAY_FOR_GOOD_S = 3600.0
 _BLOCK_S = 2.0
 """Trials that are shorter than this share blocks of about this length."""
 MAX_BLOCK = 50
+_AHEAD_S = 6.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,9 +137,11 @@ class Driver:
 
     def _take_on(self) -> None:
         """Claims as many waiting trials as keep the engine busy for a while, and hands them over in blocks."""
-        size = self._block_size()
-        room = 2 * self._engine.num_slots * size - len(self._with_engine)
-        if not self._waiting or room < size:
+        size, num_slots = self._block_size(), self._engine.num_slots
+        most = self._blocks_ahead() * num_slots * size
+        room = most - len(self._with_engine)
+        # By halves: each step below asks MLflow as much for one trial as for many.
+        if not self._waiting or room < max(size, most // 2 - num_slots * size):
             return
         keys = list(islice(self._waiting, room))
         records = self._tracking.find(keys)
@@ -178,6 +181,15 @@ class Driver:
         mean_s = sum(self._durations_s) / len(self._durations_s)
         fair_share = -(-len(self._waiting) // (2 * self._engine.num_slots))
         return max(1, min(int(_BLOCK_S / max(mean_s, 1e-3)), fair_share, MAX_BLOCK))
+
+    def _blocks_ahead(self) -> int:
+        """Blocks a slot to have in hand: two, so that none waits, and of short ones as many as last some seconds. What
+        is in our hands nobody else can run.
+        """
+        if not self._durations_s:
+            return 2
+        mean_s = sum(self._durations_s) / len(self._durations_s) * self._block_size()
+        return max(2, min(8, int(_AHEAD_S / max(mean_s, 1e-3))))
 
     def _is_enough(self, record: TrialRecord) -> bool:
         need = need_of(self._trials[record.key], record, retry_failed=self._how.retry_failed)

@@ -26,12 +26,12 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from grokgrid.tracking.client import Client, Run, RunGone
 from grokgrid.tracking.owners import Owners
-from grokgrid.tracking.records import KEY, OWNER, STATUS, TRIALS, TrialRecord, TrialStatus, status
-from grokgrid.tracking.runs import complete, find
+from grokgrid.tracking.records import KEY, OWNER, STATUS, TRIALS, TrialRecord, TrialStatus, record, status
+from grokgrid.tracking.runs import complete, runs_of
 
 PATIENCE_S = 10.0
 """How long to wait while nobody decides. Giving up is always safe: the trial is theirs, or is claimed again later."""
@@ -39,11 +39,12 @@ PATIENCE_S = 10.0
 
 @dataclass(frozen=True)
 class Claim:
-    """A trial that is ours to run."""
+    """A trial that is ours to run. `earlier`: its other runs, results or failures, which a new result replaces."""
 
     key: str
     run_id: str
     owner: str
+    earlier: tuple[Run, ...] = ()
 
 
 @dataclass
@@ -109,10 +110,15 @@ def claim(
         if undecided:
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, 1.0)
-    for key, found in find(client, list(claims.won)).items():
-        if found.status in (TrialStatus.FINISHED, TrialStatus.FAILED) and enough(found):
-            client.discard(claims.won.pop(key).run_id)
+    for key, runs in runs_of(client, claims.won).items():
+        claims.won[key] = held = replace(
+            claims.won[key], earlier=tuple(r for r in runs if r.id != claims.won[key].run_id)
+        )
+        found = record(runs)
+        if found is not None and found.status in (TrialStatus.FINISHED, TrialStatus.FAILED) and enough(found):
+            client.discard(held.run_id)
             claims.settled[key] = found
+            del claims.won[key]
     return claims
 
 

@@ -27,7 +27,7 @@ from grokgrid.tracking.records import (
     summary_metrics,
     summary_tags,
 )
-from grokgrid.tracking.runs import complete, in_parallel, runs_of
+from grokgrid.tracking.runs import complete, in_parallel
 from trainables.records import Snapshot, TrialFolder
 from trainables.schedule import Goal
 from trainables.trial import Trial
@@ -133,9 +133,8 @@ def _ingest(client: Client, held: Claim, snapshot: Snapshot, tags: Mapping[str, 
         if run.state is RunState.RUNNING:
             complete(client, run)
     else:
-        earlier = [other for other in runs_of(client, [held.key])[held.key] if other.id != run.id]
-        metrics = _log_result(client, run, snapshot, tags, earlier)
-        complete(client, replace(_set_status(client, run, TrialStatus.FINISHED), metrics=metrics), earlier)
+        metrics = _log_result(client, run, snapshot, tags, held.earlier)
+        complete(client, replace(_set_status(client, run, TrialStatus.FINISHED), metrics=metrics), held.earlier)
     return record([client.run(run.id)])
 
 
