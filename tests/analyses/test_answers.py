@@ -21,6 +21,7 @@ from search_spaces.library.table1 import table1_ce, table1_mse
 
 BASE = [501, 401, 601, 301, 701]
 FAST = [101, 91, 111, 71, 151]
+COMPARED = {"kind": "acceleration", "baseline": "baseline"}
 REFERENCE = {"arm": "jacobian", "measure": "updates", "value": 4.6, "error": 0.4, "source": "Nobody 2025"}
 
 
@@ -192,6 +193,17 @@ class TestCensoring:
         found = answered([501, 401, *[(State.CENSORED, 991)] * 3], FAST)
         assert row(found)["estimator"] == "lower bound" and row(found)["trusted"]
         assert shown(found, "acceleration")["95% interval"][0].startswith("at least ")
+
+    def test_a_note_names_the_rows_of_which_it_is_true(self):
+        # The baseline runs still, at update 301 after 301 s: near took more updates, far more seconds.
+        arms = {"baseline": {}} | {n: {"optimiser": {"lr": lr}} for n, lr in (("near", 0.1), ("far", 0.2))}
+        study = synthetic_study(arms=arms, seeds=1, analyses=[{**COMPARED, "phase_from": None}])
+        outcomes = {"baseline": [(State.RUNNING, 301)], "near": [401], "far": [201]}
+        pace = {"baseline": 1.0, "near": 0.1, "far": 10.0}
+        found = answer(synthetic_view(study, outcomes, seconds_per_update=pace))
+        (note,) = (note for note in found.notes if "Open which side" in note)
+        assert note.startswith("near, updates; far, seconds: Open which side is sooner, counted for neither: seed 0")
+        assert shown(found, "acceleration")["sooner"] == ("–", "1/1", "1/1", "–")
 
     def test_a_bound_that_points_at_one_leaves_it_open(self):
         # Still running, jacobian has overtaken nobody yet; its baseline has not arrived either.

@@ -112,7 +112,7 @@ def _table(
         caption.append(f"Estimates are {ESTIMATORS[estimators.pop()]}.")
     caption.append(
         "Reached: how many seeds got there, and of the baseline’s. Least p: what so many pairs could give at best. "
-        "Sooner: on how many seeds. Restricted: the ratio of mean times up to the budget."
+        "Sooner: on how many of the seeds of which it is known. Restricted: the ratio of mean times up to the budget."
     )
     if family > 1:
         caption.append(
@@ -146,8 +146,10 @@ def _estimator(c: Comparison) -> str:
 
 
 def _share(c: Comparison) -> str:
-    share = c.found.improvement.probability
-    return NOTHING if share is None or c.not_comparable else f"{share:.0%}"
+    found = c.found.improvement
+    decided = found.num_sooner + found.num_later + found.num_tied
+    tied = f", {found.num_tied} tied" if found.num_tied else ""
+    return NOTHING if not decided or c.not_comparable else f"{found.num_sooner}/{decided}{tied}"
 
 
 def _restricted(c: Comparison) -> str:
@@ -228,16 +230,26 @@ def _whom(study: Study, comparisons: Sequence[Comparison], those: Sequence[Compa
     """`jacobian, seconds`: which of the comparisons, as briefly as can be; nothing if it is all of them."""
     if len(those) == len(comparisons):
         return ""
-    cells, measures = {c.cell.name for c in those}, {c.measure.label: None for c in those}
-    short, arms = labels(study), []
-    for arm in {c.cell.arm: None for c in those}:
-        names = [cell.name for cell in study.cells if cell.arm == arm]
-        mine = [short[name] for name in names if name in cells]
-        arms += mine if len(mine) <= 2 else [f"{arm} ({len(mine)} of {len(names)} cells)"]
-    whom = [] if cells == {c.cell.name for c in comparisons} else [listed(arms)]
-    if len(measures) < len({c.measure for c in comparisons}):
-        whom.append(listed(list(measures)))
-    return ", ".join(whom) or "In part"
+    measures = list(dict.fromkeys(c.measure for c in comparisons))
+    all_cells = frozenset(c.cell.name for c in comparisons)
+    alike: dict[frozenset[str], list[str]] = {}
+    for measure in measures:
+        if cells := frozenset(c.cell.name for c in those if c.measure is measure):
+            alike.setdefault(cells, []).append(measure.label)
+    clauses = []
+    for cells, mine in alike.items():
+        whom = [] if cells == all_cells else [_cells(study, cells)]
+        clauses.append(", ".join(whom + ([listed(mine)] if len(mine) < len(measures) else [])))
+    return "; ".join(clauses)
+
+
+def _cells(study: Study, names: frozenset[str]) -> str:
+    short, told = labels(study), []
+    for arm in study.arms:
+        cells = [cell.name for cell in study.cells if cell.arm == arm]
+        mine = [short[name] for name in cells if name in names]
+        told += mine if len(mine) <= 2 else [f"{arm} ({len(mine)} of {len(cells)} cells)"]
+    return listed(told)
 
 
 def _metrics(
