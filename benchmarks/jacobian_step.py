@@ -2,11 +2,10 @@
 
     python benchmarks/jacobian_step.py [--seconds 4] [--rounds 9] [--device cpu]
 
-The network is that of Walker et al.'s Table 1 (784-196-196-196-10, no biases, batch 256). Of a layer of m inputs and n
-outputs, batch b, a plain step needs three products (forward, gradient of the weights, gradient of the inputs; the last
-not for the first layer); one with the Jacobian term twice as many: one forward; one for v'J, down to the images; and for
-the gradient of both the loss and the penalty two of the weights and two of what comes from above (the first layer needs
-one of them). These products alone, with nothing in between, are the floor. All four take turns in this run.
+The network is that of Walker et al.'s Table 1 (784-196-196-196-10, no biases, batch 256). Of each layer a plain step needs
+three products: forward, gradient of the weights, gradient of the inputs (not of the images). The Jacobian term adds three:
+v'J through the layer, and of that the gradients of the weights and of what came from above (not of v itself). These products
+alone, with nothing in between, are the floor. All four take turns in this run.
 
 Times are the process's CPU time on a CPU (one thread), wall time on a GPU.
 """
@@ -30,12 +29,10 @@ def products(dtype: str, jacobian: bool, device: torch.device) -> Callable[[int]
     for layer, (m, n) in enumerate(zip(SIZES[:-1], SIZES[1:], strict=True)):
         x, w, g = (torch.randn(shape, dtype=precision, device=device) for shape in ((BATCH, m), (n, m), (BATCH, n)))
         forward, weights, inputs = (x, w.T), (g.T, x), (g, w)
-        first = layer == 0
-        calls += [forward, weights] if first else [forward, weights, inputs]
+        calls += [forward, weights] if layer == 0 else [forward, weights, inputs]
         if jacobian:
-            # v'J through this layer; of it, the gradients of the weights and of what came from above (x takes the place
-            # of a gradient of its shape).
-            calls += [inputs, weights, forward]
+            # x takes the place of v'J there, which has its shape.
+            calls += [inputs, weights] if layer == len(SIZES) - 2 else [inputs, weights, forward]
 
     def run(steps: int) -> None:
         for _ in range(steps):
@@ -75,10 +72,9 @@ def main() -> None:
             )
             cost = statistics.median(jac / pla for pla, jac, _, _ in rounds)
             floor = statistics.median(jac / pla for _, _, pla, jac in rounds)
-            print(
-                f"{dtype:10}{1e3 * plain:>9.2f} ms{1e3 * plain_floor:>11.2f} ms   {cost:.2f}; {floor:.2f};"
-                f" {cost / floor:.2f}   (with the term {1e3 * jacobian:.2f} ms, its products {1e3 * jacobian_floor:.2f})"
-            )
+            print(f"{dtype:24}{1e3 * plain:>9.2f} ms{1e3 * plain_floor:>11.2f} ms")
+            print(f"{dtype + ', Jacobian term':24}{1e3 * jacobian:>9.2f} ms{1e3 * jacobian_floor:>11.2f} ms", end="   ")
+            print(f"{cost:.2f} times a plain step, its products {floor:.2f} times: {cost / floor:.2f} of the floor")
 
 
 if __name__ == "__main__":
