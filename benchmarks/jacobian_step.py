@@ -2,10 +2,10 @@
 
     python benchmarks/jacobian_step.py [--seconds 4] [--rounds 9] [--device cpu]
 
-The network is that of Walker et al.'s Table 1 (784-196-196-196-10, no biases, batch 256). Of each layer a plain step needs
-three products: forward, gradient of the weights, gradient of the inputs (not of the images). The Jacobian term adds three:
-v'J through the layer, and of that the gradients of the weights and of what came from above (not of v itself). These products
-alone, with nothing in between, are the floor. All four take turns in this run.
+The network is that of Walker et al.'s Table 1 (784-196-196-196-10, no biases, batch 256). Of each layer a plain step
+needs three products: forward, gradient of the weights, gradient of the inputs (not of the images). The Jacobian term
+adds three: v'J through the layer, and of that the gradients of the weights and of what came from above (not of v
+itself). These products alone, with nothing in between, are the floor. All four take turns in this run.
 
 Times are the process's CPU time on a CPU (one thread), wall time on a GPU.
 """
