@@ -5,8 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from grokgrid.statistics import Verdict
-from grokgrid.statistics.samples import SampleMean, paired_difference, sample_verdict
+from grokgrid.statistics import SampleMean, Verdict, paired_difference, sample_verdict
 
 
 def with_mean_sd(mean: float, sd: float, n: int) -> SampleMean:

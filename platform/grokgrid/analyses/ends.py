@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 
 from grokgrid.analyses.times import cell_trials
-from grokgrid.statistics import MeanSd
-from grokgrid.statistics.samples import SampleMean
+from grokgrid.statistics import MeanSd, SampleMean
 from grokgrid.view import State, View
 from search_spaces import Cell
 

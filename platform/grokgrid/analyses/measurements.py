@@ -23,8 +23,7 @@ from grokgrid.analyses.wording import (
     precise,
     slug,
 )
-from grokgrid.statistics import FEW_SEEDS, Interval
-from grokgrid.statistics.samples import PairedDifference, SampleMean, paired_difference
+from grokgrid.statistics import FEW_SEEDS, Interval, PairedDifference, SampleMean, paired_difference
 from grokgrid.view import State, View
 from search_spaces import Cell
 from search_spaces.study import Measurements

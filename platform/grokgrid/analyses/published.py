@@ -8,8 +8,7 @@ from grokgrid.analyses.comparisons import Comparison
 from grokgrid.analyses.parts import Column, Table
 from grokgrid.analyses.times import Measure
 from grokgrid.analyses.wording import NOTHING, cell_label, labels, mean_sd
-from grokgrid.statistics import Direction, Judgement, Published, Verdict, verdict
-from grokgrid.statistics.samples import SampleMean, sample_verdict
+from grokgrid.statistics import Direction, Judgement, Published, SampleMean, Verdict, sample_verdict, verdict
 from search_spaces import Cell, Study
 from search_spaces.study import Reference
 

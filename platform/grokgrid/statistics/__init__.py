@@ -6,6 +6,7 @@ pairs           pairs by seed: ratios and bounds, who is sooner, tests
 estimates       of a typical ratio: geometric mean, censored fit, bound
 multiplicity    p values of many comparisons at once: `holm`
 accelerations   all of it for an arm and the baseline: `acceleration`
+samples         a metric at the end of training: its mean, its difference from the baseline's
 verdicts        a published figure beside ours: `verdict`
 curves          over seeds: fraction that has reached the goal, mean of a metric
 """
@@ -16,6 +17,7 @@ from grokgrid.statistics.estimates import Bound, CensoredFit, Estimator, Geometr
 from grokgrid.statistics.multiplicity import holm
 from grokgrid.statistics.pairs import Improvement, PairedTest, PairedTestKind, RatioKind
 from grokgrid.statistics.reading import phase_seconds, time_to_goal
+from grokgrid.statistics.samples import PairedDifference, SampleMean, paired_difference, sample_verdict
 from grokgrid.statistics.times import Times, restricted_mean
 from grokgrid.statistics.verdicts import Judgement, Published, Verdict, verdict
 
@@ -34,18 +36,22 @@ __all__ = [
     "Judgement",
     "MeanCurve",
     "MeanSd",
+    "PairedDifference",
     "PairedTest",
     "PairedTestKind",
     "Published",
     "RatioKind",
+    "SampleMean",
     "Times",
     "Verdict",
     "acceleration",
     "fraction_reached",
     "holm",
     "mean_curve",
+    "paired_difference",
     "phase_seconds",
     "restricted_mean",
+    "sample_verdict",
     "time_to_goal",
     "verdict",
 ]

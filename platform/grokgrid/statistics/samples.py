@@ -15,7 +15,7 @@ from scipy import stats
 from grokgrid.statistics.accelerations import FEW_SEEDS, MeanSd
 from grokgrid.statistics.estimates import Interval, check_level
 from grokgrid.statistics.pairs import PairedTest, PairedTestKind
-from grokgrid.statistics.verdicts import WIDE, Judgement, Verdict
+from grokgrid.statistics.verdicts import WIDE, Judgement, Verdict, by_welch
 
 
 @dataclass(frozen=True)
@@ -105,10 +105,4 @@ def sample_verdict(
     if size.factor > WIDE:
         spans = f"a factor of {size.factor:.3g}" if math.isfinite(size.factor) else "both sides of 0"
         return Judgement(Verdict.INCONCLUSIVE, f"our interval spans {spans}", found)
-    test = stats.ttest_ind_from_stats(ours.mean, ours.sd, ours.n, value, error, n, equal_var=False)
-    p = float(test.pvalue)
-    reason = (
-        f"ours {ours.mean:.3g} ± {ours.sd:.2g} (n = {ours.n}), published {value:g} ± {error:g} (n = {n}): "
-        f"Welch's p = {p:.2g}"
-    )
-    return Judgement(Verdict.AGREE if p >= 1 - level else Verdict.DIFFER, reason, found)
+    return by_welch(ours.mean_sd, MeanSd(value, error, n), level)

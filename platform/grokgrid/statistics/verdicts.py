@@ -85,14 +85,17 @@ def verdict(
         return Judgement(Verdict.INCONCLUSIVE, "our ratios show no spread to judge by", ours)
     if interval.factor > WIDE:
         return Judgement(Verdict.INCONCLUSIVE, f"our interval spans a factor of {interval.factor:.3g}", ours)
-    p = float(
-        stats.ttest_ind_from_stats(
-            ours.mean, ours.sd, ours.n, published.value, published.error, published.n, equal_var=False
-        ).pvalue
+    return by_welch(ours, MeanSd(published.value, published.error, published.n), level)
+
+
+def by_welch(ours: MeanSd, published: MeanSd, level: float) -> Judgement:
+    """Agree or differ, by Welch's t of two means that both have a standard deviation."""
+    test = stats.ttest_ind_from_stats(
+        ours.mean, ours.sd, ours.n, published.mean, published.sd, published.n, equal_var=False
     )
-    agree_or_differ = Verdict.AGREE if p >= 1 - level else Verdict.DIFFER
+    p = float(test.pvalue)
     reason = (
-        f"ours {ours.mean:.3g} ± {ours.sd:.2g} (n = {ours.n}), published {published.value:g} ± {published.error:g} "
+        f"ours {ours.mean:.3g} ± {ours.sd:.2g} (n = {ours.n}), published {published.mean:g} ± {published.sd:g} "
         f"(n = {published.n}): Welch's p = {p:.2g}"
     )
-    return Judgement(agree_or_differ, reason, ours)
+    return Judgement(Verdict.AGREE if p >= 1 - level else Verdict.DIFFER, reason, ours)
