@@ -90,6 +90,7 @@ def verdict(
 
 def by_welch(ours: MeanSd, published: MeanSd, level: float) -> Judgement:
     """Agree or differ, by Welch's t of two means that both have a standard deviation."""
+    assert ours.sd is not None and published.sd is not None
     test = stats.ttest_ind_from_stats(
         ours.mean, ours.sd, ours.n, published.mean, published.sd, published.n, equal_var=False
     )
