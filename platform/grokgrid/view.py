@@ -141,7 +141,7 @@ class _Asked:
             order = np.argsort(codes, kind="stable")
             looks, codes = looks.iloc[order], codes[order]
         self.reached: set[str] = set()
-        if goal is not None:
+        if goal is not None and goal.metric in looks:
             values = looks[goal.metric].to_numpy(float)
             met = values > goal.above if goal.above is not None else values < goal.below
             first = np.full(len(keys), len(looks))

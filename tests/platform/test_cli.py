@@ -121,7 +121,7 @@ class TestPlan:
         assert lines[0].split() == ["cell", "done", "to", "run", "to", "continue"]
         assert lines[1].split() == ["baseline", "2", "1", "0"]
         assert lines[2].split() == ["slow", "lr=0.002", "0", "1", "2"]
-        assert "At most 0:00:0" in after.stdout
+        assert "At most 0:0" in after.stdout
 
 
 class TestRun:
@@ -131,7 +131,9 @@ class TestRun:
         assert ran.exit_code == 0
         assert ran.stdout.splitlines()[-1] == str(out / "report.html")
         assert (out / "report.html").read_text().startswith("<!")
-        assert "small: 6/6 trials, 0 running" in ran.stderr.splitlines()[-1]
+        *_, progress, place = ran.stderr.splitlines()
+        assert "small: 6/6 trials, 0 running" in progress
+        assert place == f"Trials and answer are in MLflow at sqlite:///{ready_home}/mlflow.db"
         assert "\x1b" not in ran.output
 
         again = grokgrid("run", file, "--engine", "inline")
