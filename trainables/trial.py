@@ -20,7 +20,7 @@ from trainables.schedule import Budget, Goal
 
 Seed = Annotated[Int, Field(ge=0, lt=2**32)]
 
-TRIAL_SEMANTICS = 1
+TRIAL_SEMANTICS = 2
 """Raised whenever the same configuration and seed would train differently than before: old trials are then others."""
 
 
