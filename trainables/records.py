@@ -21,9 +21,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+import yaml
 from pydantic import BaseModel, ConfigDict
 
-from trainables.trial import TrialConfig
+from trainables.trial import Trial, TrialConfig
 
 
 class End(StrEnum):
@@ -130,6 +131,10 @@ class Snapshot:
     @property
     def summary_path(self) -> Path:
         return self.path / "summary.json"
+
+    def write_config(self, trial: Trial) -> None:
+        config = {"seed": trial.seed, **trial.config.model_dump(mode="json")}
+        self.config_path.write_text(yaml.safe_dump(config, sort_keys=False))
 
     def summary(self) -> Summary:
         return Summary.model_validate_json(self.summary_path.read_text())

@@ -9,7 +9,6 @@ from collections.abc import Generator
 from pathlib import Path
 
 import torch
-import yaml
 from safetensors.torch import load_file, save_file
 
 from trainables.records import End, Look, Segment, Snapshot, Summary, TrialFolder, ending
@@ -81,8 +80,7 @@ def run_trial(
 
     def save(summary: Summary) -> None:
         def fill(snapshot: Snapshot) -> None:
-            config = {"seed": trial.seed, **trial.config.model_dump(mode="json")}
-            snapshot.config_path.write_text(yaml.safe_dump(config, sort_keys=False))
+            snapshot.write_config(trial)
             _write_curves(snapshot, trial.config.metrics, looks)
             snapshot.write_summary(summary)
             save_file({name: t.contiguous() for name, t in training.state().items()}, snapshot.state_path)

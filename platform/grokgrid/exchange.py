@@ -14,8 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
 from grokgrid.tracking import AnswerRun, Tracking, TrialRecord
 from grokgrid.tracking.curves import to_csv
 from grokgrid.tracking.facts import Facts, keep, read_kept
@@ -104,8 +102,7 @@ def _of_export(folder: Path, temporary: Path) -> Iterator[tuple[Snapshot, Mappin
 
 def _snapshot(trial: Trial, summary: Summary, looks: "pyarrow.Table", root: Path) -> Snapshot:
     def fill(snapshot: Snapshot) -> None:
-        config = {"seed": trial.seed, **trial.config.model_dump(mode="json")}
-        snapshot.config_path.write_text(yaml.safe_dump(config, sort_keys=False))
+        snapshot.write_config(trial)
         to_csv(looks.select(["updates", "passes", "seconds", *trial.config.metrics]), snapshot.curves_path)
         snapshot.write_summary(summary)
 

@@ -4,24 +4,25 @@ from search_spaces.study import Acceleration, Curves, Study
 
 
 def demo() -> Study:
-    """Grokking at small scale. All 200 training images are learnt by pass 60, at some 60% test accuracy; the baseline
-    comes to 80% only some twenty thousand passes later.
+    """Grokking at small scale. All 300 training images are learnt by pass 81, at some 65% test accuracy, and there it
+    stays; the baseline comes to 78% only some thousands of passes later.
 
-    The settings were searched for on seed 0 by hand: large initial weights as in Liu et al., few images, learning rate
-    and weight decay large enough that it takes minutes, and lambda 1e-2, which at a first try showed the effect clearly
-    (1e-1 did too, 1e-3 was too weak). The study shows what an answer looks like and is no evidence beyond itself.
+    The settings were searched for by hand, on seeds that the study does not use (100 to 102): large initial weights as
+    in Liu et al., few images, and a weight decay and a goal with which the baseline groks late, yet within minutes.
+    Lambda 1e-2 showed the effect clearly at a first try, on seed 0 and with 200 images (1e-1 did too, 1e-3 was too
+    weak). The study shows what an answer looks like and is no evidence beyond itself.
     """
     return Study(
         name="demo",
         question="Does Jacobian regularisation make a small network grok handwritten digits sooner?",
         seeds=5,
         trial={
-            "data": {"name": "digits", "num_train": 200},
+            "data": {"name": "digits", "num_train": 300},
             "model": {"name": "mlp", "width": 64, "depth": 4, "bias": False, "init_scale": 8.0},
             "loss": "cross_entropy",
-            "optimiser": {"name": "adamw", "lr": 3e-3, "weight_decay": 0.03},
-            "budget": {"passes": 40_000, "look_every": 20},
-            "goal": {"metric": "test_accuracy", "above": 0.8},
+            "optimiser": {"name": "adamw", "lr": 3e-3, "weight_decay": 0.06},
+            "budget": {"passes": 15_000, "look_every": 20},
+            "goal": {"metric": "test_accuracy", "above": 0.78},
         },
         arms={
             "baseline": {},

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 from driver_studies import Watched, drive, folders, same, settled, study, view
 
 from grokgrid import api
@@ -14,6 +13,7 @@ from grokgrid.tracking import Tracking
 from grokgrid.view import View
 from search_spaces import Study, to_yaml
 from trainables.mistakes import Mistakes
+from trainables.records import Snapshot
 
 ELSEWHERE = "grokgrid.imported"
 
@@ -79,13 +79,18 @@ def test_to_go_on_it_starts_anew_and_equals_what_was_never_exported(away: View, 
     assert folders() == set()
 
 
+def run_by_a_worker(study: Study, folder: Path) -> None:
+    """The study's one trial, without the platform, into `folder / "trials"`."""
+    (trial,) = study.trials
+    snapshot = Snapshot(folder)
+    snapshot.write_config(trial)
+    command = [sys.executable, "-m", "trainables", str(snapshot.config_path), "--out", str(folder / "trials")]
+    subprocess.run(command, check=True, timeout=120)
+
+
 def test_what_trainables_wrote_can_be_imported_and_goes_on(away: View, tmp_path: Path, undisturbed):
     slow = study(seeds=1, arms={"slow": study().arms["slow"]})
-    (trial,) = slow.trials
-    file = tmp_path / "trial.yaml"
-    file.write_text(yaml.safe_dump({"seed": trial.seed, **trial.config.model_dump(mode="json")}))
-    command = [sys.executable, "-m", "trainables", str(file), "--out", str(tmp_path / "trials")]
-    subprocess.run(command, check=True, timeout=120)
+    run_by_a_worker(slow, tmp_path)
     assert api.import_trials(tmp_path / "trials").num_new == 1
     same(view(slow), undisturbed(slow))
 
@@ -117,11 +122,7 @@ class TestWhatIsNoTrial:
 
     def test_a_worker_s_trial_whose_settings_were_changed(self, away: View, tmp_path: Path):
         slow = study(seeds=1, arms={"slow": study().arms["slow"]})
-        (trial,) = slow.trials
-        file = tmp_path / "trial.yaml"
-        file.write_text(yaml.safe_dump({"seed": trial.seed, **trial.config.model_dump(mode="json")}))
-        command = [sys.executable, "-m", "trainables", str(file), "--out", str(tmp_path / "trials")]
-        subprocess.run(command, check=True, timeout=120)
+        run_by_a_worker(slow, tmp_path)
         (config,) = (tmp_path / "trials").glob("*/at-*/config.yaml")
         config.write_text(config.read_text().replace("lr: 0.002", "lr: 0.003"))
         with pytest.raises(Mistakes, match="its settings are those of trial"):
