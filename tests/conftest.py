@@ -1,6 +1,7 @@
 """What all tests share: their own home, so that nobody's studies are touched, and CI's rule about skipped tests."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,12 @@ import pytest
 
 NO_SKIPS = "GROKGRID_TEST_NO_SKIPS"
 """Set where every service and data set is meant to be there: a skipped test is then a failure."""
+
+
+def pytest_configure() -> None:
+    """A shell has what it starts in the background ignore Ctrl-C, and what tests start would ignore it likewise."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
