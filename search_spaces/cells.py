@@ -8,13 +8,14 @@ was made: in the arm, in its grid, or in the trial that all arms share.
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from pydantic import ValidationError
 
 from search_spaces.grid import Spacing, grid_values
 from trainables.mistakes import Mistake, Path, mistakes_of
-from trainables.trial import TrialConfig
+from trainables.trial import TrialConfig, cell_key, seed_key
 
 Settings = dict[str, Any]
 
@@ -34,6 +35,14 @@ class Cell:
     def name(self) -> str:
         """`jacobian`, or `jacobian strength=0.001` for one point of a grid."""
         return " ".join([self.arm, *(f"{path.rpartition('.')[2]}={value}" for path, value in self.point)])
+
+    @cached_property
+    def _key(self) -> str:
+        return cell_key(self.config)
+
+    def key_of(self, seed: int) -> str:
+        """Of its trial with this seed: `Trial.key`, but the configuration is hashed once for all seeds."""
+        return seed_key(self._key, seed)
 
 
 def cells_of(trial: Settings, arms: dict[str, Settings]) -> tuple[list[Cell], list[Mistake]]:

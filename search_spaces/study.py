@@ -177,11 +177,16 @@ class Study(Config):
     def trial_of(self, cell: Cell, seed: int) -> Trial:
         return Trial(config=cell.config, seed=seed)
 
-    @cached_property
+    @property
     def trials(self) -> tuple[Trial, ...]:
         """All trials, each once, seed by seed: a study that is stopped early has all arms for the first seeds."""
-        trials = [self.trial_of(cell, seed) for seed in self.seed_list for cell in self.cells]
-        return tuple({trial.key: trial for trial in trials}.values())
+        return tuple(self.trials_by_key.values())
+
+    @cached_property
+    def trials_by_key(self) -> dict[str, Trial]:
+        """The same, in that order."""
+        places = ((cell, seed) for seed in self.seed_list for cell in self.cells)
+        return {cell.key_of(seed): self.trial_of(cell, seed) for cell, seed in places}
 
     @property
     def goal(self) -> Goal | None:

@@ -87,19 +87,30 @@ class Trial(Config):
 
     @property
     def key(self) -> str:
-        """What decides the trajectory, as 32 hexadecimal characters: 24 of a hash of all but the seed, 8 of the seed.
-        So the seeds of a cell are found by their common beginning.
-
-        Budget and goal are left out (a trial that ended is continued when more is asked of it), the unit and spacing
-        of the looks are in. Not cached: `model_copy(update=…)` would copy the old key along.
+        """What decides the trajectory, as 32 hexadecimal characters: the cell's 24 and 8 of the seed, so the seeds of a
+        cell are found by their common beginning. Not cached: `model_copy(update=…)` would copy the old key along.
         """
-        # Probes in any order, and one named as every trial has it anyway, are the same measurements.
-        probes = sorted((p for p in self.config.probes if p not in ALWAYS), key=lambda p: p.model_dump_json())
-        decided = {
-            "semantics": TRIAL_SEMANTICS,
-            "data_digest": self.config.data.digest,
-            "look_unit": self.config.budget.unit,
-            "config": decisive(self.config.model_copy(update={"probes": tuple(probes)})),
-        }
-        text = json.dumps(decided, sort_keys=True, separators=(",", ":"))
-        return f"{hashlib.sha256(text.encode()).hexdigest()[:24]}{self.seed:08x}"
+        return seed_key(cell_key(self.config), self.seed)
+
+
+def cell_key(config: TrialConfig) -> str:
+    """24 hexadecimal characters of a hash of all that decides a trajectory but the seed.
+
+    Budget and goal are left out (a trial that ended is continued when more is asked of it), the unit and spacing of the
+    looks are in.
+    """
+    # Probes in any order, and one named as every trial has it anyway, are the same measurements.
+    probes = sorted((p for p in config.probes if p not in ALWAYS), key=lambda p: p.model_dump_json())
+    decided = {
+        "semantics": TRIAL_SEMANTICS,
+        "data_digest": config.data.digest,
+        "look_unit": config.budget.unit,
+        "config": decisive(config.model_copy(update={"probes": tuple(probes)})),
+    }
+    text = json.dumps(decided, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def seed_key(cell: str, seed: int) -> str:
+    """The key of a cell's trial with this seed."""
+    return f"{cell}{seed:08x}"

@@ -91,7 +91,7 @@ def _of_export(folder: Path, temporary: Path) -> Iterator[tuple[Snapshot, Mappin
         raise Mistakes(
             str(folder), [Mistake((), "has a study.yaml, but no trials.parquet and curves.parquet beside it")]
         )
-    trials = {trial.key: trial for trial in study.trials}
+    trials = study.trials_by_key
     if strange := [key for key in facts.records if key not in trials]:
         wrong = f"holds {len(strange)} trials that are none of its study.yaml's: {', '.join(strange[:3])}"
         raise Mistakes(str(folder), [Mistake((), wrong)])

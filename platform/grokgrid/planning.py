@@ -58,12 +58,12 @@ class Plan:
 
 def make_plan(study: Study, tracking: "Tracking", *, retry_failed: bool = False) -> Plan:
     """What `run` would do now; nothing starts."""
-    records = tracking.find([trial.key for trial in study.trials])
+    records = tracking.find(study.trials_by_key)
     needs: dict[str, Need] = {}
     cells: dict[str, Counter[Need]] = {}
     left_s: dict[str, float | None] = {}
     for cell in study.cells:
-        trials = {trial.key: trial for trial in (study.trial_of(cell, seed) for seed in study.seed_list)}
+        trials = {key: study.trials_by_key[key] for key in map(cell.key_of, study.seed_list)}
         needs |= {key: need_of(trial, records.get(key), retry_failed=retry_failed) for key, trial in trials.items()}
         cells[cell.name] = Counter(needs[key] for key in trials)
         paces = [pace for key, trial in trials.items() if (pace := _pace_s(trial, records.get(key))) is not None]

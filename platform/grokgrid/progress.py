@@ -30,10 +30,10 @@ class Progress:
         self._names: dict[str, str] = {}
         for cell in study.cells:
             for seed in study.seed_list:
-                self._names.setdefault(study.trial_of(cell, seed).key, f"{cell.name}, seed {seed}")
+                self._names.setdefault(cell.key_of(seed), f"{cell.name}, seed {seed}")
         self._words = _WORDS if study.goal is not None else _WORDS_WITHOUT_GOAL
         self._settled: dict[str, str] = {}
-        self._budgets = {trial.key: trial.config.budget for trial in study.trials}
+        self._budgets = {key: trial.config.budget for key, trial in study.trials_by_key.items()}
         self._running: dict[str, int] = {}
         self._since: dict[str, float] = {}
         self._share: dict[str, float] = {}

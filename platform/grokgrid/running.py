@@ -70,7 +70,7 @@ class Driver:
     ) -> None:
         self._engine, self._tracking, self._answer = engine, tracking, answer
         self._progress, self._how = progress, how
-        self._trials = {trial.key: trial for trial in study.trials}
+        self._trials = study.trials_by_key
         self._to_look_up = list(self._trials)
         self._waiting: deque[str] = deque()
         self._claims: dict[str, Claim] = {}

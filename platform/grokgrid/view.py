@@ -84,7 +84,7 @@ class View:
 
 def load_view(study: Study, tracking: "Tracking") -> View:
     """The study as MLflow has it now."""
-    facts = tracking.facts(study.name, digest(study), [trial.key for trial in study.trials])
+    facts = tracking.facts(study.name, digest(study), study.trials_by_key)
     return replace(view_of(study, facts.records, facts.curves), facts=facts)
 
 
@@ -96,11 +96,10 @@ def view_of(study: Study, records: "Mapping[str, TrialRecord]", curves: "pd.Data
     paths = list(dict.fromkeys(path for cell in study.cells for path, _ in cell.point))
     metrics = list(dict.fromkeys(metric for cell in study.cells for metric in cell.config.metrics))
     asked = _Asked(study, curves, metrics)
-    places = [(cell, seed, study.trial_of(cell, seed)) for cell in study.cells for seed in study.seed_list]
-    keys = [trial.key for _, _, trial in places]
+    places = [(cell, seed, cell.key_of(seed)) for cell in study.cells for seed in study.seed_list]
     rows: list[dict[str, Any]] = []
-    for (cell, seed, trial), key in zip(places, keys, strict=True):
-        record = records.get(key)
+    for cell, seed, key in places:
+        trial, record = study.trials_by_key[key], records.get(key)
         row = {"arm": cell.arm, "cell": cell.name, **dict(cell.point), "seed": seed, "key": key}
         state = state_of(trial, record, reached=key in asked.reached)
         rows.append(row | {"state": state} | _facts(trial, state, record, asked.last(key)))
@@ -110,12 +109,12 @@ def view_of(study: Study, records: "Mapping[str, TrialRecord]", curves: "pd.Data
         columns=["arm", "cell", *paths, "seed", "key", "state", *_PROGRESS, *_RECORD, *_PLACE, *final]
     )
     # Trial after trial, in the study's order. Names are categories: there may be millions of rows.
-    spans = [asked.spans.get(key, (0, 0)) for key in keys]
+    spans = [asked.spans.get(key, (0, 0)) for _, _, key in places]
     row_of = np.concatenate([np.arange(start, stop) for start, stop in spans])
     place_of = np.repeat(np.arange(len(places)), [stop - start for start, stop in spans])
     columns = ["cell", "arm", "seed", "key", *_PROGRESS, *metrics]
     shown = asked.looks.iloc[row_of].reset_index(drop=True).drop(columns="key")
-    cells, arms, seeds = zip(*((cell.name, cell.arm, seed) for cell, seed, _ in places), strict=True)
+    cells, arms, seeds, keys = zip(*((cell.name, cell.arm, seed, key) for cell, seed, key in places), strict=True)
     named = {name: pd.Categorical(those)[place_of] for name, those in (("cell", cells), ("arm", arms), ("key", keys))}
     shown = shown.assign(**named, seed=np.array(seeds)[place_of])
     return View(study, trials, shown.reindex(columns=columns), datetime.now(UTC))

@@ -11,7 +11,8 @@ from grokgrid.analyses.parts import Column, Figure, Section, Table
 from grokgrid.analyses.times import cell_looks
 from grokgrid.analyses.trials import others
 from grokgrid.analyses.wording import LEVEL, NOTHING, PERCENT, cell_label, labels, mean_sd
-from grokgrid.statistics import mean_curve
+from grokgrid.statistics import by_trial, mean_curve
+from grokgrid.statistics.times import Bools, Floats, Ints
 from grokgrid.view import View
 from search_spaces.study import Curves
 
@@ -19,7 +20,7 @@ NUM_POINTS = 300
 """Of a curve: more than a figure can show, and few enough to ship in a page."""
 
 
-MAX_LINES = 200
+MAX_LINES, MAX_POINTS = 200, 20_000
 """In a figure: more cannot be told apart."""
 
 
@@ -43,26 +44,29 @@ def curves_section(view: View, analysis: Curves, *, name: str = "curves") -> Sec
     )
 
 
-def thinned(curve: pd.DataFrame, num_points: int = NUM_POINTS) -> pd.DataFrame:
-    """At most about so many looks, evenly spaced on a logarithmic axis, the first and the last among them."""
-    if len(curve) <= num_points:
-        return curve
-    place = np.log(np.maximum(curve["updates"].to_numpy(float), 1))
+def thin(updates: Ints | Floats, num_points: int = NUM_POINTS) -> Bools:
+    """Which of these increasing looks to keep: about so many, evenly spaced on a logarithmic axis, the first and the
+    last among them.
+    """
+    if len(updates) <= num_points:
+        return np.ones(len(updates), bool)
+    place = np.log(np.maximum(updates, 1))
     step = (place[-1] - place[0]) / num_points
-    keep = np.diff(np.floor((place - place[0]) / step), prepend=-1) > 0
+    keep: Bools = np.diff(np.floor((place - place[0]) / step), prepend=-1) > 0
     keep[-1] = True
-    chosen: pd.DataFrame = curve[keep]
-    return chosen
+    return keep
 
 
-def _seed_curves(view: View, metric: str) -> dict[str, list[pd.DataFrame]]:
+def _seed_curves(view: View, metric: str) -> dict[str, list[Floats]]:
+    """The curves to draw of each cell, (looks, 2) each: updates and the metric."""
+    seeds = _seeds(view)
+    num_points = max(50, min(NUM_POINTS, MAX_POINTS // (len(view.study.cells) * len(seeds))))
     found = {}
     for cell in view.study.cells:
         looks = cell_looks(view, cell)
-        looks = looks[np.isfinite(looks[metric].astype(float)) & looks["seed"].isin(_seeds(view))]
-        found[cell.name] = [
-            thinned(curve.sort_values("updates"))[["updates", metric]] for _, curve in looks.groupby("key")
-        ]
+        looks = looks[looks["seed"].isin(seeds)]
+        curves = (np.column_stack(curve).astype(float) for curve in by_trial(looks, metric))
+        found[cell.name] = [curve[thin(curve[:, 0], num_points)] for curve in curves]
     return found
 
 
@@ -81,11 +85,10 @@ def _means(view: View, metrics: list[str]) -> pd.DataFrame:
     for cell in view.study.cells:
         looks = cell_looks(view, cell)
         for metric in metrics:
-            measured = looks[np.isfinite(looks[metric].astype(float))]
-            if not len(measured):
+            updates = np.unique(looks["updates"].to_numpy()[np.isfinite(looks[metric].to_numpy(float))])
+            if not len(updates):
                 continue
-            grid = thinned(measured.drop_duplicates("updates").sort_values("updates"))["updates"]
-            mean = mean_curve(measured, metric, grid)
+            mean = mean_curve(looks, metric, updates[thin(updates)])
             low, high = mean.confidence_interval(LEVEL)
             frame = {"updates": mean.grid, "mean": mean.mean, "sd": mean.sd, "low": low, "high": high, "n": mean.n}
             frames.append(pd.DataFrame(frame).assign(cell=cell.name, metric=metric, level=LEVEL))

@@ -12,6 +12,7 @@ import pandas as pd
 
 from grokgrid.analyses.wording import labels
 from grokgrid.statistics import RatioKind, Times, fraction_reached
+from grokgrid.statistics.times import Floats
 from search_spaces import Study
 from search_spaces.study import Acceleration, Measurements
 
@@ -68,17 +69,15 @@ def fractions(study: Study, times: Mapping[str, Times], unit: str) -> "Figure":
     return figure
 
 
-def curves(
-    study: Study, metric: str, seed_curves: Mapping[str, Sequence[pd.DataFrame]], means: pd.DataFrame
-) -> "Figure":
+def curves(study: Study, metric: str, seed_curves: Mapping[str, Sequence[Floats]], means: pd.DataFrame) -> "Figure":
     from matplotlib.collections import LineCollection
 
     figure, axes = _figure(height=4.0)
     names = labels(study)
-    values = pd.concat([curve[metric] for those in seed_curves.values() for curve in those])
+    values = np.concatenate([curve[:, 1] for those in seed_curves.values() for curve in those])
     low, high = values.min(), values.max()
     for cell, style in _styles(study).items():
-        lines = [curve[["updates", metric]].to_numpy(float) for curve in seed_curves[cell]]
+        lines = seed_curves[cell]
         axes.add_collection(LineCollection(lines, colors=style["color"], linewidths=0.6, alpha=0.45))
         if lines:
             axes.plot(*np.array([line[-1] for line in lines]).T, ".", color=style["color"], markersize=4)
@@ -134,8 +133,9 @@ def _extents(comparisons: Sequence["Comparison"]) -> list[np.ndarray]:
 def _figure(*, height: float) -> "tuple[Figure, Axes]":
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.6, height), layout="constrained")
-    axes = figure.add_subplot()
+    # 72 dots an inch are points, the unit of SVG and PDF; no background, for pages have their own.
+    figure = Figure(figsize=(7.6, height), dpi=72, layout="constrained", facecolor="none")
+    axes = figure.add_subplot(facecolor="none")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(True, color=GRID, linewidth=0.6)
     axes.set_axisbelow(True)

@@ -64,11 +64,11 @@ def unlike_places(view: View) -> tuple[str, ...]:
 
 def ran_differently(view: View, cells: Iterable[Cell]) -> str | None:
     """Why seconds of these cells' trials do not compare, if so."""
+    seen = pd.concat([seen_trials(view, cell) for cell in cells]).reindex(columns=[*PLACE])
     found: dict[str, int] = {}
-    for cell in cells:
-        for _, row in seen_trials(view, cell).reindex(columns=[*PLACE]).iterrows():
-            how = _how(row)
-            found[how] = found.get(how, 0) + 1
+    for _, row in seen.groupby(list(PLACE), dropna=False).size().reset_index(name="num").iterrows():
+        how = _how(row)
+        found[how] = found.get(how, 0) + int(row["num"])
     if len(found) < 2:
         return None
     return f"the trials ran differently: {listed([f'{num} on {how}' for how, num in sorted(found.items())])}"

@@ -61,6 +61,8 @@ def svg(figure: Figure) -> str:
 
 def _drawn(figure: Figure) -> Images:
     import matplotlib
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     inked = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
     # A name with a dollar in it is a name, not a formula.
@@ -75,7 +77,10 @@ def _drawn(figure: Figure) -> Images:
     files = io.BytesIO(), io.BytesIO()
     with matplotlib.rc_context(rc):
         drawing: Drawing = figure.draw()
+        # Laid out once: `savefig` would do so for each file.
+        drawing.draw_without_rendering()
+        drawing.set_layout_engine("none")
         # Without the date, the same answer gives the same file.
-        drawing.savefig(files[0], format="svg", transparent=True, metadata={"Date": None})
-        drawing.savefig(files[1], format="pdf", transparent=True, metadata={"CreationDate": None})
+        FigureCanvasSVG(drawing).print_svg(files[0], metadata={"Date": None})  # type: ignore[no-untyped-call]
+        FigureCanvasPdf(drawing).print_pdf(files[1], metadata={"CreationDate": None})  # type: ignore[no-untyped-call]
     return Images(*(file.getvalue() for file in files))

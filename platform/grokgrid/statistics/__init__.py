@@ -12,7 +12,7 @@ curves          over seeds: fraction that has reached the goal, mean of a metric
 """
 
 from grokgrid.statistics.accelerations import FEW_SEEDS, Acceleration, Direction, MeanSd, acceleration
-from grokgrid.statistics.curves import Band, FractionReached, MeanCurve, fraction_reached, mean_curve
+from grokgrid.statistics.curves import Band, FractionReached, MeanCurve, by_trial, fraction_reached, mean_curve
 from grokgrid.statistics.estimates import Bound, CensoredFit, Estimator, GeometricMean, Interval
 from grokgrid.statistics.multiplicity import holm
 from grokgrid.statistics.pairs import Improvement, PairedTest, PairedTestKind, RatioKind
@@ -45,6 +45,7 @@ __all__ = [
     "Times",
     "Verdict",
     "acceleration",
+    "by_trial",
     "fraction_reached",
     "holm",
     "mean_curve",

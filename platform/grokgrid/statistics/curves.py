@@ -1,6 +1,7 @@
 """Curves over the seeds of one cell: the fraction that has reached the goal, and the mean of a metric."""
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -119,18 +120,30 @@ def mean_curve(curves: pd.DataFrame, metric: str, grid: ArrayLike | None = None)
     """
     if missing := [name for name in ("key", "updates", metric) if name not in curves.columns]:
         raise ValueError(f"curves: no column {', '.join(missing)}; there are {', '.join(map(str, curves.columns))}")
-    measured = curves.loc[np.isfinite(curves[metric].astype(float)), ["key", "updates", metric]].sort_values("updates")
-    points = _grid(np.unique(measured["updates"]) if grid is None else grid)
-    trials = [
-        np.interp(points, trial["updates"], trial[metric], left=np.nan, right=np.nan)
-        for _, trial in measured.groupby("key")
-    ]
+    measured = list(by_trial(curves, metric))
+    looks = np.unique(np.concatenate([[], *(updates for updates, _ in measured)]))
+    points = _grid(looks if grid is None else grid)
+    trials = [np.interp(points, updates, values, left=np.nan, right=np.nan) for updates, values in measured]
     values = np.stack(trials) if trials else np.empty((0, len(points)))
     n = np.isfinite(values).sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.nansum(values, axis=0) / n
         sd = np.sqrt(np.nansum((values - mean) ** 2, axis=0) / (n - 1))
     return MeanCurve(points, np.where(n > 0, mean, np.nan), np.where(n > 1, sd, np.nan), n)
+
+
+def by_trial(curves: pd.DataFrame, metric: str) -> Iterator[tuple[Ints, Floats]]:
+    """The finite values of `metric` of each trial that has any, and after how many updates: increasing."""
+    values = curves[metric].to_numpy(float)
+    finite = np.isfinite(values)
+    codes, updates, values = (
+        pd.factorize(curves["key"])[0][finite],
+        curves["updates"].to_numpy()[finite],
+        values[finite],
+    )
+    order = np.lexsort((updates, codes))
+    cuts = np.flatnonzero(np.diff(codes[order])) + 1
+    yield from zip(np.split(updates[order], cuts), np.split(values[order], cuts), strict=True) if len(order) else ()
 
 
 def _grid(grid: ArrayLike) -> Floats:

@@ -88,8 +88,10 @@ def _by_trial(
     looks: pd.DataFrame, trials: pd.DataFrame, column: Column, which: Literal["min", "max"]
 ) -> "pd.Series[float]":
     """The first or last time of these looks, by row of `trials`; NaN for a trial without any."""
-    found = looks.groupby("key")[column].agg(which)
-    return found.reindex(trials["key"]).astype(float).set_axis(trials.index)
+    codes, keys = pd.factorize(looks["key"])
+    found = np.full(len(keys), np.nan)
+    (np.fmin if which == "min" else np.fmax).at(found, codes, looks[column].to_numpy(float))
+    return pd.Series(found, index=pd.Index(keys, dtype=object)).reindex(trials["key"]).set_axis(trials.index)
 
 
 def _table(

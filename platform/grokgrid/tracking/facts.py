@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 FOLDER = "facts"
 _TRIALS, _CURVES, _READ_AT = "trials.parquet", "curves.parquet", b"grokgrid.read_at"
 
-_CLOCKS_DIFFER_BY = timedelta(minutes=10)
+_CLOCKS_DIFFER_BY = timedelta(minutes=2)
 """The times at which runs end are of the clocks of whoever ended them."""
 
 _RECORD = TypeAdapter(TrialRecord)
