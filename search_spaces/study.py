@@ -1,16 +1,27 @@
 """A study: a question with its arms, grid, seeds, goal and analyses."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, field_validator, model_validator
+from pydantic import (
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
 
 from search_spaces.cells import Cell, Settings, cells_of
 from trainables.configuration import Config, Float, NonNegativeFloat, PositiveFloat, PositiveInt, spelled
 from trainables.mistakes import Mistake, Mistakes, mistakes_of, nearest
+from trainables.probes.config import ProbeConfig
 from trainables.schedule import Goal
-from trainables.trial import Seed, Trial
+from trainables.trial import Seed, Trial, metrics_of
+
+_PROBES = TypeAdapter(tuple[ProbeConfig, ...])
 
 TRIALS_EXPERIMENT = "grokgrid-trials"
 """The MLflow experiment of all trials: no study may be named so."""
@@ -201,8 +212,9 @@ def _mistakes_of_cells(study: dict[str, Any], cells: list[Cell], mistakes: list[
         wrong = "all arms must share one goal and one budget: what is compared is how soon they reach it"
         mistakes.append(Mistake(("arms",), wrong))
     arms, analyses, references = list(study["arms"]), _given(study, "analyses"), _given(study, "reference")
+    measured = _measured(study, cells)
     for index, analysis in enumerate(analyses):
-        found = _mistakes_of_analysis(analysis, arms, cells)
+        found = _mistakes_of_analysis(analysis, arms, cells, measured)
         mistakes += [Mistake(("analyses", index, *mistake.path), mistake.message) for mistake in found]
     compares = any(analysis.get("kind") == "acceleration" for analysis in analyses)
     if not compares and any(reference.get("measure") is not None for reference in references):
@@ -210,12 +222,14 @@ def _mistakes_of_cells(study: dict[str, Any], cells: list[Cell], mistakes: list[
         mistakes.append(Mistake(("reference",), wrong))
     shown = [metric for given in analyses if given.get("kind") == "measurements" for metric in _metrics(given)]
     for index, reference in enumerate(references):
-        found = _mistakes_of_reference(reference, arms, cells, shown)
+        found = _mistakes_of_reference(reference, arms, measured, shown)
         mistakes += [Mistake(("reference", index, *mistake.path), mistake.message) for mistake in found]
     return mistakes
 
 
-def _mistakes_of_analysis(analysis: dict[str, Any], arms: list[str], cells: list[Cell]) -> Iterator[Mistake]:
+def _mistakes_of_analysis(
+    analysis: dict[str, Any], arms: list[str], cells: list[Cell], measured: list[str]
+) -> Iterator[Mistake]:
     kind, baseline = analysis.get("kind"), analysis.get("baseline")
     if kind in ("acceleration", "measurements") and isinstance(baseline, str):
         num_cells = sum(cell.arm == baseline for cell in cells)
@@ -226,22 +240,20 @@ def _mistakes_of_analysis(analysis: dict[str, Any], arms: list[str], cells: list
             yield Mistake(("baseline",), wrong)
     if kind == "acceleration" and isinstance(baseline, str) and cells and cells[0].config.goal is None:
         yield Mistake((), "acceleration needs a goal: give trial.goal")
-    if kind in ("curves", "measurements") and cells:
-        measured = _measured(cells)
+    if kind in ("curves", "measurements") and measured:
         for metric in _metrics(analysis):
             if metric not in measured:
                 yield Mistake(("metrics",), f"{metric!r} is not measured; {nearest(metric, measured)}")
 
 
 def _mistakes_of_reference(
-    reference: dict[str, Any], arms: list[str], cells: list[Cell], shown: list[str]
+    reference: dict[str, Any], arms: list[str], measured: list[str], shown: list[str]
 ) -> Iterator[Mistake]:
     """`shown`: the metrics of the measurements analyses, where a published figure can stand beside ours."""
     arm, metric = reference.get("arm"), reference.get("metric")
     if arm is not None and arm not in arms:
         yield Mistake(("arm",), f"{arm!r} is no arm; {nearest(arm, arms)}")
-    if isinstance(metric, str) and cells:
-        measured = _measured(cells)
+    if isinstance(metric, str) and measured:
         if metric not in measured:
             yield Mistake(("metric",), f"{metric!r} is not measured; {nearest(metric, measured)}")
         elif metric not in shown:
@@ -264,5 +276,12 @@ def _listed(items: Any) -> list[Any]:
     return list(items) if isinstance(items, list | tuple) else []
 
 
-def _measured(cells: list[Cell]) -> list[str]:
-    return list(dict.fromkeys(metric for cell in cells for metric in cell.config.metrics))
+def _measured(study: dict[str, Any], cells: list[Cell]) -> list[str]:
+    """All metrics of the study, also while none of its cells is right; empty if its probes are wrong."""
+    settings = [study["trial"], *(arm for arm in study["arms"].values() if arm)]
+    given = [each["probes"] for each in settings if "probes" in each]
+    try:
+        found = [metrics_of(_PROBES.validate_python(probes)) for probes in ((), *given)]
+    except ValidationError:
+        found = []
+    return list(dict.fromkeys(itertools.chain(*(cell.config.metrics for cell in cells), *found)))

@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from trainables.configuration import NOT_IN_KEY, Bool, Config, Int, PositiveInt, decisive
 from trainables.data.config import DataConfig
@@ -46,37 +46,59 @@ class TrialConfig(Config):
     budget: Budget
     goal: Annotated[Goal | None, NOT_IN_KEY] = None
 
-    @model_validator(mode="after")
-    def _names_are_known(self) -> Self:
-        mistakes = []
-        measured = self.metrics
+    # Validators of fields, not of the whole: pydantic asks them also where other fields are wrong.
+    @field_validator("batch_size")
+    @classmethod
+    def _is_within_the_training_set(cls, batch_size: int | None, info: ValidationInfo) -> int | None:
+        num_train = info.data["data"].num_train if "data" in info.data else None
+        if batch_size is not None and num_train is not None and batch_size > num_train:
+            raise ValueError(
+                f"{batch_size} is more than the {num_train} training images; without it a batch is all of them"
+            )
+        return batch_size
+
+    @field_validator("probes")
+    @classmethod
+    def _measure_nothing_twice(cls, probes: tuple[ProbeConfig, ...]) -> tuple[ProbeConfig, ...]:
+        measured = metrics_of(probes)
         twice = sorted({metric for metric in measured if measured.count(metric) > 1})
         if twice:
-            mistakes.append(Mistake(("probes",), f"{', '.join(twice)} would be measured by two probes"))
-        if self.goal is not None and self.goal.metric not in measured:
-            wrong = f"{self.goal.metric!r} is not measured by this trial; {nearest(self.goal.metric, measured)}"
-            mistakes.append(Mistake(("goal", "metric"), wrong))
-        if self.goal is not None and self.goal.metric.endswith("_accuracy") and not 0 <= self.goal.threshold <= 1:
-            side = "above" if self.goal.above is not None else "below"
-            wrong = f"{self.goal.threshold:g} cannot be reached: accuracies are fractions, from 0 to 1"
-            mistakes.append(Mistake(("goal", side), wrong))
-        num_train = self.data.num_train
-        if self.batch_size is not None and num_train is not None and self.batch_size > num_train:
-            wrong = f"{self.batch_size} is more than the {num_train} training images; without it a batch is all of them"
-            mistakes.append(Mistake(("batch_size",), wrong))
+            raise ValueError(f"{', '.join(twice)} would be measured by two probes")
+        return probes
+
+    @field_validator("goal")
+    @classmethod
+    def _can_be_seen_and_reached(cls, goal: Goal | None, info: ValidationInfo) -> Goal | None:
+        mistakes = []
+        if goal is not None and "probes" in info.data and goal.metric not in metrics_of(info.data["probes"]):
+            wrong = f"is not measured by this trial; {nearest(goal.metric, metrics_of(info.data['probes']))}"
+            mistakes.append(Mistake(("metric",), f"{goal.metric!r} {wrong}"))
+        if goal is not None and goal.metric.endswith("_accuracy") and not 0 <= goal.threshold <= 1:
+            side = "above" if goal.above is not None else "below"
+            wrong = f"{goal.threshold:g} cannot be reached: accuracies are fractions, from 0 to 1"
+            mistakes.append(Mistake((side,), wrong))
         if mistakes:
-            raise Mistakes("trial", mistakes)
-        return self
+            raise Mistakes("goal", mistakes)
+        return goal
 
     @property
     def all_probes(self) -> tuple[ProbeConfig, ...]:
         """The probes of this trial: those that every trial has, unless given another schedule, and its own."""
-        given = {(probe.name, probe.on) for probe in self.probes}
-        return tuple(probe for probe in ALWAYS if (probe.name, probe.on) not in given) + self.probes
+        return _with_those_of_every_trial(self.probes)
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        return tuple(metric for probe in self.all_probes for metric in probe.metrics)
+        return metrics_of(self.probes)
+
+
+def metrics_of(probes: tuple[ProbeConfig, ...]) -> tuple[str, ...]:
+    """What a trial with these probes measures."""
+    return tuple(metric for probe in _with_those_of_every_trial(probes) for metric in probe.metrics)
+
+
+def _with_those_of_every_trial(probes: tuple[ProbeConfig, ...]) -> tuple[ProbeConfig, ...]:
+    given = {(probe.name, probe.on) for probe in probes}
+    return tuple(probe for probe in ALWAYS if (probe.name, probe.on) not in given) + probes
 
 
 class Trial(Config):

@@ -274,6 +274,16 @@ def test_all_mistakes_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
         assert f"line {line}: {path}" in message
 
 
+def test_a_mistake_in_one_setting_hides_none_in_what_depends_on_others(tmp_path: Path) -> None:
+    text = RIGHT.replace("width: 16", "width: 0").replace("metric: test_accuracy", "metric: test_acc")
+    text = text.replace("  budget:", "  batch_size: 101\n  budget:") + "  - {kind: curves, metrics: [test_los]}\n"
+    message = _read(tmp_path, text)
+    assert "4 mistakes" in message and "model.width: 0" in message
+    assert "batch_size: 101 is more than the 100 training images" in message
+    assert "goal.metric: 'test_acc' is not measured by this trial; did you mean 'test_accuracy'?" in message
+    assert "analyses.1.metrics: 'test_los' is not measured; did you mean 'test_loss'?" in message
+
+
 def test_a_mistake_in_what_all_arms_share_is_told_once(tmp_path: Path) -> None:
     assert _read(tmp_path, RIGHT.replace("width: 16", "width: 0")).count("model.width") == 1
 
