@@ -32,8 +32,8 @@ from grokgrid.view import View
 from search_spaces import Study
 from search_spaces.study import Acceleration
 
-FEW_TO_CHECK = 10
-"""Fewer ratios than this show neither skewness nor two modes."""
+FEW_TO_CHECK = 20
+"""Of fewer ratios than this, two modes make the interval too narrow, and a glance may not see them."""
 
 SLUG = {
     Estimator.GEOMETRIC_MEAN: "geometric_mean",
@@ -121,7 +121,8 @@ def _table(
         )
     if any(c.found.n < FEW_TO_CHECK for c in comparisons if c.interval is not None):
         caption.append(
-            "Intervals presume that ratios are log-normal, which so few seeds cannot show (docs/statistics.md)."
+            "Intervals presume that ratios are log-normal: with so few seeds, two modes make them too narrow "
+            "(docs/statistics.md)."
         )
     if any(c.measure is Measure.PHASE_SECONDS for c in comparisons):
         caption.append(f"Phase: seconds from the first look at {analysis.phase_from:g} to the goal.")
