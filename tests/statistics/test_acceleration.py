@@ -181,7 +181,7 @@ def test_pairs_censored_on_both_sides_tell_the_fit_nothing():
     assert open_pair.confidence_interval() == pytest.approx(GeometricMean.of([5, 3, 4]).confidence_interval())
 
 
-NOT_TRUSTED = "Interval not trusted: fewer than 3, or fewer than half, of the ratios are exact"
+NOT_TRUSTED = "Interval not trusted: fewer than 3, or fewer than half, are exact"
 
 
 @pytest.mark.parametrize(("num_exact", "n", "is_trusted"), [(2, 5, False), (3, 6, True), (3, 7, False), (9, 20, False)])
@@ -211,7 +211,7 @@ def test_a_bound_without_every_pair_is_not_trusted():
     assert found.estimator is Estimator.LOWER_BOUND
     assert found.estimate == pytest.approx(math.sqrt(9.9 * 4.95))
     assert not found.is_trusted and found.confidence_interval() is None
-    told = "Interval not trusted: the bound is of the pairs that give one, and the others may lie anywhere."
+    told = "Interval not trusted: the bound is of those that give one, and the others may lie anywhere."
     assert told in found.warnings
 
 
@@ -219,7 +219,7 @@ def test_of_few_pairs_all_must_be_exact():
     found = acceleration(times([50, 60, 80, 99], [True] * 3 + [False]), times([10, 20, 20, 20]))
     assert found.estimator is Estimator.CENSORED_FIT and found.estimate == pytest.approx(4.1, rel=0.1)
     assert found.confidence_interval() is None
-    assert "Interval not trusted: of fewer than 5 pairs, not every ratio is exact." in found.warnings
+    assert "Interval not trusted: of fewer than 5, not every one is exact." in found.warnings
     assert acceleration(times([50, 60, 80]), times([10, 20, 20])).is_trusted
 
 

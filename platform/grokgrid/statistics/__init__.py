@@ -3,7 +3,8 @@
 times           Times, and their restricted mean
 reading         times read from curves: to a goal, of the grokking phase
 pairs           pairs by seed: ratios and bounds, who is sooner, tests
-estimates       of a typical ratio: geometric mean, censored fit, bound
+estimates       of a typical quantity: geometric mean, censored fit, bound
+typical         which of them to print, and whether to trust it: of times, of ratios
 multiplicity    p values of many comparisons at once: `holm`
 accelerations   all of it for an arm and the baseline: `acceleration`
 samples         a metric at the end of training: its mean, its difference from the baseline's
@@ -11,7 +12,7 @@ verdicts        a published figure beside ours: `verdict`
 curves          over seeds: fraction that has reached the goal, mean of a metric
 """
 
-from grokgrid.statistics.accelerations import FEW_SEEDS, Acceleration, Direction, MeanSd, acceleration
+from grokgrid.statistics.accelerations import Acceleration, Direction, MeanSd, acceleration
 from grokgrid.statistics.curves import Band, FractionReached, MeanCurve, by_trial, fraction_reached, mean_curve
 from grokgrid.statistics.estimates import Bound, CensoredFit, Estimator, GeometricMean, Interval
 from grokgrid.statistics.multiplicity import holm
@@ -19,6 +20,7 @@ from grokgrid.statistics.pairs import Improvement, PairedTest, PairedTestKind, R
 from grokgrid.statistics.reading import phase_seconds, time_to_goal
 from grokgrid.statistics.samples import PairedDifference, SampleMean, paired_difference, sample_verdict
 from grokgrid.statistics.times import Times, restricted_mean
+from grokgrid.statistics.typical import FEW_SEEDS, Typical, typical_time
 from grokgrid.statistics.verdicts import Judgement, Published, Verdict, verdict
 
 __all__ = [
@@ -43,6 +45,7 @@ __all__ = [
     "RatioKind",
     "SampleMean",
     "Times",
+    "Typical",
     "Verdict",
     "acceleration",
     "by_trial",
@@ -54,5 +57,6 @@ __all__ = [
     "restricted_mean",
     "sample_verdict",
     "time_to_goal",
+    "typical_time",
     "verdict",
 ]

@@ -1,17 +1,8 @@
 """The acceleration of an arm over the baseline: ratios t_baseline / t_arm, paired by seed; above 1 the arm is faster.
 
 A pair is exact where both trials reached the goal. With one side censored the ratio is a bound, with both it is
-unknown; none is dropped in silence. The headline, which tables print, is
-
-    every pair exact                              geometric mean, Student-t interval
-    three, and half of all pairs, exact or more   censored log-normal fit, likelihood interval if n >= 5
-    fewer, every other a bound of one direction   "at least" or "at most", interval open at one end if n >= 5
-    fewer, two different ones exact               censored log-normal fit, no interval
-    fewer, all the bounds of one direction        "at least" or "at most", no interval
-    otherwise                                     none
-
-and `warnings` says in plain words what a reader must know beside it. An interval is given only where simulation found
-that it covers (benchmarks/coverage.py, docs/statistics.md).
+unknown; none is dropped in silence. How the typical ratio is estimated is in typical.py; `warnings` says in plain words
+what a reader must know beside it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -22,7 +13,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from grokgrid.statistics.estimates import Bound, CensoredFit, Estimator, GeometricMean, Interval
+from grokgrid.statistics.estimates import Bound, CensoredFit, GeometricMean
 from grokgrid.statistics.pairs import (
     Improvement,
     PairedTest,
@@ -33,17 +24,7 @@ from grokgrid.statistics.pairs import (
     paired_test,
 )
 from grokgrid.statistics.times import Times, restricted_mean
-
-FEW_SEEDS = 5
-"""With fewer pairs than this a report warns, a published figure is not judged, and no interval is trusted unless every
-ratio is exact: of three arms alike, bounds that happened to point one way held the truth 89 to 93% of the time.
-"""
-
-LEAST_EXACT = 3
-"""With fewer exact ratios, or fewer than half, the censored fit's interval is not trusted. Where most of a side is
-censored it is the slow trials whose ratios are bounds, and the fit, which takes ratio and bound for unrelated, leans to
-one side: at n = 20 its 95% interval held the truth as seldom as 86% of the time. Of two exact ratios it says nothing.
-"""
+from grokgrid.statistics.typical import FEW_SEEDS, Typical, typical
 
 
 class Direction(StrEnum):
@@ -65,15 +46,16 @@ class MeanSd:
 
 
 @dataclass(frozen=True, eq=False)
-class Acceleration:
-    """What `acceleration` found. None stands for what cannot be said; `warnings` says why."""
+class Acceleration(Typical):
+    """The typical ratio of a pair, and what else `acceleration` found. None stands for what cannot be said; `warnings`
+    says why.
+    """
 
     ratios: pd.DataFrame
     """One row a pair, by seed: seed, baseline, arm (times), ratio (NaN if unknown or undefined), kind (RatioKind)."""
     unpaired_seeds: tuple[int, ...]
     reached_baseline: int
     reached_arm: int
-    headline: GeometricMean | CensoredFit | Bound | None
     budget: float | None
     restricted_at: float | None
     """The budget or, if smaller, the first censored time. None, for plain means, if there is neither."""
@@ -84,44 +66,9 @@ class Acceleration:
     improvement: Improvement
     test: PairedTest | None
 
-    @property
-    def n(self) -> int:
-        return len(self.ratios)
-
     def num(self, kind: RatioKind) -> int:
         """The number of pairs of a kind."""
         return int((self.ratios["kind"] == kind).sum())
-
-    @property
-    def estimator(self) -> Estimator | None:
-        return self.headline.estimator if self.headline else None
-
-    @property
-    def estimate(self) -> float | None:
-        return self.headline.value if self.headline else None
-
-    @property
-    def distrust(self) -> str | None:
-        """Why the headline's interval may not cover as it claims; None if it does, as a geometric mean's always."""
-        if self.headline is None or isinstance(self.headline, GeometricMean):
-            return None
-        if self.n < FEW_SEEDS:
-            return f"of fewer than {FEW_SEEDS} pairs, not every ratio is exact"
-        if isinstance(self.headline, CensoredFit) and not _is_enough(self.num(RatioKind.EXACT), self.n):
-            return f"fewer than {LEAST_EXACT}, or fewer than half, of the ratios are exact"
-        if isinstance(self.headline, Bound) and self.num(RatioKind.UNKNOWN):
-            return "the bound is of the pairs that give one, and the others may lie anywhere"
-        return None
-
-    @property
-    def is_trusted(self) -> bool:
-        return self.headline is not None and self.distrust is None
-
-    def confidence_interval(self, level: float = 0.95) -> Interval | None:
-        """The headline's. None without a headline, where it is not to be trusted, or where there is no spread to judge
-        by (one pair, equal ratios).
-        """
-        return None if self.headline is None or self.distrust else self.headline.confidence_interval(level)
 
     @property
     def geometric_mean(self) -> GeometricMean | None:
@@ -168,7 +115,7 @@ def acceleration(baseline: Times, arm: Times, *, budget: float | None = None) ->
         unpaired_seeds=unpaired,
         reached_baseline=int(baseline.reached.sum()),
         reached_arm=int(arm.reached.sum()),
-        headline=_headline(ratios),
+        **vars(_typical(ratios)),
         budget=budget,
         restricted_at=restricted_at,
         restricted_mean_ratio=_restricted_mean_ratio(baseline, arm, restricted_at),
@@ -177,29 +124,13 @@ def acceleration(baseline: Times, arm: Times, *, budget: float | None = None) ->
     )
 
 
-def _headline(ratios: pd.DataFrame) -> GeometricMean | CensoredFit | Bound | None:
+def _typical(ratios: pd.DataFrame) -> Typical:
     kinds, values = ratios["kind"].to_numpy(), ratios["ratio"].to_numpy(float)
-    exact, at_least, at_most, undefined = (
-        values[kinds == kind] for kind in (RatioKind.EXACT, RatioKind.AT_LEAST, RatioKind.AT_MOST, RatioKind.UNDEFINED)
+    exact, at_least, at_most = (
+        values[kinds == kind] for kind in (RatioKind.EXACT, RatioKind.AT_LEAST, RatioKind.AT_MOST)
     )
-    # A pair with a time of 0 can neither be used nor, without favouring one side, be left out.
-    if not len(values) or len(undefined):
-        return None
-    if len(exact) == len(values):
-        return GeometricMean.of(exact)
-    fits = CensoredFit.is_possible(exact)
-    one_way = bool(len(at_least)) != bool(len(at_most))
-    every_pair_tells = len(exact) + len(at_least) + len(at_most) == len(values)
-    if fits and (_is_enough(len(exact), len(values)) or not (one_way and every_pair_tells)):
-        return CensoredFit.of(exact, at_least, at_most)
-    if one_way:
-        side = Estimator.LOWER_BOUND if len(at_least) else Estimator.UPPER_BOUND
-        return Bound(side, GeometricMean.of(np.concatenate([exact, at_least, at_most])))
-    return None
-
-
-def _is_enough(num_exact: int, num_pairs: int) -> bool:
-    return num_exact >= LEAST_EXACT and 2 * num_exact >= num_pairs
+    unknown, undefined = (int((kinds == kind).sum()) for kind in (RatioKind.UNKNOWN, RatioKind.UNDEFINED))
+    return typical(exact, at_least, at_most, num_unknown=unknown, num_undefined=undefined)
 
 
 def _restricted_mean_ratio(baseline: Times, arm: Times, restricted_at: float | None) -> float | None:

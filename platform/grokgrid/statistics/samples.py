@@ -12,9 +12,10 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from grokgrid.statistics.accelerations import FEW_SEEDS, MeanSd
+from grokgrid.statistics.accelerations import MeanSd
 from grokgrid.statistics.estimates import Interval, check_level
 from grokgrid.statistics.pairs import PairedTest, PairedTestKind
+from grokgrid.statistics.typical import FEW_SEEDS
 from grokgrid.statistics.verdicts import WIDE, Judgement, Verdict, by_welch
 
 
