@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from search_spaces.study import Acceleration, Analysis, Measurements, Study
+from search_spaces.study import Acceleration, Analysis, LambdaCurve, Measurements, Study
 from trainables.mistakes import Mistake, Mistakes, nearest, validate
 from trainables.reading import parse_value
 
@@ -51,6 +51,8 @@ def narrow(
 def _without_absent(analysis: Analysis, arms: Sequence[str]) -> Analysis | None:
     """What is left of an analysis where only `arms` are there."""
     if isinstance(analysis, Acceleration) and analysis.baseline not in arms:
+        return None
+    if isinstance(analysis, LambdaCurve) and not {analysis.arm, analysis.baseline} <= set(arms):
         return None
     if isinstance(analysis, Measurements) and analysis.baseline not in arms:
         return analysis.model_copy(update={"baseline": None})

@@ -67,7 +67,42 @@ class Measurements(Config):
     baseline: str | None = None
 
 
-Analysis = Annotated[Acceleration | Curves | Measurements, Field(discriminator="kind")]
+TIMES = ("updates", "passes", "seconds")
+"""Of a trial to its goal."""
+
+
+class LambdaCurve(Config):
+    """How metrics depend on the strength of a method: each against the one setting on the grid of `arm`, over seeds.
+
+    baseline  the arm that stands for a strength of 0
+    metrics   times to the goal (updates, passes, seconds), or what is measured, where trials end. By the first of them
+              the best strength is chosen
+    better    whether less or more of it is better; needed unless its name tells: times, losses, accuracies
+    """
+
+    kind: Literal["lambda_curve"] = "lambda_curve"
+    arm: str
+    baseline: str
+    metrics: Annotated[tuple[str, ...], Field(min_length=1)] = ("updates", "test_accuracy")
+    better: Literal["less", "more"] | None = None
+
+    @property
+    def chosen_for(self) -> Literal["less", "more"] | None:
+        """Whether less or more of the first metric is better; None if that is not known."""
+        if self.better is not None:
+            return self.better
+        first = self.metrics[0]
+        return "less" if first in TIMES or first.endswith("_loss") else "more" if first.endswith("_accuracy") else None
+
+    @model_validator(mode="after")
+    def _can_choose(self) -> Self:
+        if self.chosen_for is None:
+            wrong = f"is missing: whether less or more of {self.metrics[0]!r} is better decides which strength is best"
+            raise Mistakes("lambda_curve", [Mistake(("better",), wrong)])
+        return self
+
+
+Analysis = Annotated[Acceleration | Curves | Measurements | LambdaCurve, Field(discriminator="kind")]
 
 
 class Reference(Config):
@@ -231,7 +266,7 @@ def _mistakes_of_analysis(
     analysis: dict[str, Any], arms: list[str], cells: list[Cell], measured: list[str]
 ) -> Iterator[Mistake]:
     kind, baseline = analysis.get("kind"), analysis.get("baseline")
-    if kind in ("acceleration", "measurements") and isinstance(baseline, str):
+    if kind in ("acceleration", "measurements", "lambda_curve") and isinstance(baseline, str):
         num_cells = sum(cell.arm == baseline for cell in cells)
         if baseline not in arms:
             yield Mistake(("baseline",), f"{baseline!r} is no arm; {nearest(baseline, arms)}")
@@ -240,10 +275,33 @@ def _mistakes_of_analysis(
             yield Mistake(("baseline",), wrong)
     if kind == "acceleration" and isinstance(baseline, str) and cells and cells[0].config.goal is None:
         yield Mistake((), "acceleration needs a goal: give trial.goal")
-    if kind in ("curves", "measurements") and measured:
+    if kind == "lambda_curve":
+        yield from _mistakes_of_strengths(analysis, arms, cells)
+        measured = [*TIMES, *measured] if measured else measured
+    if kind in ("curves", "measurements", "lambda_curve") and measured:
         for metric in _metrics(analysis):
             if metric not in measured:
                 yield Mistake(("metrics",), f"{metric!r} is not measured; {nearest(metric, measured)}")
+
+
+def _mistakes_of_strengths(analysis: dict[str, Any], arms: list[str], cells: list[Cell]) -> Iterator[Mistake]:
+    arm, metrics = analysis.get("arm"), _metrics(analysis) or list(LambdaCurve.model_fields["metrics"].default)
+    if isinstance(arm, str) and arm not in arms:
+        yield Mistake(("arm",), f"{arm!r} is no arm; {nearest(arm, arms)}")
+    points = [dict(cell.point) for cell in cells if cell.arm == arm]
+    if points and len(points[0]) != 1:
+        yield Mistake(("arm",), f"{arm!r} has {len(points[0])} settings on its grid; one is needed, the strength")
+    elif points and not all(_is_strength(value) for point in points for value in point.values()):
+        yield Mistake(
+            ("arm",), f"{arm!r} has other values than positive numbers on its grid, and the axis is logarithmic"
+        )
+    times = [metric for metric in metrics if metric in TIMES]
+    if times and cells and cells[0].config.goal is None:
+        yield Mistake(("metrics",), f"{times[0]!r} needs a goal: give trial.goal")
+
+
+def _is_strength(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
 
 
 def _mistakes_of_reference(

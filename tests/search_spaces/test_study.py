@@ -158,6 +158,15 @@ def test_table_2_and_figure_9_train_on_what_table_1_trained(name: str, loss: str
     assert all((look - 1) // cell.config.budget.look_every % probe.every == 0 for probe in cell.config.all_probes)
 
 
+@pytest.mark.parametrize("loss", ["ce", "mse"])
+def test_the_lambdas_are_table_1s_trials_with_other_strengths(loss: str) -> None:
+    table1, lambdas = LIBRARY[f"table1-{loss}"](), LIBRARY[f"lambda-{loss}"]()
+    strengths = [cell.config.regulariser.strength for cell in lambdas.cells if cell.config.regulariser]
+    assert len(strengths) >= 9 and max(strengths) / min(strengths) == pytest.approx(1e4)
+    shared = table1.trials_by_key.keys() & lambdas.trials_by_key.keys()
+    assert len(shared) == 20, "all seeds of the baseline, and of Table 1's lambda"
+
+
 def test_table_2_holds_its_published_figures() -> None:
     """Walker et al. 2025, Table 2 (Appendix E): min and max of the alignment, then the test accuracy in percent."""
     printed = {

@@ -14,13 +14,14 @@ from grokgrid.analyses.wording import labels
 from grokgrid.statistics import RatioKind, Times, fraction_reached
 from grokgrid.statistics.times import Floats
 from search_spaces import Study
-from search_spaces.study import Acceleration, Measurements
+from search_spaces.study import Acceleration, LambdaCurve, Measurements
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from grokgrid.analyses.comparisons import Comparison
+    from grokgrid.analyses.strengths import Point
 
 BASELINE = "#7a7a7a"
 GRID = "#dddddd"
@@ -30,7 +31,8 @@ DASHES = ("-", "--", "-.", ":")
 
 def colours(study: Study) -> dict[str, str]:
     """By the name of the cell: its arm's colour; an arm of several cells goes from light to dark along its grid."""
-    compared = [analysis for analysis in study.analyses if isinstance(analysis, Acceleration | Measurements)]
+    kinds = Acceleration | Measurements | LambdaCurve
+    compared = [analysis for analysis in study.analyses if isinstance(analysis, kinds)]
     baselines = {analysis.baseline for analysis in compared if analysis.baseline} or {"baseline"}
     found: dict[str, str] = {}
     others = [arm for arm in study.arms if arm not in baselines]
@@ -118,6 +120,57 @@ def accelerations(study: Study, comparisons: Sequence["Comparison"]) -> "Figure"
     axes.set_ylim(len(comparisons) - 0.5, -0.5)
     _log_axis(axes, f"times fewer updates than {comparisons[0].baseline.name}")
     axes.grid(False, axis="y")
+    return figure
+
+
+def lambda_curve(study: Study, points: Sequence["Point"], best: "Point | None") -> "Figure":
+    """points: the baseline's, then one a strength."""
+    figure, axes = _figure(height=3.6)
+    baseline, strengths = points[0], points[1:]
+    palette = colours(study)
+    if baseline.estimate is not None:
+        axes.axhline(baseline.estimate, color=BASELINE, linewidth=1.2, label=baseline.cell.name)
+        if baseline.interval is not None:
+            axes.axhspan(baseline.interval.low, baseline.interval.high, color=BASELINE, alpha=0.15, linewidth=0)
+    line = [(point.strength, point.estimate) for point in strengths if point.estimate is not None]
+    axes.plot(*zip(*line, strict=True), color=palette[strengths[-1].cell.name], linewidth=0.8)
+    for point in strengths:
+        colour = palette[point.cell.name]
+        for known, marker in ((True, "o"), (False, "^")):
+            values = point.seeds.loc[point.seeds["known"] == known, "value"].to_numpy(float)
+            x = np.full(len(values), point.strength)
+            axes.plot(x, values, marker, color=colour, alpha=0.45, markersize=4, linewidth=0)
+        if point.interval is not None:
+            # An open end runs out of the figure.
+            high = min(point.interval.high, 1e12)
+            axes.plot([point.strength] * 2, [point.interval.low, high], color=colour, linewidth=2, scaley=False)
+        if point.estimate is not None:
+            axes.plot([point.strength], [point.estimate], "D", color=colour, markersize=7)
+            if point is best:
+                axes.plot([point.strength], [point.estimate], "o", color=colour, markersize=15, fillstyle="none")
+    if any(point.is_time for point in points):
+        axes.set_yscale("log")
+    ((path, _),) = strengths[0].cell.point
+    axes.set_xscale("log")
+    axes.set_xlabel(path)
+    axes.set_ylabel(baseline.metric.replace("_", " "))
+    _legend(figure, axes)
+    return figure
+
+
+def against(study: Study, across: Sequence["Point"], up: Sequence["Point"]) -> "Figure":
+    """One metric's means against another's, along the strengths."""
+    figure, axes = _figure(height=3.6)
+    palette = colours(study)
+    for a, b in zip(across, up, strict=True):
+        if a.estimate is None or b.estimate is None:
+            continue
+        here = (a.estimate, b.estimate)
+        axes.plot(*here, "D", color=palette[a.cell.name], markersize=7)
+        axes.annotate(f"{a.strength:.3g}", here, (6, 4), textcoords="offset points", fontsize="small")
+    axes.set_xscale("log")
+    axes.set_xlabel(across[0].metric.replace("_", " "))
+    axes.set_ylabel(up[0].metric.replace("_", " "))
     return figure
 
 

@@ -18,14 +18,16 @@ MANY = 4
 """More arms than this are told of by the table alone."""
 
 
-def headline(view: View, comparisons: Sequence[Comparison]) -> str:
-    """`comparisons`: those with the baseline of the study's first acceleration analysis."""
+def headline(view: View, comparisons: Sequence[Comparison], choice: str | None = None) -> str:
+    """comparisons: those with the baseline of the study's first acceleration analysis. choice: of a strength, told."""
     found = states(view)
     if set(found) <= {State.MISSING, State.RUNNING, State.FAILED} and not len(view.curves):
         begun = [f"{found.count(state)} {state}" for state in (State.RUNNING, State.FAILED) if state in found]
         return f"Nothing to tell yet: of {plural(len(found), 'trial')} {listed(begun) or 'none has begun'}."
     in_updates = [c for c in comparisons if c.measure is Measure.UPDATES]
-    if in_updates:
+    if choice is not None:
+        told = choice
+    elif in_updates:
         told = _compared(in_updates, labels(view.study))
     elif view.study.goal is not None:
         told = _reached(view)

@@ -26,7 +26,10 @@ class Measure(StrEnum):
         return "phase" if self is Measure.PHASE_SECONDS else self.value
 
 
-def goal_times(view: View, cell: Cell, column: Literal["updates", "passes", "seconds"]) -> Times:
+TimeColumn = Literal["updates", "passes", "seconds"]
+
+
+def goal_times(view: View, cell: Cell, column: TimeColumn) -> Times:
     """From the start to the first look that met the goal."""
     goal, budget = cell.config.goal, cell.config.budget
     assert goal is not None

@@ -8,11 +8,13 @@ typical         which of them to print, and whether to trust it: of times, of ra
 multiplicity    p values of many comparisons at once: `holm`
 accelerations   all of it for an arm and the baseline: `acceleration`
 samples         a metric at the end of training: its mean, its difference from the baseline's
+choices         how sure the choice of the best candidate is
 verdicts        a published figure beside ours: `verdict`
 curves          over seeds: fraction that has reached the goal, mean of a metric
 """
 
 from grokgrid.statistics.accelerations import Acceleration, Direction, MeanSd, acceleration
+from grokgrid.statistics.choices import NUM_RESAMPLES, Better, wins
 from grokgrid.statistics.curves import Band, FractionReached, MeanCurve, by_trial, fraction_reached, mean_curve
 from grokgrid.statistics.estimates import Bound, CensoredFit, Estimator, GeometricMean, Interval
 from grokgrid.statistics.multiplicity import holm
@@ -27,6 +29,8 @@ __all__ = [
     "FEW_SEEDS",
     "Acceleration",
     "Band",
+    "NUM_RESAMPLES",
+    "Better",
     "Bound",
     "CensoredFit",
     "Direction",
@@ -59,4 +63,5 @@ __all__ = [
     "time_to_goal",
     "typical_time",
     "verdict",
+    "wins",
 ]

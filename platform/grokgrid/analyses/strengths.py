@@ -1,0 +1,158 @@
+"""Every strength of a method, by every metric, and which strength is best.
+
+A time is estimated as accelerations are (geometric mean, censored fit or bound), a metric at the end of training by its
+mean over seeds.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import get_args
+
+import numpy as np
+import pandas as pd
+
+from grokgrid.analyses.ends import ENDED, end_values
+from grokgrid.analyses.times import TimeColumn, goal_times
+from grokgrid.analyses.trials import others
+from grokgrid.analyses.wording import LEVEL
+from grokgrid.statistics import Estimator, Interval, SampleMean, Typical, typical_time, wins
+from grokgrid.view import State, View
+from search_spaces import Cell
+from search_spaces.study import LambdaCurve
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """A metric at one strength.
+
+    strength  0 for the baseline
+    seeds     a row a trial with a value: seed, value, known; where it is not known, the value is a lower bound
+    found     what is typical of a time, or the mean of a metric; None if there is no value
+    others    the states of the trials that did not reach the goal or, of a metric, come to the end
+    """
+
+    cell: Cell
+    strength: float
+    metric: str
+    seeds: pd.DataFrame
+    found: Typical | SampleMean | None
+    others: str
+
+    @property
+    def is_time(self) -> bool:
+        return is_time(self.metric)
+
+    @property
+    def estimate(self) -> float | None:
+        return self.found.estimate if isinstance(self.found, Typical) else self.found.mean if self.found else None
+
+    @property
+    def interval(self) -> Interval | None:
+        return self.found.confidence_interval(LEVEL) if self.found else None
+
+    @property
+    def estimator(self) -> Estimator | None:
+        return self.found.estimator if isinstance(self.found, Typical) else None
+
+    @property
+    def is_trusted(self) -> bool:
+        return self.found.is_trusted if isinstance(self.found, Typical) else self.found is not None
+
+    @property
+    def num_known(self) -> int:
+        return int(self.seeds["known"].sum())
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """The best strength, 0 among them, on the seeds whose trials are over at every one.
+
+    shares  of the resamples of these seeds that each strength wins, in the order of the points
+    """
+
+    best: int
+    shares: tuple[float, ...]
+    num_seeds: int
+
+    @property
+    def share(self) -> float:
+        return self.shares[self.best]
+
+
+@dataclass(frozen=True, eq=False)
+class LambdaCurves:
+    """points: by metric, the baseline's and then those of the strengths, in increasing order."""
+
+    analysis: LambdaCurve
+    points: dict[str, tuple[Point, ...]]
+    choice: Choice | None
+    """By the first metric; None while no seed is over at every strength."""
+
+    @property
+    def first(self) -> tuple[Point, ...]:
+        return self.points[self.analysis.metrics[0]]
+
+    @property
+    def best(self) -> Point | None:
+        return self.first[self.choice.best] if self.choice else None
+
+    @property
+    def setting(self) -> str:
+        ((path, _),) = self.first[-1].cell.point
+        return path.rpartition(".")[2]
+
+
+def is_time(metric: str) -> bool:
+    return metric in get_args(TimeColumn)
+
+
+def lambda_curves(view: View, analysis: LambdaCurve) -> LambdaCurves:
+    cells = view.study.cells
+    strengths = {float(value): cell for cell in cells if cell.arm == analysis.arm for _, value in cell.point}
+    (baseline,) = (cell for cell in cells if cell.arm == analysis.baseline)
+    places = [(0.0, baseline), *sorted(strengths.items())]
+    points = {
+        metric: tuple(_point(view, cell, strength, metric) for strength, cell in places) for metric in analysis.metrics
+    }
+    return LambdaCurves(analysis, points, _choose(view, analysis, points[analysis.metrics[0]]))
+
+
+def _point(view: View, cell: Cell, strength: float, metric: str) -> Point:
+    found: Typical | SampleMean | None
+    but: tuple[State, ...]
+    if is_time(metric):
+        times = goal_times(view, cell, metric)  # type: ignore[arg-type]
+        seeds = pd.DataFrame({"seed": times.seeds, "value": times.value, "known": times.reached})
+        found, but = typical_time(times), (State.REACHED,)
+    else:
+        values = end_values(view, cell, metric)
+        seeds = pd.DataFrame({"seed": values.index, "value": values.to_numpy(), "known": True})
+        found, but = (SampleMean.of(values) if len(values) else None), ENDED
+    return Point(cell, strength, metric, seeds, found, others(view, cell, but=but))
+
+
+def _choose(view: View, analysis: LambdaCurve, points: tuple[Point, ...]) -> Choice | None:
+    better = analysis.chosen_for
+    assert better is not None
+    worst = math.inf if better == "less" else -math.inf
+    values = pd.DataFrame({index: _values(view, point, worst) for index, point in enumerate(points)})
+    seen = values.to_numpy()[np.isfinite(values)]
+    if len(seen):
+        values = values.replace(worst, seen.max() if better == "less" else seen.min())
+    values = values.dropna()
+    if not len(seen) or not len(values):
+        return None
+    # The same trials give the same shares: a report that is made again is the same report.
+    shares = wins(values, better, np.random.default_rng(0))
+    means = values.mean().to_numpy()
+    return Choice(int(means.argmin() if better == "less" else means.argmax()), tuple(shares.tolist()), len(values))
+
+
+def _values(view: View, point: Point, worst: float) -> "pd.Series[float]":
+    """By seed, of trials that are over, what the choice rests on: log min(time, budget), or the metric at the end.
+
+    A trial that diverged wins nothing by it: its time is the budget, and its metric the worst.
+    """
+    trials = view.over[view.over["cell"] == point.cell.name].set_index("seed")
+    values = point.seeds.set_index("seed")["value"].astype(float).reindex(trials.index)
+    return values.map(math.log) if point.is_time else values.mask(trials["state"] == State.DIVERGED, worst)

@@ -1,0 +1,169 @@
+"""Metrics against the strength of a method, in imagined studies whose best strength is known."""
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+from synthetic_views import Outcome, synthetic_study, synthetic_view
+
+from grokgrid.analyses import Answer, answer
+from grokgrid.statistics import GeometricMean
+from grokgrid.view import State
+from search_spaces import Study
+from search_spaces.study import LambdaCurve
+
+STRENGTHS = (0.001, 0.01, 0.1)
+CURVE = {"kind": "lambda_curve", "arm": "jacobian", "baseline": "baseline", "metrics": ["updates", "test_accuracy"]}
+BASE = [501, 401, 601, 301, 701]
+SLOW = [401, 351, 501, 251, 601]
+SOON = [101, 91, 111, 71, 151]
+
+
+def study(**changes: Any) -> Study:
+    arms = {
+        "baseline": {},
+        "jacobian": {"regulariser": {"name": "jacobian"}, "grid": {"regulariser.strength": list(STRENGTHS)}},
+    }
+    return synthetic_study(**({"arms": arms, "analyses": [CURVE, {"kind": "curves"}]} | changes))
+
+
+def answered(*outcomes: list[Outcome], **changes: Any) -> Answer:
+    """outcomes: of the baseline, then of each strength."""
+    chosen = study(**changes)
+    return answer(synthetic_view(chosen, {c.name: o for c, o in zip(chosen.cells, outcomes, strict=False)}))
+
+
+def text(found: Answer) -> str:
+    return " ".join([found.headline, *found.notes])
+
+
+def column(found: Answer, label: str, name: str = "lambda_curve-updates") -> tuple[str, ...]:
+    (table,) = (table for section in found.sections for table in section.tables if table.name == name)
+    (texts,) = (column.text for column in table.columns if column.label == label)
+    return texts
+
+
+def test_the_best_strength_is_told_first_with_how_sure_the_choice_is():
+    found = answered(BASE, SLOW, SOON, SLOW)
+    low, high = GeometricMean.of(SOON).confidence_interval()
+    assert found.headline == (
+        f"jacobian at strength 0.01 has the least updates to test_accuracy > 0.85 on these 5 seeds, 102 (95% interval "
+        f"{low:.1f} to {high:.0f}); of resamples of them it is best in 100%."
+    )
+    assert column(found, "strength") == ("0 (baseline)", "0.001", "0.01", "0.1")
+    assert column(found, "best in") == ("0%", "0%", "100%", "0%")
+    assert column(found, "reached") == ("5/5",) * 4
+    metrics = found.metrics
+    assert metrics["lambda_curve/best"] == 0.01 and metrics["lambda_curve/best_in"] == 1
+    assert metrics["lambda_curve/jacobian/strength/0.01/updates/estimate"] == pytest.approx(np.exp(np.log(SOON).mean()))
+    assert metrics["lambda_curve/baseline/updates/n"] == 5
+
+
+def test_a_rival_is_named_with_the_share_of_all_resamples_that_it_wins():
+    rival = [91, 111, 121, 81, 141]
+    found = answered(BASE, rival, SOON, SLOW)
+    shares = found.tables["lambda_curve-updates"].set_index("strength")["best_in"]
+    ahead = np.log(SOON) - np.log(rival)
+    wins = np.mean([ahead[list(seeds)].sum() > 0 for seeds in itertools.product(range(5), repeat=5)])
+    assert shares[0.001] == pytest.approx(wins, abs=0.02) and 0.05 < wins < 0.45
+    assert found.headline.endswith(f"it is best in {shares[0.01]:.0%}, 0.001 in {shares[0.001]:.0%}.")
+
+
+def test_censored_times_are_bounds_and_the_choice_takes_them_at_the_budget():
+    late = [(State.CENSORED, 991)] * 5
+    found = answered(BASE, late, SOON, [901, *late[1:]])
+    assert column(found, "typical")[1] == "≥ 991" and column(found, "reached")[1] == "0/5"
+    assert column(found, "the others")[1] == "5 censored"
+    row = found.tables["lambda_curve-updates"].set_index("strength").loc[0.001]
+    assert row["estimator"] == "lower bound" and row["known"] == 0
+    assert found.metrics["lambda_curve/best"] == 0.01
+
+
+def test_a_strength_that_diverges_wins_nothing():
+    diverged = [(State.DIVERGED, 11)] * 5
+    found = answered(BASE, SLOW, SOON, diverged)
+    assert found.metrics["lambda_curve/best"] == 0.01
+    by_accuracy = [CURVE | {"metrics": ["train_accuracy"], "better": "less"}]
+    found = answered(SLOW, SLOW, SLOW, diverged, analyses=by_accuracy)
+    assert found.tables["lambda_curve-train_accuracy"]["best_in"].tolist()[-1] <= 1 / 4
+
+
+def test_all_diverged_is_no_choice():
+    found = answered(*[[(State.DIVERGED, 11)] * 5] * 4, analyses=[CURVE | {"metrics": ["test_accuracy"]}])
+    assert "No strength is chosen: no seed is over at every one." in found.notes
+
+
+def test_the_choice_rests_on_seeds_that_are_over_everywhere():
+    found = answered(BASE, SLOW, SOON, [*SLOW[:2], (State.RUNNING, 11)])
+    assert "The choice rests on 2 of 5 seeds." in found.notes
+    assert "Resamples of fewer than 5 seeds are much too sure of themselves." in found.notes
+    found = answered(BASE, SLOW, SOON)
+    assert "No strength is chosen: no seed is over at every one." in found.notes
+    assert "best in" not in [c.label for section in found.sections for t in section.tables for c in t.columns]
+
+
+def test_a_best_at_an_end_of_the_grid_is_said_to_be_there():
+    told = "The best lies at an end of the grid: a better strength may lie beyond."
+    for times, is_said in (((SLOW, SLOW, SOON), True), ((SOON, SLOW, SLOW), True), ((SLOW, SOON, SLOW), False)):
+        assert (told in answered(BASE, *times).notes) is is_said
+
+
+def test_a_strength_of_zero_can_be_the_best():
+    found = answered(SOON, SLOW, SLOW, SLOW)
+    assert found.headline.startswith("baseline has the least updates to test_accuracy > 0.85 on these 5 seeds")
+    assert found.metrics["lambda_curve/best"] == 0
+
+
+def test_more_of_an_accuracy_is_better_and_its_mean_is_told():
+    late = [(State.CENSORED, 991)] * 5
+    found = answered(late, late, SOON, late, analyses=[CURVE | {"metrics": ["test_accuracy"]}])
+    assert found.metrics["lambda_curve/best"] == 0.01
+    assert column(found, "mean", "lambda_curve-test_accuracy")[2] == "0.860"
+
+
+def test_figures_are_drawn():
+    found = answered(BASE, [(State.CENSORED, 991)] * 5, SOON, SLOW)
+    figures = {figure.name: figure for section in found.sections for figure in section.figures}
+    assert {"lambda_curve-updates", "lambda_curve-test_accuracy"} <= figures.keys()
+    axes = figures["lambda_curve-updates"].draw().axes[0]
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+    assert axes.get_xlabel() == "regulariser.strength"
+    arrows = [line for line in axes.get_lines() if line.get_marker() == "^" and len(line.get_xdata())]
+    assert [line.get_xdata().tolist() for line in arrows] == [[0.001] * 5]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"arm": "jacobean"}, "analyses.0.arm: 'jacobean' is no arm; did you mean 'jacobian'?"),
+        ({"baseline": "jacobian"}, "analyses.0.baseline: 'jacobian' has a grid of 3 cells; a baseline is one cell"),
+        ({"arm": "baseline"}, "'baseline' has 0 settings on its grid; one is needed, the strength"),
+        ({"metrics": ["update"]}, "'update' is not measured; did you mean 'updates'?"),
+        ({"metrics": ["train_jacobian_norm_mean"]}, "better: is missing"),
+        ({"metrics": []}, "at least 1"),
+        ({"better": "lower"}, "'lower' is not allowed"),
+    ],
+)
+def test_mistakes_are_told(changes: dict[str, Any], told: str):
+    with pytest.raises(ValueError) as caught:
+        study(analyses=[CURVE | changes])
+    assert told in str(caught.value)
+
+
+def test_a_grid_of_something_else_is_no_strength():
+    arms = {"baseline": {}, "jacobian": {"regulariser": {"name": "jacobian"}, "grid": {"regulariser.strength": [0, 1]}}}
+    with pytest.raises(ValueError, match="other values than positive numbers on its grid"):
+        study(arms=arms)
+
+
+def test_times_need_a_goal():
+    trial = {name: value for name, value in synthetic_study().trial.items() if name != "goal"}
+    with pytest.raises(ValueError, match="'updates' needs a goal"):
+        study(trial=trial)
+
+
+def test_what_is_better_follows_from_the_name():
+    names = {"updates": "less", "seconds": "less", "test_loss": "less", "train_accuracy": "more"}
+    for metric, better in names.items():
+        assert LambdaCurve(arm="a", baseline="b", metrics=(metric,)).chosen_for == better
