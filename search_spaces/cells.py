@@ -128,7 +128,7 @@ def _depth(settings: Any, path: Path) -> int:
     depth = 0
     for part in path:
         if isinstance(settings, dict) and part in settings:
-            settings = settings[str(part)]
+            settings = settings[part]
         elif isinstance(settings, list | tuple) and isinstance(part, int) and part < len(settings):
             settings = settings[part]
         else:

@@ -137,7 +137,9 @@ def _message(model: type[BaseModel], details: ErrorDetails) -> str:
         case "value_error":
             return str(context["error"])
         case "model_type" | "model_attributes_type":
-            return f"{_shown(given)} is not a set of fields; write `{{name: value, …}}`"
+            return f"{_shown(given)} is not a set of fields; write `{{field: value, …}}`"
+        case "tuple_type":
+            return f"{_shown(given)} is not a list; write `[…, …]`"
         case _:
             return f"{_shown(given)} is not allowed: {details['msg'].replace('Input should', 'it should')}"
 

@@ -46,7 +46,7 @@ def read_yaml(path: FilePath) -> Document:
     """Reads a file that holds one mapping.
 
     Raises:
-        Mistakes: the file is not there, is no YAML, holds no mapping or a key twice.
+        Mistakes: the file is not there, is no YAML, holds no mapping, a key twice or one that is no text.
     """
     try:
         text = path.read_text()
@@ -68,10 +68,10 @@ def parse_yaml(text: str, *, source: str) -> Document:
     if not isinstance(content, dict):
         raise Mistakes(source, [Mistake((), "must hold fields, one `name: value` a line")])
     lines: dict[Path, int] = {}
-    twice: list[Mistake] = []
-    _walk(node, (), lines, twice)
-    if twice:
-        raise Mistakes(source, twice)
+    mistakes: list[Mistake] = []
+    _walk(node, (), lines, mistakes)
+    if mistakes:
+        raise Mistakes(source, mistakes)
     return Document(content, lines, source)
 
 
@@ -102,15 +102,18 @@ def _num_values(node: yaml.Node | None, known: dict[int, float]) -> float:
     return known[id(node)]
 
 
-def _walk(node: yaml.Node, path: Path, lines: dict[Path, int], twice: list[Mistake]) -> None:
+def _walk(node: yaml.Node, path: Path, lines: dict[Path, int], mistakes: list[Mistake]) -> None:
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
-            inner = (*path, key.value)
-            if inner in lines:
-                twice.append(Mistake(inner, "is given twice", key.start_mark.line + 1))
-            lines[inner] = key.start_mark.line + 1
-            _walk(value, inner, lines, twice)
+            inner, line = (*path, str(key.value)), key.start_mark.line + 1
+            if key.tag != "tag:yaml.org,2002:str":
+                comma = "; a comma ends a value here: write 1000 and 0.5" if node.flow_style else ""
+                mistakes.append(Mistake(path, f"{key.value} stands where a field's name should{comma}", line))
+            elif inner in lines:
+                mistakes.append(Mistake(inner, "is given twice", line))
+            lines[inner] = line
+            _walk(value, inner, lines, mistakes)
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
             lines[(*path, index)] = value.start_mark.line + 1
-            _walk(value, (*path, index), lines, twice)
+            _walk(value, (*path, index), lines, mistakes)

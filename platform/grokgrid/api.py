@@ -19,6 +19,7 @@ from grokgrid.provenance import provenance
 from grokgrid.tracking import AnswerRun, Tracking, TrackingAway
 from grokgrid.view import State, View, load_view
 from search_spaces import Study, digest, read_study, to_yaml
+from trainables.data.config import NpzConfig
 from trainables.data.place import check_present
 from trainables.mistakes import Mistake, Mistakes
 
@@ -64,11 +65,7 @@ def report(study: Study | str | Path, *, folder: Path | None = None) -> Report:
     Raises:
         Mistakes: nothing of it has been run.
     """
-    found = view(study)
-    if set(found.trials["state"]) == {State.MISSING}:
-        wrong = f"none of its {len(found.trials)} trials has been run yet: `grokgrid run` runs them"
-        raise Mistakes(found.study.name, [Mistake((), wrong)])
-    return _report(found, folder)
+    return _report(_begun(study), folder)
 
 
 def export(study: Study | str | Path, folder: Path) -> int:
@@ -77,7 +74,7 @@ def export(study: Study | str | Path, folder: Path) -> int:
     """
     from grokgrid import exchange
 
-    found = view(study)
+    found = _begun(study)
     assert found.facts is not None
     return exchange.export(found.study, found.facts, folder)
 
@@ -123,6 +120,9 @@ def run(
     from grokgrid.running import Driver, How
 
     study, console = _study(study), console or Console(stderr=True)
+    if folder is not None:
+        # In time: a report that cannot be written is noticed before anything runs.
+        folder.mkdir(parents=True, exist_ok=True)
     device = device or ("cuda" if study.resources.gpus else "cpu")
     tracking = Tracking()
     tracking.connect()
@@ -136,6 +136,11 @@ def run(
     elif runs_here:
         for config in {cell.config.data for cell in study.cells}:
             check_present(config)
+            if isinstance(config, NpzConfig):
+                # Somebody's own file changes more easily than a data set that was downloaded.
+                from trainables.data.load import check_digest
+
+                check_digest(config)
         _check_present(device)
 
     answer_run = tracking.open_answer(study.name, digest(study), provenance())
@@ -158,6 +163,14 @@ def run(
         with suppress(TrackingAway):
             answer_run.abandon()
         raise
+
+
+def _begun(study: Study | str | Path) -> View:
+    found = view(study)
+    if set(found.trials["state"]) == {State.MISSING}:
+        wrong = f"none of its {len(found.trials)} trials has been run yet: `grokgrid run` runs them"
+        raise Mistakes(found.study.name, [Mistake((), wrong)])
+    return found
 
 
 def _is_answered(report: Report, tracking: Tracking) -> bool:

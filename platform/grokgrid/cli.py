@@ -282,7 +282,7 @@ def _study(study: str, settings: list[str] | None, seeds: str | None, arms: str 
         return narrow(
             found,
             seeds=_seeds(seeds) if seeds is not None else None,
-            arms=arms.split(",") if arms is not None else (),
+            arms=[arm.strip() for arm in arms.split(",")] if arms is not None else (),
             settings=settings or (),
         )
 

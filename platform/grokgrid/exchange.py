@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from grokgrid.tracking import AnswerRun, Tracking, TrialRecord
 from grokgrid.tracking.curves import to_csv
 from grokgrid.tracking.facts import Facts, keep, read_kept
+from grokgrid.tracking.records import WITHOUT_CHECKPOINT
 from search_spaces import Study, read_study, to_yaml
 from trainables.__main__ import read_trial
 from trainables.mistakes import Mistake, Mistakes
@@ -123,6 +124,6 @@ def _of_storage(folder: Path) -> Iterator[tuple[Snapshot, Mapping[str, str]]]:
 
 
 def _tags(record: TrialRecord, folder: Path) -> Mapping[str, str]:
-    """Who ran it stays; that it was imported is added."""
+    """Who ran it stays; that it was imported, and without its checkpoint, is added."""
     own = {name: value for name, value in record.tags.items() if name in ("grokgrid.version", "grokgrid.commit")}
-    return own | {_IMPORTED: folder.resolve().name}
+    return own | {_IMPORTED: folder.resolve().name, WITHOUT_CHECKPOINT: "true"}

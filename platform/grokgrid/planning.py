@@ -36,7 +36,7 @@ def need_of(trial: Trial, record: "TrialRecord | None", *, retry_failed: bool = 
     if record.failed_run is not None and not retry_failed:
         return Need.LEAVE
     if record.summary is not None:
-        return Need.CONTINUE
+        return Need.CONTINUE if record.can_continue else Need.START
     return Need.START if record.status is TrialStatus.FAILED else Need.ELSEWHERE
 
 
@@ -81,7 +81,8 @@ def _pace_s(trial: Trial, record: "TrialRecord | None") -> float | None:
 
 
 def _left(trial: Trial, record: "TrialRecord | None") -> float:
-    return max(0.0, trial.config.budget.last_look - _done(trial, record))
+    done = _done(trial, record) if record is not None and record.can_continue else 0.0
+    return max(0.0, trial.config.budget.last_look - done)
 
 
 def _done(trial: Trial, record: "TrialRecord | None") -> float:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 _PROGRESS = ("updates", "passes", "seconds")
-_RECORD = ("diverged_at", "run_id")
+_RECORD = ("diverged_at", "run_id", "reason")
 _PLACE = ("device", "device_name", "num_threads", "share", "torch_version", "host")
 
 
@@ -53,7 +53,7 @@ class View:
     """A study and its trials as they stand.
 
     trials  one row a cell and seed, in the study's order: arm, cell, one column a grid setting, seed, key, state,
-            updates, passes, seconds, diverged_at, run_id, where it ran, final/METRIC
+            updates, passes, seconds, diverged_at, run_id, reason (of a failure), where it ran, final/METRIC
     curves  one row a look: cell, arm, seed, key, updates, passes, seconds and the metrics
     """
 
@@ -192,10 +192,13 @@ def _facts(
     trial: Trial, state: State, record: "TrialRecord | None", last: "Mapping[str, float] | None"
 ) -> dict[str, Any]:
     """What the trials table tells beside the state."""
-    if record is None or record.summary is None:
-        return {"run_id": record.run_id if record is not None else None}
+    if record is None:
+        return {}
+    why = {"reason": record.reason} if state is State.FAILED else {}
+    if record.summary is None:
+        return why | {"run_id": record.run_id}
     summary, place = record.summary, record.place
-    facts: dict[str, Any] = {name: getattr(summary, name) for name in _PROGRESS}
+    facts: dict[str, Any] = why | {name: getattr(summary, name) for name in _PROGRESS}
     facts |= {"diverged_at": summary.diverged_at if state is State.DIVERGED else math.nan, "run_id": record.run_id}
     if place is not None:
         facts |= {name: getattr(place, name) for name in _PLACE}

@@ -38,8 +38,7 @@ def lambda_ce_small() -> Study:
         _with_probes(demo()),
         name="lambda-ce-small",
         question="Small variant of lambda-ce, on 300 digits: which lambda groks soonest, under cross-entropy?",
-        strengths={"from": 1e-4, "to": 1.0, "num": 9},
-        seeds=5,
+        strengths={"from": 1e-3, "to": 10.0, "num": 9},
     )
 
 
@@ -48,13 +47,13 @@ def _with_probes(study: Study) -> Study:
     return study.model_copy(update={"trial": study.trial | {"probes": probes}})
 
 
-def _lambda_study(real: Study, *, name: str, question: str, strengths: dict[str, float], seeds: int = 10) -> Study:
-    """Jacobian regularisation of `real`, on a grid of strengths, beside its baseline."""
+def _lambda_study(real: Study, *, name: str, question: str, strengths: dict[str, float]) -> Study:
+    """Jacobian regularisation of `real`, on a grid of strengths, beside its baseline; ten seeds."""
     grid = {"regulariser.strength": {"logspace": strengths}}
     return Study(
         name=name,
         question=question,
-        seeds=seeds,
+        seeds=10,
         trial=real.trial,
         arms={"baseline": {}, "jacobian": {"regulariser": {"name": "jacobian"}, "grid": grid}},
         analyses=(

@@ -187,7 +187,7 @@ class TestCensoring:
     def test_a_bound_of_some_pairs_is_not_one_of_all(self):
         found = answered([(State.CENSORED, 991)] * 5, [*FAST[:3], (State.CENSORED, 991), (State.CENSORED, 991)])
         assert shown(found, "acceleration")["95% interval"][0] == "not trusted"
-        assert "is open: on the seeds that tell at least 9.84 times fewer updates, with no" in found.headline
+        assert "is open: of the seeds that tell, at least 9.84 times fewer updates, with no" in found.headline
 
     def test_most_of_a_side_censored_leaves_a_bound_and_its_interval(self):
         found = answered([501, 401, *[(State.CENSORED, 991)] * 3], FAST)

@@ -148,9 +148,8 @@ class TestRun:
         self, grokgrid: Grokgrid, file: Path, tmp_path: Path, ready_home: Path
     ):
         content = yaml.safe_load(file.read_text())
-        digest = npz(tmp_path / "own.npz")
-        npz(tmp_path / "own.npz", seed=1)
-        content["arms"]["broken"] = {"data": {"name": "npz", "path": str(tmp_path / "own.npz"), "digest": digest}}
+        data = {"name": "npz", "path": str(tmp_path / "own.npz"), "digest": npz(tmp_path / "own.npz")}
+        content["arms"]["broken"] = {"data": data | {"num_train": 1_000_000}}
         file.write_text(yaml.safe_dump(content))
         for _ in range(2):
             ran = grokgrid("run", file, "--engine", "inline")
@@ -160,6 +159,9 @@ class TestRun:
                 " failed."
             )
             assert Path(ran.stdout.splitlines()[-1]).exists()
+            told = " ".join(ran.stdout.split())
+            assert "2 trials failed: counted up to the last look, if there was one (broken all seeds)" in told
+            assert "DataError: data npz: num_train is 1000000, there are" in told
         settled()
 
     def test_starts_no_engine_and_keeps_no_answer_if_there_is_nothing_to_do(self, file: Path, ready_home: Path):
@@ -352,13 +354,46 @@ class TestMistakes:
         monkeypatch.setenv("GROKGRID_HOME", str(tmp_path / "occupied" / "home"))
         ran = grokgrid("run", file, "--engine", "inline")
         assert ran.exit_code == 2
-        assert "home/mlflow.db: MLflow's database cannot be created there: Not a directory. GROKGRID_HOME" in ran.stderr
+        assert "home/mlflow.db: MLflow's database cannot lie there: " in ran.stderr
+        assert "occupied is a file. GROKGRID_HOME says where it lies." in ran.stderr
 
     def test_a_report_that_cannot_be_written(self, grokgrid: Grokgrid, file: Path, tmp_path: Path, ready_home: Path):
         (tmp_path / "occupied").touch()
         ran = grokgrid("run", file, "--engine", "inline", "--out", tmp_path / "occupied" / "deeper")
         assert ran.exit_code == 2 and "Not a directory" in ran.stderr
-        settled()
+        assert grokgrid("report", file).exit_code == 2, "nothing was run"
+
+    def test_a_database_that_is_none(self, grokgrid: Grokgrid, file: Path, home: Path):
+        home.mkdir()
+        (home / "mlflow.db").write_text("hello")
+        for command in ("run", "plan", "report"):
+            ran = grokgrid(command, file)
+            assert ran.exit_code == 2
+            assert ran.stderr == f"{home / 'mlflow.db'}: is no SQLite database. GROKGRID_HOME says where it lies.\n"
+
+    def test_artifacts_that_cannot_be_kept(
+        self, grokgrid: Grokgrid, file: Path, tmp_path: Path, ready_home: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        (tmp_path / "occupied").touch()
+        with monkeypatch.context() as patch:
+            patch.setenv("GROKGRID_ARTIFACTS", str(tmp_path / "occupied"))
+            ran = grokgrid("run", file, "--engine", "inline")
+            assert ran.exit_code == 2 and "occupied: artifacts cannot be kept there: File exists." in ran.stderr
+        assert grokgrid("run", file, "--engine", "inline", "--seeds", "1").exit_code == 0
+        # Where they go was settled when the first were written.
+        monkeypatch.setenv("GROKGRID_ARTIFACTS", str(tmp_path / "elsewhere"))
+        ran = grokgrid("run", file, "--engine", "inline")
+        assert ran.exit_code == 2 and "since its experiments were created" in ran.stderr
+
+    def test_data_that_is_not_what_was_declared(self, grokgrid: Grokgrid, file: Path, tmp_path: Path, ready_home: Path):
+        content = yaml.safe_load(file.read_text())
+        digest = npz(tmp_path / "own.npz")
+        npz(tmp_path / "own.npz", seed=1)
+        content["arms"]["own"] = {"data": {"name": "npz", "path": str(tmp_path / "own.npz"), "digest": digest}}
+        file.write_text(yaml.safe_dump(content))
+        ran = grokgrid("run", file, "--engine", "inline")
+        assert ran.exit_code == 2 and f"the configuration declares {digest}" in ran.stderr
+        settled(())
 
     @pytest.mark.parametrize("engine", ["inline", "ray"])
     def test_gpus_where_there_are_none(

@@ -9,6 +9,7 @@ import pytest
 from driver_studies import Watched, drive, folders, same, settled, study, view
 
 from grokgrid import api
+from grokgrid.planning import Need
 from grokgrid.tracking import Tracking
 from grokgrid.view import View
 from search_spaces import Study, to_yaml
@@ -37,6 +38,9 @@ def records(of: Study) -> list:
 def test_an_export_is_three_files(away: View, tmp_path: Path):
     names = {path.name for path in (tmp_path / "exported").iterdir()}
     assert names == {"study.yaml", "trials.parquet", "curves.parquet"}
+    with pytest.raises(Mistakes, match="none of its 6 trials has been run yet"):
+        api.export(study(), tmp_path / "another")
+    api.import_trials(tmp_path / "exported")
     with pytest.raises(FileExistsError):
         api.export(study(), tmp_path / "exported")
 
@@ -74,6 +78,8 @@ def test_what_is_further_stays(away: View, tmp_path: Path):
 def test_to_go_on_it_starts_anew_and_equals_what_was_never_exported(away: View, tmp_path: Path, undisturbed):
     api.import_trials(tmp_path / "exported")
     longer = study(trial={"budget": {"updates": 90, "look_every": 5}})
+    # Without checkpoints they start anew, and a plan says so.
+    assert api.plan(longer).needs == {Need.NOTHING: 4, Need.START: 2}
     assert len(drive(longer).finished) == 6
     same(view(longer), undisturbed(longer))
     assert folders() == set()

@@ -151,7 +151,12 @@ WRONG = {
     "a metric in place of metrics": (
         "{kind: acceleration, baseline: baseline}",
         "{kind: measurements, metrics: test_accuracy}",
-        "line 15: analyses.0.metrics: 'test_accuracy' is not allowed",
+        "line 15: analyses.0.metrics: 'test_accuracy' is not a list; write `[…, …]`",
+    ),
+    "a comma within a number": (
+        "passes: 100,",
+        "passes: 1,000,",
+        "line 9: trial.budget: 000 stands where a field's name should; a comma ends a value here: write 1000 and 0.5",
     ),
     "measurements beside an unknown baseline": (
         "{kind: acceleration, baseline: baseline}",

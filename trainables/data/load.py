@@ -39,12 +39,7 @@ def load(config: DigitsConfig | MnistConfig | NpzConfig, dtype: torch.dtype, dev
     Raises:
         DataError: the data is missing, or its digest is not the declared one.
     """
-    arrays = _READERS[type(config)](config)
-    if digest(arrays) != config.digest:
-        raise DataError(
-            f"data {config.name}: the content's digest is {digest(arrays)}, the configuration declares {config.digest}."
-            " The files are not the data set that the trial was defined on."
-        )
+    arrays = check_digest(config)
     for part, num in (("train", config.num_train), ("test", config.num_test)):
         if num is not None and num > len(arrays[f"x_{part}"]):
             raise DataError(f"data {config.name}: num_{part} is {num}, there are {len(arrays[f'x_{part}'])} images")
@@ -65,6 +60,21 @@ def load(config: DigitsConfig | MnistConfig | NpzConfig, dtype: torch.dtype, dev
         y_test=classes("test", config.num_test),
         num_classes=1 + int(max(arrays["y_train"].max(), arrays["y_test"].max())),
     )
+
+
+def check_digest(config: DigitsConfig | MnistConfig | NpzConfig) -> Arrays:
+    """The arrays in the files.
+
+    Raises:
+        DataError: the data is missing, or its digest is not the declared one.
+    """
+    arrays = _READERS[type(config)](config)
+    if digest(arrays) != config.digest:
+        raise DataError(
+            f"data {config.name}: the content's digest is {digest(arrays)}, the configuration declares {config.digest}."
+            " The files are not the data set that the trial was defined on."
+        )
+    return arrays
 
 
 def digest(arrays: Arrays) -> str:

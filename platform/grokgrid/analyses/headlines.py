@@ -110,7 +110,7 @@ class _Clause:
         if self.is_open:
             return f"whether {self.name} is sooner than {self.baseline} is open ({self.basis})"
         if not self.c.is_trusted:
-            where = "on the seeds that tell " if self.is_bound else ""
+            where = "of the seeds that tell, " if self.is_bound else ""
             return (
                 f"whether {self.name} is sooner than {self.baseline} is open: {where}{self._times()}, with no interval "
                 f"to trust ({self.basis})"

@@ -13,7 +13,7 @@ from search_spaces import Cell
 from search_spaces.study import Acceleration, Measurements
 
 PLACE = ("device", "device_name", "num_threads", "share", "torch_version")
-_KEPT = ("key", "state", "updates", "passes", "seconds", "diverged_at", "run_id", *PLACE)
+_KEPT = ("key", "state", "updates", "passes", "seconds", "diverged_at", "run_id", "reason", *PLACE)
 
 _TREATED = {
     State.DIVERGED: "diverged: counted as never reaching a goal",
@@ -45,7 +45,7 @@ def trials_section(view: View) -> Section:
 def absent(view: View, treated: Mapping[State, str] = _TREATED) -> tuple[str, ...]:
     """Every trial of which not all is known, by name, and what becomes of it."""
     return tuple(
-        f"{plural(states(view).count(state), 'trial')} {what} ({_where(view, state)})."
+        f"{plural(states(view).count(state), 'trial')} {what} ({_where(view, state)}).{_why(view, state)}"
         for state, what in treated.items()
         if state in states(view) and not _has_not_begun(view)
     )
@@ -91,6 +91,14 @@ def _where(view: View, state: State) -> str:
     for cell, mine in rows.groupby("cell", sort=False):
         parts.append(f"{names[str(cell)]} {'all seeds' if len(mine) == num_seeds > 1 else seeds(mine['seed'])}")
     return "; ".join(parts)
+
+
+def _why(view: View, state: State) -> str:
+    """` Reason: …`, of trials that failed."""
+    rows = view.trials[view.trials["state"] == state]
+    reasons = [] if "reason" not in rows else list(dict.fromkeys(rows["reason"].dropna()))
+    more = f" and {plural(len(reasons) - 1, 'other')}" if len(reasons) > 1 else ""
+    return f" Reason: {reasons[0].rstrip('.')}{more}." if reasons else ""
 
 
 def _how(row: "pd.Series[float]") -> str:

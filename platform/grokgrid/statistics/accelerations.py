@@ -150,9 +150,11 @@ def _warnings(found: Acceleration) -> Iterator[str]:
     if found.n < FEW_SEEDS:
         yield f"n = {found.n}: with fewer than {FEW_SEEDS} seeds the spread, and so any interval, is hardly known."
     if found.reached_baseline < found.n or found.reached_arm < found.n:
+        some = found.num(RatioKind.AT_LEAST) + found.num(RatioKind.AT_MOST)
+        bounds = ": the ratio of a pair with one censored side is a bound" if some else ""
         yield (
             f"The goal was reached by {found.reached_baseline} of {found.n} baseline trials and {found.reached_arm} of "
-            f"{found.n} of the arm: the ratio of a pair with one censored side is a bound."
+            f"{found.n} of the arm{bounds}."
         )
     if found.num(RatioKind.UNKNOWN):
         yield f"Neither side gives so much as a bound of the ratio: {_seeds(_of(found, RatioKind.UNKNOWN))}."

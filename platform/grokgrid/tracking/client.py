@@ -16,9 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 from urllib.parse import quote, unquote, urlsplit
 
-from grokgrid import home
 from grokgrid.tracking.away import TrackingAway, TrackingError, is_away, redact
-from grokgrid.tracking.connection import connect, sqlite_path, with_driver
+from grokgrid.tracking.connection import (
+    artifact_root,
+    check_artifacts_stay,
+    check_sqlite,
+    connect,
+    sqlite_path,
+    with_driver,
+)
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -94,6 +100,8 @@ class Client:
     def is_empty(self) -> bool:
         """Whether there is certainly nothing to read, known without MLflow: an embedded database not yet created."""
         path = sqlite_path(self.uri)
+        if path is not None:
+            check_sqlite(path)
         return path is not None and not path.exists()
 
     # Experiments
@@ -102,7 +110,7 @@ class Client:
         """The id of the experiment, which is created if it is missing. `kind` is how `experiments` finds it again."""
         if name not in self._kinds:
             if self.find_experiment(name) is None:
-                location = None if self.is_remote else f"{home.artifact_root().rstrip('/')}/{quote(name)}"
+                location = None if self.is_remote else f"{artifact_root()}/{quote(name)}"
                 with self._reaching() as mlflow, _unless_done_by_others():
                     mlflow.create_experiment(name, artifact_location=location, tags={_KIND: kind})
             with self._reaching() as mlflow:
@@ -111,6 +119,8 @@ class Client:
                     # Made by hand.
                     with _unless_done_by_others():
                         mlflow.set_experiment_tag(found.experiment_id, _KIND, kind)
+            if found is not None and not self.is_remote:
+                check_artifacts_stay(found.artifact_location)
             self._kinds.add(name)
         experiment_id = self.find_experiment(name)
         assert experiment_id is not None

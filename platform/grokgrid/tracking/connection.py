@@ -11,7 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
+from grokgrid import home
 from grokgrid.tracking.away import TrackingError, redact
 
 if TYPE_CHECKING:
@@ -54,6 +57,47 @@ def sqlite_path(uri: str) -> Path | None:
         return None
     path = uri.removeprefix("sqlite:///").partition("?")[0]
     return Path(path) if path and path != ":memory:" else None
+
+
+def check_sqlite(path: Path) -> None:
+    """Raises:
+    TrackingError: there is no such database, nor can there be one.
+    """
+    stray = next((folder for folder in path.parents if folder.exists()), path.parent)
+    if not stray.is_dir():
+        raise TrackingError(f"{path}: MLflow's database cannot lie there: {stray} is a file. {_who_says()}")
+    if path.is_dir() or path.exists() and path.read_bytes()[:16] not in (b"", b"SQLite format 3\0"):
+        raise TrackingError(f"{path}: is no SQLite database. {_who_says()}")
+
+
+def artifact_root() -> str:
+    """Where a new experiment's artifacts go; a folder of this machine is made at once."""
+    root = home.artifact_root().rstrip("/")
+    if root.startswith("file://"):
+        folder = Path(url2pathname(urlsplit(root).path))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TrackingError(
+                f"{folder}: artifacts cannot be kept there: {error.strerror}. GROKGRID_ARTIFACTS says where, by default"
+                " under GROKGRID_HOME."
+            ) from error
+    return root
+
+
+def check_artifacts_stay(location: str) -> None:
+    """MLflow keeps where an experiment's artifacts go from when it was created."""
+    given = os.environ.get("GROKGRID_ARTIFACTS")
+    if given and not location.startswith(home.artifact_root().rstrip("/") + "/"):
+        raise TrackingError(
+            f"GROKGRID_ARTIFACTS is {given}, but this MLflow keeps artifacts at {location.rpartition('/')[0]} since its"
+            " experiments were created. Unset it, or use another database."
+        )
+
+
+def _who_says() -> str:
+    where = "MLFLOW_TRACKING_URI" if os.environ.get("MLFLOW_TRACKING_URI") else "GROKGRID_HOME"
+    return f"{where} says where it lies."
 
 
 def _be_quiet_and_quick() -> None:
@@ -100,14 +144,14 @@ def _prepare_database(uri: str) -> None:
     """Creates an embedded database, complete or not at all; finds out quickly whether any other can be reached."""
     path = sqlite_path(uri)
     if path is not None:
+        check_sqlite(path)
         if not path.exists():
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 folder = Path(tempfile.mkdtemp(prefix=".creating-", dir=path.parent))
             except OSError as error:
-                where = "MLFLOW_TRACKING_URI" if os.environ.get("MLFLOW_TRACKING_URI") else "GROKGRID_HOME"
                 raise TrackingError(
-                    f"{path}: MLflow's database cannot be created there: {error.strerror}. {where} says where it lies."
+                    f"{path}: MLflow's database cannot be created there: {error.strerror}. {_who_says()}"
                 ) from error
             try:
                 from mlflow.tracking import MlflowClient

@@ -10,6 +10,7 @@ metrics updates, passes, seconds, wall_seconds
         updates_to/GOAL, seconds_to/GOAL    if the goal was reached: at the first look that met it
         M                       a sparse curve for MLflow's own pages; all of it is in curves.parquet
 files   config.yaml, curves.parquet, summary.json, state.safetensors; failure.log of a failed one
+tag grokgrid.without_checkpoint     it was imported, without state.safetensors
 """
 
 import json
@@ -29,6 +30,7 @@ TRIALS = "grokgrid-trials"
 """The experiment that holds all trials."""
 
 KEY, STATUS, OWNER, REASON = "grokgrid.key", "grokgrid.status", "grokgrid.owner", "grokgrid.reason"
+WITHOUT_CHECKPOINT = "grokgrid.without_checkpoint"
 _END, _GOAL, _DIVERGED_AT, _SEGMENTS = "grokgrid.end", "grokgrid.goal", "grokgrid.diverged_at", "grokgrid.segments"
 
 MAX_TAG_LENGTH = 5000
@@ -68,6 +70,11 @@ class TrialRecord:
     artifact_uri: str
     started: datetime
     ended: datetime | None
+
+    @property
+    def can_continue(self) -> bool:
+        """From its checkpoint; otherwise it would start anew."""
+        return self.summary is not None and WITHOUT_CHECKPOINT not in self.tags
 
     @property
     def place(self) -> Segment | None:
