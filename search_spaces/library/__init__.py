@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from search_spaces.library.demo import demo
 from search_spaces.library.jacobians import figure9_ce, figure9_mse, table2_ce, table2_mse
-from search_spaces.library.lambdas import lambda_ce, lambda_ce_small, lambda_mse
+from search_spaces.library.lambdas import lambda_ce, lambda_ce_small, lambda_mse, lambda_mse_small
 from search_spaces.library.table1 import table1_ce, table1_mse
 from search_spaces.study import Study
 
@@ -19,4 +19,5 @@ LIBRARY: dict[str, Callable[[], Study]] = {
     "lambda-ce": lambda_ce,
     "lambda-ce-small": lambda_ce_small,
     "lambda-mse": lambda_mse,
+    "lambda-mse-small": lambda_mse_small,
 }

@@ -5,6 +5,8 @@ variant shows the same effect on two cores in minutes, on other data and another
 named so, and says nothing of the real one's figures.
 """
 
+from typing import Any
+
 from search_spaces.library.demo import demo
 from search_spaces.library.table1 import table1_ce, table1_mse
 from search_spaces.study import Acceleration, Curves, LambdaCurve, Study
@@ -35,16 +37,34 @@ def lambda_mse() -> Study:
 def lambda_ce_small() -> Study:
     """The demonstration's digits and network in place of MNIST's."""
     return _lambda_study(
-        _with_probes(demo()),
+        _small(),
         name="lambda-ce-small",
         question="Small variant of lambda-ce, on 300 digits: which lambda groks soonest, under cross-entropy?",
         strengths={"from": 1e-3, "to": 10.0, "num": 9},
     )
 
 
-def _with_probes(study: Study) -> Study:
+def lambda_mse_small() -> Study:
+    """As lambda-ce-small. Initial scale and goal were searched for by hand, on seed 100, which the study does not use:
+    at scale 8 the network learns its training images no sooner than the others, at 2 all at once.
+    """
+    return _lambda_study(
+        _small(
+            loss="mean_squared_error",
+            model=demo().trial["model"] | {"init_scale": 4.0},
+            goal={"metric": "test_accuracy", "above": 0.85},
+        ),
+        name="lambda-mse-small",
+        question="Small variant of lambda-mse, on 300 digits: which lambda groks soonest, under mean-squared error?",
+        strengths={"from": 1e-4, "to": 1.0, "num": 9},
+    )
+
+
+def _small(**changes: Any) -> Study:
+    """The demonstration with probes; changes: of its trial."""
+    study = demo()
     probes = [{"name": name, "every": 20} for name in ("jacobian_norm", "centroid")]
-    return study.model_copy(update={"trial": study.trial | {"probes": probes}})
+    return study.model_copy(update={"trial": study.trial | {"probes": probes} | changes})
 
 
 def _lambda_study(real: Study, *, name: str, question: str, strengths: dict[str, float]) -> Study:
