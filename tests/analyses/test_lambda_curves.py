@@ -122,6 +122,18 @@ def test_more_of_an_accuracy_is_better_and_its_mean_is_told():
     assert column(found, "mean", "lambda_curve-test_accuracy")[2] == "0.860"
 
 
+def test_seconds_of_trials_that_ran_differently_are_not_told():
+    in_seconds = study(analyses=[CURVE | {"metrics": ["seconds", "updates"]}])
+    outcomes = {cell.name: times for cell, times in zip(in_seconds.cells, (BASE, SLOW, SOON, SLOW), strict=True)}
+    found = answer(synthetic_view(in_seconds, outcomes))
+    assert found.metrics["lambda_curve/best"] == 0.01
+    elsewhere = {(in_seconds.cells[1].name, 0): {"device": "cuda"}}
+    found = answer(synthetic_view(in_seconds, outcomes, places=elsewhere))
+    assert column(found, "typical", "lambda_curve-seconds") == ("–",) * 4
+    assert "lambda_curve/best" not in found.metrics
+    assert "Seconds do not compare, and none are told: the trials ran differently: " in text(found)
+
+
 def test_figures_are_drawn():
     found = answered(BASE, [(State.CENSORED, 991)] * 5, SOON, SLOW)
     figures = {figure.name: figure for section in found.sections for figure in section.figures}

@@ -184,6 +184,8 @@ def _notes(curves: LambdaCurves, num_seeds: int) -> Iterator[str]:
             yield f"Resamples of fewer than {FEW_SEEDS} seeds are much too sure of themselves."
         if len(curves.first) > 2 and choice.best in (1, len(curves.first) - 1):
             yield f"The best lies at an end of the grid: a better {curves.setting} may lie beyond."
+    if curves.not_comparable:
+        yield f"Seconds do not compare, and none are told: {curves.not_comparable}."
     for metric, points in curves.points.items():
         weak = [_named(point) for point in points if point.estimate is not None and not point.is_trusted]
         if weak:

@@ -13,12 +13,14 @@ import pandas as pd
 
 from grokgrid.analyses.ends import ENDED, end_values
 from grokgrid.analyses.times import TimeColumn, goal_times
-from grokgrid.analyses.trials import others
-from grokgrid.analyses.wording import LEVEL
+from grokgrid.analyses.trials import others, ran_differently
+from grokgrid.analyses.wording import LEVEL, NOTHING
 from grokgrid.statistics import Estimator, Interval, SampleMean, Typical, typical_time, wins
 from grokgrid.view import State, View
 from search_spaces import Cell
 from search_spaces.study import LambdaCurve
+
+_NO_SEEDS = pd.DataFrame({"seed": [], "value": [], "known": []})
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,12 +83,17 @@ class Choice:
 
 @dataclass(frozen=True, eq=False)
 class LambdaCurves:
-    """points: by metric, the baseline's and then those of the strengths, in increasing order."""
+    """The metrics at every strength, and the best strength.
+
+    points          by metric, the baseline's and then those of the strengths, in increasing order
+    choice          by the first metric; None while no seed is over at every strength
+    not_comparable  why seconds of these trials do not compare, if so: then none are told
+    """
 
     analysis: LambdaCurve
     points: dict[str, tuple[Point, ...]]
     choice: Choice | None
-    """By the first metric; None while no seed is over at every strength."""
+    not_comparable: str | None
 
     @property
     def first(self) -> tuple[Point, ...]:
@@ -111,10 +118,17 @@ def lambda_curves(view: View, analysis: LambdaCurve) -> LambdaCurves:
     strengths = {float(value): cell for cell in cells if cell.arm == analysis.arm for _, value in cell.point}
     (baseline,) = (cell for cell in cells if cell.arm == analysis.baseline)
     places = [(0.0, baseline), *sorted(strengths.items())]
+    why = ran_differently(view, (cell for _, cell in places)) if "seconds" in analysis.metrics else None
     points = {
-        metric: tuple(_point(view, cell, strength, metric) for strength, cell in places) for metric in analysis.metrics
+        metric: tuple(
+            Point(cell, strength, metric, _NO_SEEDS, None, NOTHING)
+            if why and metric == "seconds"
+            else _point(view, cell, strength, metric)
+            for strength, cell in places
+        )
+        for metric in analysis.metrics
     }
-    return LambdaCurves(analysis, points, _choose(view, analysis, points[analysis.metrics[0]]))
+    return LambdaCurves(analysis, points, _choose(view, analysis, points[analysis.metrics[0]]), why)
 
 
 def _point(view: View, cell: Cell, strength: float, metric: str) -> Point:
