@@ -42,9 +42,8 @@ def assert_nothing_runs_on(home: Path) -> None:
 @pytest.fixture
 def some(tmp_path: Path) -> Study:
     """Four trials of a second or more, and one that fails."""
-    digest = npz(tmp_path / "own.npz")
-    npz(tmp_path / "own.npz", seed=1)
-    broken = {"data": {"name": "npz", "path": str(tmp_path / "own.npz"), "digest": digest}}
+    data = {"name": "npz", "path": str(tmp_path / "own.npz"), "digest": npz(tmp_path / "own.npz")}
+    broken = {"data": data | {"num_train": 1_000_000}}
     return study(
         seeds=2,
         trial={"budget": {"updates": 5_000, "look_every": 25}, "goal": {"metric": "train_loss", "below": 0.0}},
