@@ -77,9 +77,30 @@ class View:
         """The curves of a cell."""
         return self._looks.get(cell.name, self.curves[:0])
 
+    def trials_of(self, cell: Cell) -> "pd.DataFrame":
+        """The rows of a cell."""
+        return self._trials.get(cell.name, self.trials[:0])
+
+    def seen_of(self, cell: Cell) -> "pd.DataFrame":
+        """The rows of a cell's trials of which anything is known: looked at, or diverged before the first look."""
+        return self._seen.get(cell.name, self.trials[:0])
+
     @cached_property
     def _looks(self) -> "dict[str, pd.DataFrame]":
-        return {str(cell): looks for cell, looks in self.curves.groupby("cell", sort=False, observed=True)}
+        return _by_cell(self.curves)
+
+    @cached_property
+    def _trials(self) -> "dict[str, pd.DataFrame]":
+        return _by_cell(self.trials)
+
+    @cached_property
+    def _seen(self) -> "dict[str, pd.DataFrame]":
+        looked_at = self.trials["key"].isin(self.curves["key"].unique())
+        return _by_cell(self.trials[looked_at | (self.trials["state"] == State.DIVERGED)])
+
+
+def _by_cell(table: "pd.DataFrame") -> "dict[str, pd.DataFrame]":
+    return {str(cell): rows for cell, rows in table.groupby("cell", sort=False, observed=True)}
 
 
 def load_view(study: Study, tracking: "Tracking") -> View:

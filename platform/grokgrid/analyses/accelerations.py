@@ -10,7 +10,7 @@ from grokgrid.analyses import drawing
 from grokgrid.analyses.comparisons import Comparison, holm
 from grokgrid.analyses.parts import Column, Figure, Section, Table
 from grokgrid.analyses.published import published_table
-from grokgrid.analyses.times import Measure, seen_trials
+from grokgrid.analyses.times import Measure
 from grokgrid.analyses.trials import absent
 from grokgrid.analyses.wording import (
     LEVEL,
@@ -221,7 +221,7 @@ def _notes(view: View, comparisons: Sequence[Comparison]) -> Iterator[str]:
     names = {
         str(name)
         for cell in {id(c.cell): c.cell for c in comparisons}.values()
-        for name in seen_trials(view, cell).reindex(columns=["device_name"])["device_name"].dropna()
+        for name in view.seen_of(cell).reindex(columns=["device_name"])["device_name"].dropna()
     }
     if len(names) > 1 and not all(c.not_comparable for c in comparisons if c.measure is not Measure.UPDATES):
         yield f"The seconds are of different devices: {listed(sorted(names))}."

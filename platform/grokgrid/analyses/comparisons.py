@@ -1,6 +1,6 @@
 """Every cell beside the baseline, paired by seed, by every measure of time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -60,10 +60,11 @@ class Comparison:
 def compare(view: View, analysis: Acceleration) -> tuple[Comparison, ...]:
     """Every cell but the baseline's, measure by measure."""
     (baseline,) = (cell for cell in view.study.cells if cell.arm == analysis.baseline)
+    differs = {cell.name: ran_differently(view, (baseline, cell)) for cell in view.study.cells}
     return tuple(
         comparison
         for measure in _measures(baseline, analysis)
-        for comparison in _by_measure(view, analysis, baseline, measure)
+        for comparison in _by_measure(view, analysis, baseline, measure, differs)
     )
 
 
@@ -83,7 +84,11 @@ def _measures(baseline: Cell, analysis: Acceleration) -> list[Measure]:
     return [measure for measure in Measure if has_phase or measure is not Measure.PHASE_SECONDS]
 
 
-def _by_measure(view: View, analysis: Acceleration, baseline: Cell, measure: Measure) -> Iterator[Comparison]:
+def _by_measure(
+    view: View, analysis: Acceleration, baseline: Cell, measure: Measure, differs: Mapping[str, str | None]
+) -> Iterator[Comparison]:
+    """differs: by the name of each cell, why seconds of it and of the baseline do not compare, if so."""
+
     def times(cell: Cell) -> Times:
         if measure is Measure.PHASE_SECONDS:
             assert analysis.phase_from is not None
@@ -107,6 +112,6 @@ def _by_measure(view: View, analysis: Acceleration, baseline: Cell, measure: Mea
             num_seeds=len(view.study.seed_list),
             reached=int(theirs.reached.sum()),
             reached_baseline=int(ours.reached.sum()),
-            not_comparable=None if measure is Measure.UPDATES else ran_differently(view, (baseline, cell)),
+            not_comparable=None if measure is Measure.UPDATES else differs[cell.name],
             others=others(view, cell, but=[State.REACHED]),
         )

@@ -8,7 +8,6 @@ import pandas as pd
 from grokgrid.analyses import drawing
 from grokgrid.analyses.ends import ENDED, ends
 from grokgrid.analyses.parts import Column, Figure, Section, Table
-from grokgrid.analyses.times import cell_looks
 from grokgrid.analyses.trials import others
 from grokgrid.analyses.wording import LEVEL, NOTHING, PERCENT, cell_label, labels, mean_sd
 from grokgrid.statistics import by_trial, mean_curve
@@ -20,7 +19,7 @@ NUM_POINTS = 300
 """Of a curve: more than a figure can show, and few enough to ship in a page."""
 
 
-MAX_LINES, MAX_POINTS = 200, 20_000
+MAX_LINES, MAX_POINTS = 100, 10_000
 """In a figure: more cannot be told apart."""
 
 
@@ -63,7 +62,7 @@ def _seed_curves(view: View, metric: str) -> dict[str, list[Floats]]:
     num_points = max(50, min(NUM_POINTS, MAX_POINTS // (len(view.study.cells) * len(seeds))))
     found = {}
     for cell in view.study.cells:
-        looks = cell_looks(view, cell)
+        looks = view.looks_of(cell)
         looks = looks[looks["seed"].isin(seeds)]
         curves = (np.column_stack(curve).astype(float) for curve in by_trial(looks, metric))
         found[cell.name] = [curve[thin(curve[:, 0], num_points)] for curve in curves]
@@ -83,7 +82,7 @@ def _means(view: View, metrics: list[str]) -> pd.DataFrame:
     columns = ["cell", "metric", "updates", "mean", "sd", "low", "high", "n", "level"]
     frames = []
     for cell in view.study.cells:
-        looks = cell_looks(view, cell)
+        looks = view.looks_of(cell)
         for metric in metrics:
             updates = np.unique(looks["updates"].to_numpy()[np.isfinite(looks[metric].to_numpy(float))])
             if not len(updates):

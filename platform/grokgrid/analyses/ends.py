@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 
-from grokgrid.analyses.times import cell_trials
 from grokgrid.statistics import MeanSd, SampleMean
 from grokgrid.view import State, View
 from search_spaces import Cell
@@ -30,5 +29,5 @@ def ends(view: View, cell: Cell, metric: str) -> MeanSd | None:
 
 
 def _ended(view: View, cell: Cell) -> pd.DataFrame:
-    trials = cell_trials(view, cell)
+    trials = view.trials_of(cell)
     return trials[trials["state"].isin(ENDED)]

@@ -73,27 +73,13 @@ def budget_in_updates(view: View, cell: Cell) -> float | None:
     budget = cell.config.budget
     if budget.unit == "updates":
         return budget.last_look
-    looks = cell_looks(view, cell)
+    looks = view.looks_of(cell)
     return float(round((looks["updates"] / looks["passes"]).median() * budget.last_look)) if len(looks) else None
-
-
-def cell_looks(view: View, cell: Cell) -> pd.DataFrame:
-    return view.looks_of(cell)
-
-
-def cell_trials(view: View, cell: Cell) -> pd.DataFrame:
-    return view.trials[view.trials["cell"] == cell.name]
-
-
-def seen_trials(view: View, cell: Cell) -> pd.DataFrame:
-    """Those of which anything is known: looked at, or diverged before the first look."""
-    trials = cell_trials(view, cell)
-    return trials[trials["key"].isin(cell_looks(view, cell)["key"].unique()) | (trials["state"] == State.DIVERGED)]
 
 
 def _seen(view: View, cell: Cell, metric: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     columns = ["key", "updates", "passes", "seconds"]
-    looks = cell_looks(view, cell).reindex(columns=[*columns, metric])
-    trials = seen_trials(view, cell).reindex(columns=[*columns, "seed", "state", "diverged_at"])
+    looks = view.looks_of(cell).reindex(columns=[*columns, metric])
+    trials = view.seen_of(cell).reindex(columns=[*columns, "seed", "state", "diverged_at"])
     # Whether it diverged within this study's budget is what its state says.
     return looks, trials.assign(diverged_at=trials["diverged_at"].where(trials["state"] == State.DIVERGED))

@@ -6,7 +6,6 @@ from typing import Any
 import pandas as pd
 
 from grokgrid.analyses.parts import Column, Section, Table
-from grokgrid.analyses.times import seen_trials
 from grokgrid.analyses.wording import NOTHING, cell_label, count, labels, listed, plural, seeds
 from grokgrid.view import State, View
 from search_spaces import Cell
@@ -64,7 +63,7 @@ def unlike_places(view: View) -> tuple[str, ...]:
 
 def ran_differently(view: View, cells: Iterable[Cell]) -> str | None:
     """Why seconds of these cells' trials do not compare, if so."""
-    seen = pd.concat([seen_trials(view, cell) for cell in cells]).reindex(columns=[*PLACE])
+    seen = pd.concat([view.seen_of(cell) for cell in cells]).reindex(columns=[*PLACE])
     found: dict[str, int] = {}
     for _, row in seen.groupby(list(PLACE), dropna=False).size().reset_index(name="num").iterrows():
         how = _how(row)
@@ -76,7 +75,7 @@ def ran_differently(view: View, cells: Iterable[Cell]) -> str | None:
 
 def others(view: View, cell: Cell, *, but: Iterable[State]) -> str:
     """`2 diverged, 1 missing`: how many trials of a cell are in which states, but for some."""
-    rows = [State(state) for state in view.trials.loc[view.trials["cell"] == cell.name, "state"]]
+    rows = [State(state) for state in view.trials_of(cell)["state"]]
     return ", ".join(f"{rows.count(state)} {state}" for state in State if state in rows and state not in but) or NOTHING
 
 
@@ -117,7 +116,7 @@ def _state_table(view: View) -> Table:
             {"cell": cell.name, "arm": cell.arm, "trials": len(mine)}
             | {state.value: sum(State(each) is state for each in mine) for state in State}
             for cell in view.study.cells
-            for mine in [view.trials.loc[view.trials["cell"] == cell.name, "state"]]
+            for mine in [view.trials_of(cell)["state"]]
         ]
     )
     shown = ["trials", *(state.value for state in present)]
