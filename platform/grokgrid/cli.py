@@ -95,6 +95,8 @@ def plan(study: StudyArgument, settings: SetOption = None, seeds: SeedsOption = 
         f"{num} trials{', some of them shared by several cells,' if num < num_cells else ','} each of at most"
         f" {budget.last_look:,} {budget.unit} and {budget.num_looks():,} looks."
     )
+    if 2 * budget.last_look < budget.extent:
+        console.print(f"Of the {budget.extent:,} {budget.unit} given, the last look lies after {budget.last_look:,}.")
     for config in {cell.config.data for cell in made.study.cells}:
         try:
             check_present(config)

@@ -123,6 +123,11 @@ class TestPlan:
         assert lines[2].split() == ["slow", "lr=0.002", "0", "1", "2"]
         assert "At most 0:0" in after.stdout
 
+    def test_tells_of_a_budget_that_looks_leave_unused(self, grokgrid: Grokgrid, file: Path, ready_home: Path):
+        wide = grokgrid("plan", file, "--set", "trial.budget.look_every=500")
+        assert "Of the 60 updates given, the last look lies after 1." in wide.stdout
+        assert "the last look" not in grokgrid("plan", file).stdout
+
 
 class TestRun:
     def test_ends_with_the_page_on_a_line_of_its_own(self, grokgrid: Grokgrid, file: Path, ready_home: Path):
