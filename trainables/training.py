@@ -184,6 +184,7 @@ def _without_denormals() -> Iterator[None]:
     """A CPU takes a hundred times longer over numbers below the normal ones than over zero, which they become here.
 
     Optimisers' averages decay into them: in float32, training takes up to twice as long on processors that keep them.
+    Of several threads only this one drops them; the others' share of a tensor is always the same, so results are, too.
     """
     torch.set_flush_denormal(True)
     try:
