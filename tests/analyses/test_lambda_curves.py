@@ -145,6 +145,15 @@ def test_figures_are_drawn():
     assert [line.get_xdata().tolist() for line in arrows] == [[0.001] * 5]
 
 
+def test_an_open_interval_runs_out_of_the_figure():
+    late = [(State.CENSORED, 991), (State.CENSORED, 981), (State.CENSORED, 971), (State.CENSORED, 961), 951]
+    found = answered(late, late, SOON, SLOW)
+    assert np.isinf(found.tables["lambda_curve-updates"]["high"]).tolist() == [True, True, False, False]
+    figures = {figure.name: figure for section in found.sections for figure in section.figures}
+    low, high = figures["lambda_curve-updates"].draw().axes[0].get_ylim()
+    assert 50 < low < 71 and 991 < high < 1200
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

@@ -28,6 +28,9 @@ GRID = "#dddddd"
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 DASHES = ("-", "--", "-.", ":")
 
+_BEYOND = 1e12
+"""Where an open end runs out of every figure."""
+
 
 def colours(study: Study) -> dict[str, str]:
     """By the name of the cell: its arm's colour; an arm of several cells goes from light to dark along its grid."""
@@ -131,7 +134,8 @@ def lambda_curve(study: Study, points: Sequence["Point"], best: "Point | None") 
     if baseline.estimate is not None:
         axes.axhline(baseline.estimate, color=BASELINE, linewidth=1.2, label=baseline.cell.name)
         if baseline.interval is not None:
-            axes.axhspan(baseline.interval.low, baseline.interval.high, color=BASELINE, alpha=0.15, linewidth=0)
+            low, high = baseline.interval
+            axes.axhspan(low, min(high, _BEYOND), color=BASELINE, alpha=0.15, linewidth=0)
     line = [(point.strength, point.estimate) for point in strengths if point.estimate is not None]
     axes.plot(*zip(*line, strict=True), color=palette[strengths[-1].cell.name], linewidth=0.8)
     for point in strengths:
@@ -141,15 +145,20 @@ def lambda_curve(study: Study, points: Sequence["Point"], best: "Point | None") 
             x = np.full(len(values), point.strength)
             axes.plot(x, values, marker, color=colour, alpha=0.45, markersize=4, linewidth=0)
         if point.interval is not None:
-            # An open end runs out of the figure.
-            high = min(point.interval.high, 1e12)
-            axes.plot([point.strength] * 2, [point.interval.low, high], color=colour, linewidth=2, scaley=False)
+            low, high = point.interval
+            axes.plot([point.strength] * 2, [low, min(high, _BEYOND)], color=colour, linewidth=2)
         if point.estimate is not None:
             axes.plot([point.strength], [point.estimate], "D", color=colour, markersize=7)
             if point is best:
                 axes.plot([point.strength], [point.estimate], "o", color=colour, markersize=15, fillstyle="none")
-    if any(point.is_time for point in points):
+    seen = np.concatenate([np.array([*p.seeds["value"], p.estimate, *(p.interval or ())], float) for p in points])
+    seen = seen[np.isfinite(seen)]
+    if baseline.is_time:
         axes.set_yscale("log")
+        axes.set_ylim(seen.min() / 1.15, seen.max() * 1.15)
+    else:
+        margin = 0.05 * np.ptp(seen) or 1.0
+        axes.set_ylim(seen.min() - margin, seen.max() + margin)
     ((path, _),) = strengths[0].cell.point
     axes.set_xscale("log")
     axes.set_xlabel(path)
