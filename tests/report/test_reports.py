@@ -58,12 +58,26 @@ def measured() -> Answer:
 
 
 @functools.cache
+def against_lambda() -> Answer:
+    """Times and a metric against three strengths, one of which most trials of the baseline outdo."""
+    grid = {"regulariser.strength": [1e-3, 1e-2, 1e-1]}
+    study = synthetic_study(
+        arms={"baseline": {}, "jacobian": {"regulariser": {"name": "jacobian"}, "grid": grid}},
+        analyses=[{"kind": "lambda_curve", "arm": "jacobian", "baseline": "baseline"}],
+    )
+    outcomes: list[list[Outcome]] = [BASE, FAST, [31, 41, 21, 51, 61], [(State.CENSORED, 991)] * 5]
+    return answer(synthetic_view(study, {cell.name: times for cell, times in zip(study.cells, outcomes, strict=True)}))
+
+
+@functools.cache
 def not_begun() -> Answer:
     return answer(synthetic_view(synthetic_study(), {}))
 
 
 MEASURES = ("updates", "seconds", "phase_seconds")
-ANSWERS = pytest.mark.parametrize("found", [complete, troubled, measured, not_begun], ids=lambda found: found.__name__)
+ANSWERS = pytest.mark.parametrize(
+    "found", [complete, troubled, measured, against_lambda, not_begun], ids=lambda found: found.__name__
+)
 
 
 def said(found: Answer, width: int, **options: object) -> str:
@@ -177,6 +191,12 @@ class TestHtml:
         assert "currentColor" in text and "#010203" not in text
         assert re.search(r"<text[^>]*>fraction of seeds</text>", text)
         assert "DejaVu" not in text
+
+    @ANSWERS
+    def test_figures_of_axes_are_figures(self, found):
+        """A name with a dollar in it is a name; so powers of ten must not be formulas."""
+        texts = re.findall(r"<text[^>]*>([^<]*)</text>", html.render(found()))
+        assert not [text for text in texts if "$" in text or "mathdefault" in text]
 
     def test_tells_what_it_rests_on(self):
         found = complete()

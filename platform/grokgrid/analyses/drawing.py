@@ -18,6 +18,7 @@ from search_spaces.study import Acceleration, LambdaCurve, Measurements
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
     from grokgrid.analyses.comparisons import Comparison
@@ -156,12 +157,12 @@ def lambda_curve(study: Study, points: Sequence["Point"], best: "Point | None") 
     if baseline.is_time:
         axes.set_yscale("log")
         axes.set_ylim(seen.min() / 1.15, seen.max() * 1.15)
+        _plain_figures(axes.yaxis)
     else:
         margin = 0.05 * np.ptp(seen) or 1.0
         axes.set_ylim(seen.min() - margin, seen.max() + margin)
     ((path, _),) = strengths[0].cell.point
-    axes.set_xscale("log")
-    axes.set_xlabel(path)
+    _log_axis(axes, path)
     axes.set_ylabel(baseline.metric.replace("_", " "))
     _legend(figure, axes)
     return figure
@@ -177,8 +178,7 @@ def against(study: Study, across: Sequence["Point"], up: Sequence["Point"]) -> "
         here = (a.estimate, b.estimate)
         axes.plot(*here, "D", color=palette[a.cell.name], markersize=7)
         axes.annotate(f"{a.strength:.3g}", here, (6, 4), textcoords="offset points", fontsize="small")
-    axes.set_xscale("log")
-    axes.set_xlabel(across[0].metric.replace("_", " "))
+    _log_axis(axes, across[0].metric.replace("_", " "))
     axes.set_ylabel(up[0].metric.replace("_", " "))
     return figure
 
@@ -205,16 +205,21 @@ def _figure(*, height: float) -> "tuple[Figure, Axes]":
 
 
 def _log_axis(axes: "Axes", label: str) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
     axes.set_xscale("log")
     axes.set_xlabel(label)
-    low, high = axes.get_xlim()
+    _plain_figures(axes.xaxis)
+
+
+def _plain_figures(axis: "Axis") -> None:
+    """On a logarithmic axis, whose powers of ten would be formulas."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    low, high = axis.get_view_interval()
     # Over little more than a decade, powers of ten alone would leave the axis without figures.
     subs = (1.0,) if high / low > 50 else (1.0, 2.0, 5.0) if high / low > 4 else tuple(np.arange(1.0, 10.0))
-    axes.xaxis.set_major_locator(LogLocator(subs=subs))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}" if x >= 1 else f"{x:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    axis.set_major_locator(LogLocator(subs=subs))
+    axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}" if x >= 1 else f"{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _legend(figure: "Figure", axes: "Axes") -> None:
