@@ -66,7 +66,7 @@ def check_sqlite(path: Path) -> None:
     stray = next((folder for folder in path.parents if folder.exists()), path.parent)
     if not stray.is_dir():
         raise TrackingError(f"{path}: MLflow's database cannot lie there: {stray} is a file. {_who_says()}")
-    if path.is_dir() or path.exists() and path.read_bytes()[:16] not in (b"", b"SQLite format 3\0"):
+    if path.is_dir() or path.exists() and _first_bytes(path, 16) not in (b"", b"SQLite format 3\0"):
         raise TrackingError(f"{path}: is no SQLite database. {_who_says()}")
 
 
@@ -93,6 +93,11 @@ def check_artifacts_stay(location: str) -> None:
             f"GROKGRID_ARTIFACTS is {given}, but this MLflow keeps artifacts at {location.rpartition('/')[0]} since its"
             " experiments were created. Unset it, or use another database."
         )
+
+
+def _first_bytes(path: Path, num: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(num)
 
 
 def _who_says() -> str:
