@@ -15,8 +15,8 @@ METRICS = ("updates", "train_jacobian_norm_mean", "train_centroid_alignment_mean
 
 
 def lambda_ce() -> Study:
-    """Cross-entropy: nine lambdas over four decades, Table 1's 1e-3 among them. Most lie above it, for up to 1e-1, as far
-    as was tried, the stronger was the sooner.
+    """Cross-entropy: nine lambdas over four decades, Table 1's 1e-3 among them. Most are larger: up to 1e-1, as far as
+    was tried, the stronger was the sooner.
     """
     return _lambda_study(
         table1_ce(),
