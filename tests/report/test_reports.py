@@ -213,6 +213,14 @@ class TestHtml:
         text = html.render(answer(synthetic_view(study, {"baseline": BASE})))
         assert "somebody" not in text and "private" not in text and "…/points.npz" in text
 
+    def test_folders_in_the_reason_of_a_failure_stay_there_too(self):
+        view = synthetic_view(synthetic_study(), {"baseline": [*BASE[:4], State.FAILED], "jacobian": FAST})
+        reason = "DataError: data npz: /home/somebody/private/points.npz is not there, see https://example.org/a/b"
+        told = View(view.study, view.trials.assign(reason=reason), view.curves, view.at)
+        text = html.render(answer(told))
+        assert "Reason: DataError: data npz: …/points.npz is not there, see https://example.org/a/b." in text
+        assert "somebody" not in text
+
     def test_the_same_answer_gives_the_same_page(self):
         assert html.render(complete()) == html.render(complete())
 

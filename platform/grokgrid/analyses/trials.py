@@ -1,5 +1,6 @@
 """How many trials are where, and where they ran: what every figure of a report rests on."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,6 +11,9 @@ from grokgrid.analyses.wording import NOTHING, cell_label, count, labels, listed
 from grokgrid.view import State, View
 from search_spaces import Cell
 from search_spaces.study import Acceleration, Measurements
+
+_FOLDERS = re.compile(r"(?<![\w.:/])(?:/|[A-Za-z]:[\\/])(?:[^\s/\\'\"]+[\\/])+")
+"""All of an absolute path but its last part."""
 
 PLACE = ("device", "device_name", "num_threads", "share", "torch_version")
 _KEPT = ("key", "state", "updates", "passes", "seconds", "diverged_at", "run_id", "reason", *PLACE)
@@ -93,9 +97,10 @@ def _where(view: View, state: State) -> str:
 
 
 def _why(view: View, state: State) -> str:
-    """` Reason: …`, of trials that failed."""
+    """` Reason: …`, of trials that failed, without the folders of whoever ran them: a page is passed on."""
     rows = view.trials[view.trials["state"] == state]
-    reasons = [] if "reason" not in rows else list(dict.fromkeys(rows["reason"].dropna()))
+    told = rows.reindex(columns=["reason"])["reason"].dropna()
+    reasons = list(dict.fromkeys(_FOLDERS.sub("…/", str(reason)) for reason in told))
     more = f" and {plural(len(reasons) - 1, 'other')}" if len(reasons) > 1 else ""
     return f" Reason: {reasons[0].rstrip('.')}{more}." if reasons else ""
 

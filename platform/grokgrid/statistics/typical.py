@@ -9,7 +9,8 @@ None is dropped in silence. The headline, which tables print, is
     fewer, all the bounds of one direction        "at least" or "at most", no interval
     otherwise                                     none
 
-An interval is given only where simulation found that it covers (benchmarks/coverage.py, docs/statistics.md).
+An interval is given only where simulation found that it covers, of ratios (benchmarks/coverage.py, docs/statistics.md).
+Times follow the same rules, and were not simulated: censored on one side alone, they should be the easier case.
 """
 
 from dataclasses import dataclass
