@@ -13,6 +13,7 @@ Float = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Bool = Annotated[bool, Field(strict=True)]
 
 PositiveInt = Annotated[Int, Field(gt=0, le=2**53)]
+NonNegativeInt = Annotated[Int, Field(ge=0, le=2**53)]
 PositiveFloat = Annotated[Float, Field(gt=0)]
 NonNegativeFloat = Annotated[Float, Field(ge=0)]
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -14,7 +14,7 @@ from trainables.losses.config import LossConfig
 from trainables.mistakes import Mistake, Mistakes, nearest
 from trainables.models.config import ModelConfig
 from trainables.optimisers.config import OptimiserConfig
-from trainables.probes.config import ALWAYS, ProbeConfig
+from trainables.probes.config import ALWAYS, ON_VALIDATION, ProbeConfig
 from trainables.regularisers.config import RegulariserConfig
 from trainables.schedule import Budget, Goal
 
@@ -59,9 +59,13 @@ class TrialConfig(Config):
 
     @field_validator("probes")
     @classmethod
-    def _measure_nothing_twice(cls, probes: tuple[ProbeConfig, ...]) -> tuple[ProbeConfig, ...]:
+    def _measure_nothing_twice(cls, probes: tuple[ProbeConfig, ...], info: ValidationInfo) -> tuple[ProbeConfig, ...]:
         measured = metrics_of(probes)
         twice = sorted({metric for metric in measured if measured.count(metric) > 1})
+        if "data" in info.data and not info.data["data"].num_validation:
+            held_out = [probe.name for probe in probes if probe.on == "validation"]
+            if held_out:
+                raise ValueError(f"{held_out[0]} on validation needs images held out for it: give data.num_validation")
         if twice:
             raise ValueError(f"{', '.join(twice)} would be measured by two probes")
         return probes
@@ -70,8 +74,9 @@ class TrialConfig(Config):
     @classmethod
     def _can_be_seen_and_reached(cls, goal: Goal | None, info: ValidationInfo) -> Goal | None:
         mistakes = []
-        if goal is not None and "probes" in info.data and goal.metric not in metrics_of(info.data["probes"]):
-            wrong = f"is not measured by this trial; {nearest(goal.metric, metrics_of(info.data['probes']))}"
+        measured = _measured(info.data)
+        if goal is not None and measured and goal.metric not in measured:
+            wrong = f"is not measured by this trial; {nearest(goal.metric, measured)}"
             mistakes.append(Mistake(("metric",), f"{goal.metric!r} {wrong}"))
         if goal is not None and goal.metric.endswith("_accuracy") and not 0 <= goal.threshold <= 1:
             side = "above" if goal.above is not None else "below"
@@ -84,21 +89,29 @@ class TrialConfig(Config):
     @property
     def all_probes(self) -> tuple[ProbeConfig, ...]:
         """The probes of this trial: those that every trial has, unless given another schedule, and its own."""
-        return _with_those_of_every_trial(self.probes)
+        return _with_those_of_every_trial(self.probes, bool(self.data.num_validation))
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        return metrics_of(self.probes)
+        return metrics_of(self.probes, held_out=bool(self.data.num_validation))
 
 
-def metrics_of(probes: tuple[ProbeConfig, ...]) -> tuple[str, ...]:
-    """What a trial with these probes measures."""
-    return tuple(metric for probe in _with_those_of_every_trial(probes) for metric in probe.metrics)
+def metrics_of(probes: tuple[ProbeConfig, ...], *, held_out: bool = False) -> tuple[str, ...]:
+    """What a trial with these probes measures; held_out: whether its data has images for validation."""
+    return tuple(metric for probe in _with_those_of_every_trial(probes, held_out) for metric in probe.metrics)
 
 
-def _with_those_of_every_trial(probes: tuple[ProbeConfig, ...]) -> tuple[ProbeConfig, ...]:
+def _with_those_of_every_trial(probes: tuple[ProbeConfig, ...], held_out: bool) -> tuple[ProbeConfig, ...]:
     given = {(probe.name, probe.on) for probe in probes}
-    return tuple(probe for probe in ALWAYS if (probe.name, probe.on) not in given) + probes
+    always = (*ALWAYS, *(ON_VALIDATION if held_out else ()))
+    return tuple(probe for probe in always if (probe.name, probe.on) not in given) + probes
+
+
+def _measured(settings: dict[str, Any]) -> tuple[str, ...]:
+    """By a trial with these settings, as far as they are right."""
+    if "probes" not in settings:
+        return ()
+    return metrics_of(settings["probes"], held_out="data" not in settings or bool(settings["data"].num_validation))
 
 
 class Trial(Config):
@@ -122,7 +135,7 @@ def cell_key(config: TrialConfig) -> str:
     looks are in.
     """
     # Probes in any order, and one named as every trial has it anyway, are the same measurements.
-    probes = sorted((p for p in config.probes if p not in ALWAYS), key=lambda p: p.model_dump_json())
+    probes = sorted((p for p in config.probes if p not in (*ALWAYS, *ON_VALIDATION)), key=lambda p: p.model_dump_json())
     decided = {
         "semantics": TRIAL_SEMANTICS,
         "data_digest": config.data.digest,

@@ -5,11 +5,12 @@ needs no data, and a trial cannot silently be trained on something else.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from trainables.configuration import NOT_IN_KEY, Config, PositiveInt, named, spelled
+from trainables.configuration import NOT_IN_KEY, Config, NonNegativeInt, PositiveInt, named, spelled
+from trainables.mistakes import Mistake, Mistakes
 
 DIGITS_DIGEST = "sha256:1ce055a110bc2450adee82b27d03d46cc63571c890cebd5b15af01e0d95dd97b"
 MNIST_DIGEST = "sha256:d3bba0ce073901b7c0c5264630a1d97b21d250061900b89e8cafc17b2d4840de"
@@ -19,12 +20,34 @@ Digest = Annotated[
 ]
 
 
-class DigitsConfig(Config):
+class _HeldOut(Config):
+    """num_validation: so many of the training images behind the first `num_train` are held out, to choose by."""
+
+    num_train: PositiveInt | None = None
+    num_validation: NonNegativeInt = 0
+    _num_images: ClassVar[int | None] = None
+
+    @model_validator(mode="after")
+    def _are_enough(self) -> Self:
+        if self.num_validation and self.num_train is None:
+            raise ValueError("num_validation needs num_train: images held out lie behind those")
+        if self._num_images and (self.num_train or 0) + self.num_validation > self._num_images:
+            wrong = (
+                f"{self.num_validation} is not allowed: of {self._num_images:,} images {self.num_train:,} train, so at "
+                f"most {self._num_images - (self.num_train or 0):,} can be held out"
+            )
+            raise Mistakes("data", [Mistake(("num_validation",), wrong)])
+        return self
+
+
+class DigitsConfig(_HeldOut):
     """scikit-learn's bundled 1,797 handwritten digits of 8 x 8 pixels: the first 1,000 train, the other 797 test.
 
     The first `num_train` and `num_test` of each, in file order; pixels scaled to [0, 1], then normalised with the
     mean and standard deviation of the first 1,000.
     """
+
+    _num_images = 1000
 
     name: Literal["digits"] = "digits"
     num_train: Annotated[PositiveInt, Field(le=1000)] = 1000
@@ -35,12 +58,14 @@ class DigitsConfig(Config):
         return DIGITS_DIGEST
 
 
-class MnistConfig(Config):
+class MnistConfig(_HeldOut):
     """MNIST: the first `num_train` and `num_test` images in file order, pixels scaled to [0, 1], then normalised with
     mean 0.1307 and standard deviation 0.3081.
 
     `root` is torchvision's folder; by default GROKGRID_DATA, else the data folder under grokgrid's home.
     """
+
+    _num_images = 60000
 
     name: Literal["mnist"] = "mnist"
     num_train: Annotated[PositiveInt, Field(le=60000)] = 60000
@@ -52,7 +77,7 @@ class MnistConfig(Config):
         return MNIST_DIGEST
 
 
-class NpzConfig(Config):
+class NpzConfig(_HeldOut):
     """Arrays of one's own: x_train, y_train, x_test, y_test in one .npz file.
 
     x: (images, …), floating point as it is, or uint8, which is scaled to [0, 1]. y: (images,), integer classes from 0.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -17,19 +17,33 @@ from numpy.typing import NDArray
 from trainables.data.config import DigitsConfig, MnistConfig, NpzConfig
 from trainables.data.place import DataError, check_present, data_root
 
+On = Literal["train", "validation", "test"]
+
 Arrays = dict[str, NDArray[np.generic]]
 """x_train, y_train, x_test, y_test, whole and as they lie in the files."""
 
 
 @dataclass(frozen=True)
 class Data:
-    """x: (images, …) floating point; y: (images,) int64 classes."""
+    """x: (images, …) floating point; y: (images,) int64 classes; None if nothing is held out for validation."""
 
     x_train: torch.Tensor
     y_train: torch.Tensor
     x_test: torch.Tensor
     y_test: torch.Tensor
     num_classes: int
+    x_validation: torch.Tensor | None = None
+    y_validation: torch.Tensor | None = None
+
+    def part(self, on: On) -> tuple[torch.Tensor, torch.Tensor]:
+        """x and y."""
+        x, y = {
+            "train": (self.x_train, self.y_train),
+            "validation": (self.x_validation, self.y_validation),
+            "test": (self.x_test, self.y_test),
+        }[on]
+        assert x is not None and y is not None
+        return x, y
 
 
 @lru_cache(maxsize=2)
@@ -43,22 +57,33 @@ def load(config: DigitsConfig | MnistConfig | NpzConfig, dtype: torch.dtype, dev
     for part, num in (("train", config.num_train), ("test", config.num_test)):
         if num is not None and num > len(arrays[f"x_{part}"]):
             raise DataError(f"data {config.name}: num_{part} is {num}, there are {len(arrays[f'x_{part}'])} images")
+    num_train, num_validation = config.num_train, config.num_validation
+    if num_validation and (num_train or 0) + num_validation > len(arrays["x_train"]):
+        num = len(arrays["x_train"])
+        raise DataError(
+            f"data {config.name}: num_validation is {num_validation}, of {num} images {num_train} are trained on"
+        )
     mean, std = _NORMALISATION.get(type(config), (0.0, 1.0))
 
-    def inputs(part: str, num: int | None) -> torch.Tensor:
-        x = torch.from_numpy(arrays[f"x_{part}"][:num]).to(device=device, dtype=dtype)
+    def inputs(part: str, images: slice) -> torch.Tensor:
+        x = torch.from_numpy(arrays[f"x_{part}"][images]).to(device=device, dtype=dtype)
         scale = 255.0 if arrays[f"x_{part}"].dtype == np.uint8 else 1.0
         return ((x / scale) - mean) / std
 
-    def classes(part: str, num: int | None) -> torch.Tensor:
-        return torch.from_numpy(arrays[f"y_{part}"][:num]).to(device=device, dtype=torch.int64)
+    def classes(part: str, images: slice) -> torch.Tensor:
+        return torch.from_numpy(arrays[f"y_{part}"][images]).to(device=device, dtype=torch.int64)
+
+    train, test = slice(num_train), slice(config.num_test)
+    held_out = slice(num_train, (num_train or 0) + num_validation)
 
     return Data(
-        x_train=inputs("train", config.num_train),
-        y_train=classes("train", config.num_train),
-        x_test=inputs("test", config.num_test),
-        y_test=classes("test", config.num_test),
+        x_train=inputs("train", train),
+        y_train=classes("train", train),
+        x_test=inputs("test", test),
+        y_test=classes("test", test),
         num_classes=1 + int(max(arrays["y_train"].max(), arrays["y_test"].max())),
+        x_validation=inputs("train", held_out) if num_validation else None,
+        y_validation=classes("train", held_out) if num_validation else None,
     )
 
 

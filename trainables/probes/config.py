@@ -11,7 +11,7 @@ class AccuracyConfig(Config):
     """The share of images whose largest output is their class's."""
 
     name: Literal["accuracy"] = "accuracy"
-    on: Literal["train", "test"]
+    on: Literal["train", "validation", "test"]
     every: PositiveInt = 1
 
     @property
@@ -23,7 +23,7 @@ class LossProbeConfig(Config):
     """The loss without regularisation or noise."""
 
     name: Literal["loss"] = "loss"
-    on: Literal["train", "test"]
+    on: Literal["train", "validation", "test"]
     every: PositiveInt = 1
 
     @property
@@ -113,3 +113,9 @@ ALWAYS: tuple[AccuracyConfig | LossProbeConfig, ...] = (
     LossProbeConfig(on="test"),
 )
 """Measured at every look unless a trial gives the same probe another schedule."""
+
+ON_VALIDATION: tuple[AccuracyConfig | LossProbeConfig, ...] = (
+    AccuracyConfig(on="validation"),
+    LossProbeConfig(on="validation"),
+)
+"""The same, of trials whose data holds images out."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from trainables.data.load import Data
+from trainables.data.load import Data, On
 from trainables.losses.build import Loss
 from trainables.probes.config import (
     AccuracyConfig,
@@ -27,17 +27,17 @@ def measure(probes: tuple[ProbeConfig, ...], f: Callable[[Tensor], Tensor], data
     """Takes the measurements of `probes` on the function `f`: inputs (points, …) -> outputs (points, C)."""
 
     @cache
-    def outputs(on: str) -> Tensor:
+    def outputs(on: On) -> Tensor:
         with torch.no_grad():
-            return f(_inputs(data, on))
+            return f(data.part(on)[0])
 
     @cache
-    def jacobians(on: str, num_points: int | None) -> JacobianFacts:
-        return jacobian_facts(f, _inputs(data, on)[:num_points])
+    def jacobians(on: On, num_points: int | None) -> JacobianFacts:
+        return jacobian_facts(f, data.part(on)[0][:num_points])
 
     values: dict[str, Tensor] = {}
     for probe in probes:
-        y = data.y_train if probe.on == "train" else data.y_test
+        x, y = data.part(probe.on)
         match probe:
             case AccuracyConfig():
                 values[f"{probe.on}_accuracy"] = (outputs(probe.on).argmax(1) == y).double().mean()
@@ -54,7 +54,7 @@ def measure(probes: tuple[ProbeConfig, ...], f: Callable[[Tensor], Tensor], data
                 facts = jacobians(probe.on, probe.num_points)
                 values |= _extremes(f"{probe.on}_jacobian_explained_variance", facts.explained_variance)
             case CentroidConfig():
-                x = _inputs(data, probe.on)[: probe.num_points]
+                x = x[: probe.num_points]
                 mu, x = centroids(f, x).flatten(1), x.flatten(1)
                 inner = (mu * x).sum(1)
                 norm = mu.norm(dim=1)
@@ -101,10 +101,6 @@ def centroids(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         outputs, vjp, *_ = torch.func.vjp(f, part)
         parts.append(vjp(torch.ones_like(outputs))[0])
     return torch.cat(parts)
-
-
-def _inputs(data: Data, on: str) -> Tensor:
-    return data.x_train if on == "train" else data.x_test
 
 
 def _extremes(name: str, values: Tensor) -> dict[str, Tensor]:
