@@ -61,7 +61,7 @@ def cells_of(trial: Settings, arms: dict[str, Settings]) -> tuple[list[Cell], li
         for point in points:
             merged = overlay(trial, settings)
             for path, value in point:
-                merged = overlay(merged, _nested(path, value))
+                merged = overlay(merged, nested(path, value))
             try:
                 cells.append(Cell(arm, point, TrialConfig.model_validate(merged)))
             except ValidationError as error:
@@ -102,7 +102,8 @@ def _points(arm: str, grid: Any) -> tuple[Iterator[tuple[tuple[str, Any], ...]],
     return (itertools.product(*axes) if not mistakes else iter(())), mistakes
 
 
-def _nested(path: str, value: Any) -> Settings:
+def nested(path: str, value: Any) -> Settings:
+    """`a.b` and a value as {"a": {"b": value}}."""
     for name in reversed(path.split(".")):
         value = {name: value}
     return value  # type: ignore[no-any-return]

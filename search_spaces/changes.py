@@ -42,6 +42,8 @@ def narrow(
         kept = [left for analysis in study.analyses if (left := _without_absent(analysis, arms)) is not None]
         content["analyses"] = [analysis.model_dump() for analysis in kept]
         compares = any(isinstance(analysis, Acceleration) for analysis in kept)
+        if study.search is not None and not {study.search.arm, study.search.baseline} <= set(arms):
+            content["search"] = None
         content["reference"] = [
             r for r in content["reference"] if r["arm"] in arms and (compares or r["measure"] is None)
         ]

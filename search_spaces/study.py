@@ -1,7 +1,7 @@
 """A study: a question with its arms, grid, seeds, goal and analyses."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
@@ -14,12 +14,13 @@ from pydantic import (
     model_validator,
 )
 
-from search_spaces.cells import Cell, Settings, cells_of
+from search_spaces.cells import Cell, Settings, cells_of, nested, overlay
+from search_spaces.search import TIMES, Better, Search, better_of
 from trainables.configuration import Config, Float, NonNegativeFloat, PositiveFloat, PositiveInt, spelled
 from trainables.mistakes import Mistake, Mistakes, mistakes_of, nearest
 from trainables.probes.config import ProbeConfig
 from trainables.schedule import Goal
-from trainables.trial import Seed, Trial, metrics_of
+from trainables.trial import Seed, Trial, TrialConfig, metrics_of
 
 _PROBES = TypeAdapter(tuple[ProbeConfig, ...])
 
@@ -67,10 +68,6 @@ class Measurements(Config):
     baseline: str | None = None
 
 
-TIMES = ("updates", "passes", "seconds")
-"""Of a trial to its goal."""
-
-
 class LambdaCurve(Config):
     """How metrics depend on the strength of a method: each against the one setting on the grid of `arm`, over seeds.
 
@@ -84,15 +81,12 @@ class LambdaCurve(Config):
     arm: str
     baseline: str
     metrics: Annotated[tuple[str, ...], Field(min_length=1)] = ("updates", "test_accuracy")
-    better: Literal["less", "more"] | None = None
+    better: Better | None = None
 
     @property
-    def chosen_for(self) -> Literal["less", "more"] | None:
+    def chosen_for(self) -> Better | None:
         """Whether less or more of the first metric is better; None if that is not known."""
-        if self.better is not None:
-            return self.better
-        first = self.metrics[0]
-        return "less" if first in TIMES or first.endswith("_loss") else "more" if first.endswith("_accuracy") else None
+        return self.better or better_of(self.metrics[0])
 
     @model_validator(mode="after")
     def _can_choose(self) -> Self:
@@ -157,6 +151,7 @@ class Study(Config):
     seeds      a number n, for 0 … n-1, or a list
     trial      what all trials share: fields of TrialConfig
     arms       name -> what the arm changes in `trial`, and its `grid`
+    search     the settings of an arm of which `grokgrid optimise` finds the best
     """
 
     name: StudyName
@@ -167,6 +162,7 @@ class Study(Config):
     analyses: tuple[Analysis, ...] = (Curves(),)
     reference: tuple[Reference, ...] = ()
     resources: Resources = Resources()
+    search: Search | None = None
 
     @field_validator("name")
     @classmethod
@@ -234,6 +230,20 @@ class Study(Config):
         places = ((cell, seed) for seed in self.seed_list for cell in self.cells)
         return {cell.key_of(seed): self.trial_of(cell, seed) for cell, seed in places}
 
+    def candidate(self, settings: Mapping[str, Any]) -> Cell:
+        """The arm of the search at these settings, by their dotted paths, in place of its grid.
+
+        Raises:
+            Mistakes: this combination of settings is not allowed.
+        """
+        assert self.search is not None
+        arm = {name: value for name, value in self.arms[self.search.arm].items() if name != "grid"}
+        grid = {path: [value] for path, value in settings.items()}
+        cells, mistakes = cells_of(self.trial, {self.search.arm: arm | {"grid": grid}})
+        if mistakes:
+            raise Mistakes(self.name, mistakes)
+        return cells[0]
+
     @property
     def goal(self) -> Goal | None:
         """The goal that all cells share; None if there is none."""
@@ -255,6 +265,9 @@ def _mistakes_of_cells(study: dict[str, Any], cells: list[Cell], mistakes: list[
     if not compares and any(reference.get("measure") is not None for reference in references):
         wrong = "published accelerations stand beside ours: add {kind: acceleration, baseline: …} to analyses"
         mistakes.append(Mistake(("reference",), wrong))
+    mistakes += [
+        Mistake(("search", *mistake.path), mistake.message) for mistake in _mistakes_of_search(study, cells, measured)
+    ]
     shown = [metric for given in analyses if given.get("kind") == "measurements" for metric in _metrics(given)]
     for index, reference in enumerate(references):
         found = _mistakes_of_reference(reference, arms, measured, shown)
@@ -300,6 +313,64 @@ def _mistakes_of_strengths(analysis: dict[str, Any], arms: list[str], cells: lis
         yield Mistake(("metrics",), f"{times[0]!r} needs a goal: give trial.goal")
 
 
+def _mistakes_of_search(study: dict[str, Any], cells: list[Cell], measured: list[str]) -> Iterator[Mistake]:
+    """Those of a search that is right by itself; the others are told by it."""
+    try:
+        search = TypeAdapter(Search | None).validate_python(study.get("search"))
+    except ValidationError:
+        return
+    if search is None:
+        return
+    arms = study["arms"]
+    for field in ("arm", "baseline"):
+        if (name := getattr(search, field)) not in arms:
+            yield Mistake((field,), f"{name!r} is no arm; {nearest(name, arms)}")
+    num_cells = sum(cell.arm == search.baseline for cell in cells)
+    if num_cells > 1:
+        yield Mistake(("baseline",), f"{search.baseline!r} has a grid of {num_cells} cells; a baseline is one cell")
+    if search.arm == search.baseline:
+        yield Mistake(("arm",), f"{search.arm!r} is the baseline too: the best of an arm is held against another one")
+    seeds = study.get("seeds")
+    claimed = range(seeds) if isinstance(seeds, int) else seeds if isinstance(seeds, list | tuple) else ()
+    if common := sorted(set(search.seed_list) & set(claimed)):
+        wrong = f"{', '.join(map(str, common[:5]))}: also the study’s; what is chosen on a seed cannot be claimed on it"
+        yield Mistake(("seeds",), wrong)
+    for index, objective in enumerate(search.objectives):
+        place = ("objectives", index, "metric")
+        if objective.is_time and cells and cells[0].config.goal is None:
+            yield Mistake(place, f"{objective.metric!r} needs a goal: give trial.goal")
+        elif measured and objective.metric not in (*TIMES, *measured):
+            held_out = "; give data.num_validation" if objective.metric.startswith("validation_") else ""
+            known = nearest(objective.metric, [*TIMES, *measured])
+            yield Mistake(place, f"{objective.metric!r} is not measured{held_out}; {known}")
+    if search.arm in arms:
+        yield from _mistakes_of_settings(study["trial"], arms[search.arm] or {}, search, cells)
+
+
+def _mistakes_of_settings(trial: Settings, arm: Settings, search: Search, cells: list[Cell]) -> Iterator[Mistake]:
+    """What is not allowed at the ends of the ranges."""
+    below = overlay(trial, {name: value for name, value in arm.items() if name != "grid"})
+    arm_is_right = any(cell.arm == search.arm for cell in cells)
+    for corner in search.corners():
+        merged = below
+        for path, value in corner.items():
+            merged = overlay(merged, nested(path, value))
+        try:
+            TrialConfig.model_validate(merged)
+        except ValidationError as error:
+            for mistake in mistakes_of(TrialConfig, error):
+                steps = {path: tuple(path.split(".")) for path in corner}
+                at = [path for path, parts in steps.items() if mistake.path == parts]
+                around = [path for path, parts in steps.items() if mistake.path == parts[: len(mistake.path)]]
+                if at:
+                    yield Mistake(("settings", at[0]), mistake.message)
+                elif arm_is_right and around:
+                    yield Mistake(("settings", around[0]), mistake.message)
+                elif arm_is_right:
+                    # The arm's grid gave it, say.
+                    yield Mistake(("settings",), f"leave the arm without what it needs: {mistake}")
+
+
 def _is_strength(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
 
@@ -338,8 +409,9 @@ def _measured(study: dict[str, Any], cells: list[Cell]) -> list[str]:
     """All metrics of the study, also while none of its cells is right; empty if its probes are wrong."""
     settings = [study["trial"], *(arm for arm in study["arms"].values() if arm)]
     given = [each["probes"] for each in settings if "probes" in each]
+    held_out = any(isinstance(each.get("data"), dict) and bool(each["data"].get("num_validation")) for each in settings)
     try:
-        found = [metrics_of(_PROBES.validate_python(probes)) for probes in ((), *given)]
+        found = [metrics_of(_PROBES.validate_python(probes), held_out=held_out) for probes in ((), *given)]
     except ValidationError:
         found = []
     return list(dict.fromkeys(itertools.chain(*(cell.config.metrics for cell in cells), *found)))

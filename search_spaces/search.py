@@ -1,0 +1,219 @@
+"""The search of a study: which settings of an arm to vary, for what, and how long.
+
+    search:
+      arm: jacobian
+      baseline: baseline
+      settings:
+        regulariser.strength: {log_uniform: {from: 1e-3, to: 10}}
+      objectives: [updates]
+      seeds: 10
+      budget: {trials: 100}
+
+A candidate is the arm at one value of each setting. Candidates are compared on `seeds`, which are none of the study's:
+on those, which had no part in the choice, the best one is then held against the baseline.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from trainables.configuration import Config, Float, Int, PositiveFloat, PositiveInt
+from trainables.mistakes import Mistake, Mistakes
+from trainables.trial import Seed
+
+TIMES = ("updates", "passes", "seconds")
+"""Of a trial to its goal."""
+
+FIRST_SEED = 100_000
+"""Of the seeds that a search given a mere number of them takes: far from those of studies."""
+
+MOST_CANDIDATES = 1000
+"""Of any search."""
+
+Better = Literal["less", "more"]
+
+
+def better_of(metric: str) -> Better | None:
+    """Whether less or more of a metric is better, if its name tells."""
+    if metric in TIMES or metric.endswith("_loss"):
+        return "less"
+    return "more" if metric.endswith("_accuracy") else None
+
+
+class _Ends(Config):
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    @model_validator(mode="after")
+    def _increase(self) -> Self:
+        low, high = getattr(self, "from_"), getattr(self, "to")  # noqa: B009
+        if low >= high:
+            raise ValueError(f"from {low:g} to {high:g} is no range: from should be the smaller one")
+        return self
+
+
+class LogUniform(_Ends):
+    from_: PositiveFloat = Field(alias="from")
+    to: PositiveFloat
+
+
+class Uniform(_Ends):
+    from_: Float = Field(alias="from")
+    to: Float
+
+
+class Integers(_Ends):
+    from_: Int = Field(alias="from")
+    to: Int
+
+
+Value = bool | int | float | str | None
+
+
+class Range(Config):
+    """The values that a setting may take: one of log_uniform, uniform, integers and choice."""
+
+    log_uniform: LogUniform | None = None
+    uniform: Uniform | None = None
+    integers: Integers | None = None
+    choice: Annotated[tuple[Value, ...], Field(min_length=2)] | None = None
+
+    @field_validator("choice")
+    @classmethod
+    def _no_value_twice(cls, choice: tuple[Value, ...] | None) -> tuple[Value, ...] | None:
+        seen = [(type(value), value) for value in choice or ()]
+        twice = [value for index, value in enumerate(choice or ()) if seen[index] in seen[:index]]
+        if twice:
+            raise ValueError(f"holds {twice[0]!r} twice")
+        return choice
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if sum(each is not None for each in (self.log_uniform, self.uniform, self.integers, self.choice)) != 1:
+            raise ValueError("give one of log_uniform, uniform, integers and choice")
+        return self
+
+    @property
+    def ends(self) -> LogUniform | Uniform | Integers | None:
+        return self.log_uniform or self.uniform or self.integers
+
+    @property
+    def extremes(self) -> tuple[Value, ...]:
+        """Both ends, or every choice: if these are allowed, so is what lies between."""
+        if self.choice is not None:
+            return self.choice
+        assert self.ends is not None
+        return (self.ends.from_, self.ends.to)
+
+
+class Objective(Config):
+    """What is to be small or large, in the mean over seeds.
+
+    metric  updates, passes or seconds to the goal, of which the logarithm of min(time, budget) is taken; or anything
+            that is measured, where training ends
+    better  whether less or more of it is better; needed unless its name tells: times, losses, accuracies
+    """
+
+    metric: str = "updates"
+    better: Better | None = None
+
+    @property
+    def is_time(self) -> bool:
+        return self.metric in TIMES
+
+    @property
+    def sought(self) -> Better:
+        sought = self.better or better_of(self.metric)
+        assert sought is not None
+        return sought
+
+    @field_validator("metric")
+    @classmethod
+    def _is_not_of_the_test_images(cls, metric: str) -> str:
+        if not metric.startswith("test_"):
+            return metric
+        other = f"give {metric.replace('test_', 'train_', 1)!r}"
+        if metric.endswith(("_accuracy", "_loss")):
+            other = f"give data.num_validation, and {metric.replace('test_', 'validation_', 1)!r} here"
+        raise ValueError(f"{metric!r} is not allowed: what is chosen on test images cannot be claimed on them; {other}")
+
+    @model_validator(mode="after")
+    def _can_choose(self) -> Self:
+        if self.better is None and better_of(self.metric) is None:
+            wrong = f"is missing: whether less or more of {self.metric!r} is better is not known"
+            raise Mistakes("objective", [Mistake(("better",), wrong)])
+        if self.is_time and self.better == "more":
+            raise Mistakes("objective", [Mistake(("better",), f"more {self.metric} to the goal are not better")])
+        return self
+
+
+class SearchBudget(Config):
+    """Where a search ends, whichever comes first.
+
+    candidates    so many are tried, and all of them raced to the end
+    trials        so many are run or found done, over all candidates
+    device_hours  so long have they trained, wherever that was
+    """
+
+    candidates: Annotated[PositiveInt, Field(le=MOST_CANDIDATES)] | None = None
+    trials: PositiveInt | None = None
+    device_hours: PositiveFloat | None = None
+
+    @model_validator(mode="after")
+    def _ends(self) -> Self:
+        if self.candidates is None and self.trials is None and self.device_hours is None:
+            raise ValueError("is without end: give candidates, trials or device_hours")
+        return self
+
+    @property
+    def most_candidates(self) -> int:
+        return min(self.candidates or MOST_CANDIDATES, self.trials or MOST_CANDIDATES)
+
+
+class Search(Config):
+    """settings: dotted path of each setting of the arm -> its range. Several objectives make a Pareto front."""
+
+    arm: str
+    baseline: str
+    settings: Annotated[dict[str, Range], Field(min_length=1)]
+    objectives: Annotated[
+        tuple[Annotated[Objective, BeforeValidator(lambda o: {"metric": o} if isinstance(o, str) else o)], ...],
+        Field(min_length=1),
+    ] = (Objective(),)
+    seeds: Annotated[PositiveInt, Field(le=1000)] | Annotated[tuple[Seed, ...], Field(min_length=1)] = 10
+    budget: SearchBudget = SearchBudget(trials=100)
+
+    @field_validator("seeds")
+    @classmethod
+    def _no_seed_twice(cls, seeds: int | tuple[int, ...]) -> int | tuple[int, ...]:
+        twice = sorted({seed for seed in seeds if seeds.count(seed) > 1}) if isinstance(seeds, tuple) else []
+        if twice:
+            raise ValueError(f"holds {', '.join(map(str, twice))} twice")
+        return seeds
+
+    @field_validator("objectives")
+    @classmethod
+    def _no_objective_twice(cls, objectives: tuple[Objective, ...]) -> tuple[Objective, ...]:
+        metrics = [objective.metric for objective in objectives]
+        twice = sorted({metric for metric in metrics if metrics.count(metric) > 1})
+        if twice:
+            raise ValueError(f"holds {', '.join(twice)} twice")
+        return objectives
+
+    @property
+    def seed_list(self) -> tuple[int, ...]:
+        return tuple(range(FIRST_SEED, FIRST_SEED + self.seeds)) if isinstance(self.seeds, int) else self.seeds
+
+    def corners(self) -> Iterator[dict[str, Any]]:
+        """Settings to be checked: each at all its extremes, the others at their first one."""
+        first = {path: spread.extremes[0] for path, spread in self.settings.items()}
+        yield first
+        for path, spread in self.settings.items():
+            for value in spread.extremes[1:]:
+                yield first | {path: value}
+
+
+def rounded(value: float) -> float:
+    """To four significant digits: what a person can read, and another study name again."""
+    return float(f"{value:.4g}") if math.isfinite(value) else value
