@@ -9,6 +9,7 @@ multiplicity    p values of many comparisons at once: `holm`
 accelerations   all of it for an arm and the baseline: `acceleration`
 samples         a metric at the end of training: its mean, its difference from the baseline's
 choices         how sure the choice of the best candidate is
+sequential      a paired test that may be looked at after every seed
 verdicts        a published figure beside ours: `verdict`
 curves          over seeds: fraction that has reached the goal, mean of a metric
 """
@@ -21,6 +22,7 @@ from grokgrid.statistics.multiplicity import holm
 from grokgrid.statistics.pairs import Improvement, PairedTest, PairedTestKind, RatioKind
 from grokgrid.statistics.reading import phase_seconds, time_to_goal
 from grokgrid.statistics.samples import PairedDifference, SampleMean, paired_difference, sample_verdict
+from grokgrid.statistics.sequential import e_values, is_greater
 from grokgrid.statistics.times import Times, restricted_mean
 from grokgrid.statistics.typical import FEW_SEEDS, Typical, typical_time
 from grokgrid.statistics.verdicts import Judgement, Published, Verdict, verdict
@@ -53,8 +55,10 @@ __all__ = [
     "Verdict",
     "acceleration",
     "by_trial",
+    "e_values",
     "fraction_reached",
     "holm",
+    "is_greater",
     "mean_curve",
     "paired_difference",
     "phase_seconds",

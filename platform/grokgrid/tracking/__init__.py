@@ -12,7 +12,7 @@ TRIALS        the name of the experiment that holds all trials
 """
 
 from grokgrid.tracking.answers import Answer, AnswerRun
-from grokgrid.tracking.away import TrackingAway, TrackingError, redact
+from grokgrid.tracking.away import TrackingAway, TrackingError, is_away, redact
 from grokgrid.tracking.claims import Claim, Claims
 from grokgrid.tracking.facts import Facts
 from grokgrid.tracking.records import TRIALS, TrialRecord, TrialStatus
@@ -30,5 +30,6 @@ __all__ = [
     "TrackingError",
     "TrialRecord",
     "TrialStatus",
+    "is_away",
     "redact",
 ]

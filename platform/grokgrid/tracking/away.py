@@ -18,11 +18,13 @@ class TrackingAway(Exception):
     The cause is kept as `__cause__`; the message names no password.
     """
 
-    def __init__(self, uri: str, cause: BaseException, handled: BaseException | None = None) -> None:
+    def __init__(
+        self, uri: str, cause: BaseException, handled: BaseException | None = None, whose: str = "MLflow"
+    ) -> None:
         # What MLflow says itself is long, and the same whatever the trouble.
         *_, origin = _chain(cause, handled)
         lines = str(origin).strip().splitlines() or [type(origin).__name__]
-        super().__init__(f"MLflow at {redact(uri.partition('?')[0])} cannot be reached: {hide(uri, lines[0])}")
+        super().__init__(f"{whose} at {redact(uri.partition('?')[0])} cannot be reached: {hide(uri, lines[0])}")
 
 
 def redact(uri: str) -> str:

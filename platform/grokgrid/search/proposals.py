@@ -1,0 +1,256 @@
+"""Candidates, and what became of them, as an Optuna study: proposed by ask, settled by tell.
+
+Optuna keeps it in a journal file or a server's database, where optuna-dashboard opens it. It is read anew every time:
+several searches of one study share its candidates, and a killed one finds those that it had asked for.
+
+A candidate is told once, but its scores change as seeds come in. So a new one is proposed from a snapshot, a study in
+memory that holds the present scores of all, on which Optuna's Gaussian process is fitted. The first few candidates, for
+which little is known yet, lie on a Sobol sequence instead.
+"""
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.exceptions import ExperimentalWarning, StorageInternalError, UpdateFinishedTrialError
+from optuna.samplers import BaseSampler, GPSampler
+from optuna.storages import BaseStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend, JournalStorage
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from grokgrid.tracking import TrackingAway, TrackingError, is_away, redact
+from search_spaces.search import Range, Search, rounded
+
+SERVERS = ("postgresql", "mysql")
+_HALF_ASKED_FOR = timedelta(minutes=1)
+_WHY = "why"
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+class Fate(Enum):
+    """What became of a candidate."""
+
+    OPEN = TrialState.RUNNING
+    DONE = TrialState.COMPLETE
+    OUT = TrialState.PRUNED
+    FAILED = TrialState.FAIL
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """number: from 0, in the order in which they were asked for; settings: by dotted path; why: it failed."""
+
+    number: int
+    settings: Mapping[str, Any]
+    fate: Fate
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A candidate's settings, and its scores so far, less being better; None while there are none."""
+
+    settings: Mapping[str, Any]
+    scores: Sequence[float] | None
+
+
+class Proposals:
+    """The candidates of one search."""
+
+    def __init__(self, search: Search, name: str, place: str | Path) -> None:
+        """place: URL of a server's database, or path of a journal file, which is made if it is not there.
+
+        Raises:
+            TrackingError: Optuna cannot use it.
+            TrackingAway: the server cannot be reached; so raise the methods.
+        """
+        self._sampler, self._place = _Sampler(search), str(place)
+        try:
+            with self._away_is_told():
+                self._study = optuna.create_study(
+                    study_name=name,
+                    storage=_storage(self._place),
+                    sampler=self._sampler,
+                    directions=["minimize"] * len(search.objectives),
+                    load_if_exists=True,
+                )
+        except (OSError, ImportError, ValueError) as error:
+            raise TrackingError(f"Optuna cannot use {redact(self._place)}: {_first_line(error)}") from None
+
+    def all(self) -> list[Candidate]:
+        """By number. One that was asked for by a search that was killed before it wrote the settings has failed."""
+        with self._away_is_told():
+            return [self._candidate(trial) for trial in self._study.get_trials(deepcopy=False) if self._is_whole(trial)]
+
+    def ask(self, scored: Sequence[Scored]) -> Candidate:
+        """A new candidate, given how all others stand."""
+        self._sampler.scored = scored
+        with self._away_is_told():
+            trial = self._study.ask(self._sampler.distributions)
+            return Candidate(trial.number, dict(trial.params), Fate.OPEN)
+
+    def tell(self, number: int, fate: Fate, scores: Sequence[float] = (), why: str = "") -> None:
+        """Settles a candidate. Of several searches that do so the first one counts."""
+        values = [float(score) for score in scores] if fate is Fate.DONE else None
+        with self._away_is_told():
+            try:
+                self._study.tell(number, values, state=fate.value, skip_if_finished=True)
+            except (UpdateFinishedTrialError, ValueError):
+                if self._study.get_trials(deepcopy=False)[number].state is TrialState.RUNNING:
+                    raise
+
+    def importances(self, scored: Sequence[Scored], objective: int) -> dict[str, float]:
+        """How much of what an objective varies by each setting makes up, by Optuna; empty where that cannot be said."""
+        known = [each for each in scored if each.scores is not None]
+        values = [each.scores[objective] for each in known if each.scores is not None]
+        if len(known) < 2 or len(set(values)) < 2:
+            return {}
+        study = self._sampler.snapshot(known)
+        with warnings.catch_warnings():
+            # That it is experimental, and that less is better, as it is here.
+            warnings.simplefilter("ignore")
+            found = optuna.importance.get_param_importances(study, target=lambda trial: trial.values[objective])
+        return dict(found)
+
+    @contextmanager
+    def _away_is_told(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            if isinstance(error, StorageInternalError) or is_away(error):
+                raise TrackingAway(self._place, error, whose="Optuna's database") from error
+            raise
+
+    def _is_whole(self, trial: FrozenTrial) -> bool:
+        whole = set(trial.params) == set(self._sampler.distributions)
+        started = trial.datetime_start
+        if not whole and trial.state is TrialState.RUNNING and started and datetime.now() - started > _HALF_ASKED_FOR:
+            self.tell(trial.number, Fate.FAILED)
+        return whole
+
+    def _candidate(self, trial: FrozenTrial) -> Candidate:
+        fates = {fate.value: fate for fate in Fate}
+        return Candidate(trial.number, dict(trial.params), fates.get(trial.state, Fate.OPEN))
+
+
+class _Sampler(BaseSampler):
+    """Proposes from `scored`. The same candidates with the same scores make for the same proposal."""
+
+    def __init__(self, search: Search) -> None:
+        self.distributions = {path: _distribution(spread) for path, spread in search.settings.items()}
+        self.scored: Sequence[Scored] = ()
+        self._num_objectives = len(search.objectives)
+
+    def snapshot(self, scored: Sequence[Scored], sampler: BaseSampler | None = None) -> optuna.Study:
+        study = optuna.create_study(directions=["minimize"] * self._num_objectives, sampler=sampler)
+        for each in scored:
+            state = TrialState.RUNNING if each.scores is None else TrialState.COMPLETE
+            values = None if each.scores is None else [float(score) for score in each.scores]
+            study.add_trial(
+                create_trial(state=state, values=values, params=dict(each.settings), distributions=self.distributions)
+            )
+        return study
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return self.distributions
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        number = trial.number
+        known = [each for each in self.scored if each.scores is not None]
+        if number < num_spread(len(self.distributions)) or len(known) < 2:
+            return self._spread(number)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            gaussian = GPSampler(seed=number, n_startup_trials=0, warn_independent_sampling=False)
+            snapshot = self.snapshot(_without_heights(self.scored), gaussian)
+            proposed = snapshot.ask(self.distributions).params
+        return {path: self._rounded(path, value) for path, value in proposed.items()}
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        raise AssertionError("every setting is proposed together with the others")
+
+    def _spread(self, number: int) -> dict[str, Any]:
+        from scipy.stats import qmc
+
+        # Sobol's sequence is balanced at powers of two, and SciPy warns of other lengths.
+        points = qmc.Sobol(len(self.distributions), seed=0).random(1 << number.bit_length())
+        places = zip(self.distributions.items(), points[number], strict=True)
+        return {path: self._rounded(path, _at(distribution, share)) for (path, distribution), share in places}
+
+    def _rounded(self, path: str, value: Any) -> Any:
+        distribution = self.distributions[path]
+        if not isinstance(distribution, FloatDistribution):
+            return value
+        return min(max(rounded(float(value)), distribution.low), distribution.high)
+
+
+def num_spread(num_settings: int) -> int:
+    """Candidates that lie on the Sobol sequence."""
+    return 2 + 2 * num_settings
+
+
+def _without_heights(scored: Sequence[Scored]) -> list[Scored]:
+    """With the worse half of the scores cut down to their median. Near a cliff, where trials diverge or never reach
+    their goal, the Gaussian process would have eyes for nothing else. (Of several objectives each score may belong to
+    the front, and none is cut.)
+    """
+    known = [each.scores[0] for each in scored if each.scores is not None]
+    if not known or any(len(each.scores or (0,)) > 1 for each in scored):
+        return list(scored)
+    top = float(np.median(known))
+    return [Scored(e.settings, None if e.scores is None else [min(float(e.scores[0]), top)]) for e in scored]
+
+
+def _distribution(spread: Range) -> BaseDistribution:
+    if spread.log_uniform is not None:
+        return FloatDistribution(spread.log_uniform.from_, spread.log_uniform.to, log=True)
+    if spread.uniform is not None:
+        return FloatDistribution(spread.uniform.from_, spread.uniform.to)
+    if spread.integers is not None:
+        return IntDistribution(spread.integers.from_, spread.integers.to)
+    assert spread.choice is not None
+    return CategoricalDistribution(spread.choice)
+
+
+def _at(distribution: BaseDistribution, share: float) -> Any:
+    """The value at this share, from 0 up to but without 1, of the way through a range."""
+    match distribution:
+        case FloatDistribution(log=True, low=low, high=high):
+            return low * (high / low) ** share
+        case FloatDistribution(low=low, high=high):
+            return low + share * (high - low)
+        case IntDistribution(low=low, high=high):
+            return low + int(share * (high - low + 1))
+        case CategoricalDistribution(choices=choices):
+            return choices[int(share * len(choices))]
+    raise AssertionError(distribution)
+
+
+def _storage(place: str | Path) -> BaseStorage:
+    text = str(place)
+    if "://" not in text:
+        path = Path(text)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return JournalStorage(JournalFileBackend(str(path)))
+    if urlsplit(text).scheme.split("+")[0] not in SERVERS:
+        allowed = f"the path of a journal file, or the URL of a database of {' or '.join(SERVERS)}"
+        raise ValueError(f"allowed are {allowed}, which several searches can use at once")
+    return RDBStorage(text)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
