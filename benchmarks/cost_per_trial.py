@@ -48,9 +48,11 @@ def ours(num_trials: int, first_seed: int, num_slots: int, max_block: int) -> tu
     tracking.connect()
     answer = tracking.open_answer(chosen.name, "benchmark")
     quiet = Console(quiet=True)
-    with RayEngine(num_slots=num_slots) as engine, Progress(chosen, num_slots, quiet) as progress:
+    with RayEngine(num_slots=num_slots) as engine, Progress(chosen.name, num_slots, quiet) as progress:
         start = time.perf_counter()
-        running.Driver(chosen, engine, tracking, answer, progress, running.How(storage=home.storage_root())).run()
+        running.Driver(
+            running.WholeStudy(chosen), engine, tracking, answer, progress, running.How(storage=home.storage_root())
+        ).run()
         wall = time.perf_counter() - start
     answer.abandon()
     found = tracking.find([trial.key for trial in chosen.trials]).values()

@@ -117,7 +117,7 @@ def run(
         KeyboardInterrupt: upon SIGINT or SIGTERM; run it again to go on.
     """
     from grokgrid.progress import Progress
-    from grokgrid.running import Driver, How
+    from grokgrid.running import Driver, How, WholeStudy
 
     study, console = _study(study), console or Console(stderr=True)
     if folder is not None:
@@ -154,8 +154,8 @@ def run(
                 retry_failed=retry_failed,
             )
             how.storage.mkdir(parents=True, exist_ok=True)
-            with (engine or _ray(study))() as running, Progress(study, running.num_slots, console) as progress:
-                Driver(study, running, tracking, answer_run, progress, how).run()
+            with (engine or _ray(study))() as running, Progress(study.name, running.num_slots, console) as progress:
+                Driver(WholeStudy(study), running, tracking, answer_run, progress, how).run()
             report = _patiently(lambda: _report(load_view(study, tracking), folder), console)
         _patiently(lambda: _keep(report, answer_run), console)
         return report

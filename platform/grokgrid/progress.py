@@ -1,7 +1,8 @@
-"""Live progress of a running study: on a terminal a few lines that stay in place, elsewhere a line now and then."""
+"""Live progress of a study or a search: on a terminal a few lines that stay in place, elsewhere a line now and then."""
 
 import time
 from collections import Counter, deque
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from types import TracebackType
 from typing import Self
@@ -13,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from grokgrid.engine.interface import Event, Failed, Looked, Lost, Started
-from search_spaces import Study
 from trainables.records import End
+from trainables.trial import Trial
 
 _LINE_EVERY_S = 15.0
 _RATE_OVER_S = 20.0
@@ -25,15 +26,14 @@ _WORDS_WITHOUT_GOAL = _WORDS | {End.BUDGET: "finished"}
 class Progress:
     """Counts what it is told, and shows it while it is entered as a context."""
 
-    def __init__(self, study: Study, num_slots: int, console: Console) -> None:
-        self._study, self._num_slots, self._console = study, num_slots, console
+    def __init__(
+        self, title: str, num_slots: int, console: Console, *, status: Callable[[], str] | None = None
+    ) -> None:
+        """status: tells more of a search, of which it is not known how many trials are to come."""
+        self._title, self._num_slots, self._console, self._status = title, num_slots, console, status
         self._names: dict[str, str] = {}
-        for cell in study.cells:
-            for seed in study.seed_list:
-                self._names.setdefault(cell.key_of(seed), f"{cell.name}, seed {seed}")
-        self._words = _WORDS if study.goal is not None else _WORDS_WITHOUT_GOAL
+        self._trials: dict[str, Trial] = {}
         self._settled: dict[str, str] = {}
-        self._budgets = {key: trial.config.budget for key, trial in study.trials_by_key.items()}
         self._running: dict[str, int] = {}
         self._since: dict[str, float] = {}
         self._share: dict[str, float] = {}
@@ -56,6 +56,12 @@ class Progress:
             self._live.stop()
         self._say(self._line())
 
+    def expect(self, trials: Mapping[str, Trial]) -> None:
+        """By their names."""
+        for name, trial in trials.items():
+            self._names.setdefault(trial.key, name)
+            self._trials[trial.key] = trial
+
     def note(self, event: Event) -> None:
         """An engine's event."""
         match event:
@@ -67,7 +73,7 @@ class Progress:
                 before = self._running.get(key) or look.updates
                 self._num_updates += max(0, look.updates - before)
                 self._running[key] = look.updates
-                budget = self._budgets[key]
+                budget = self._trials[key].config.budget
                 self._share[key] = budget.position(updates=look.updates, passes=look.passes) / budget.last_look
             case Failed(key, log):
                 self._settle(key, "failed")
@@ -79,11 +85,11 @@ class Progress:
 
     def found(self, key: str, end: End | None) -> None:
         """A trial that was there already, or that another driver has run; failed if it has no end."""
-        self._settle(key, self._words[end])
+        self._settle(key, self._word(key, end))
 
     def ended(self, key: str, end: End | None, wall_s: float) -> None:
         """A trial that this run has finished."""
-        self._settle(key, self._words[end])
+        self._settle(key, self._word(key, end))
         self._wall_s.append(wall_s)
         self._tick()
 
@@ -98,6 +104,10 @@ class Progress:
 
     def stopping(self) -> None:
         self._say("stopping: running trials save a snapshot; once more stops at once")
+
+    def _word(self, key: str, end: End | None) -> str:
+        words = _WORDS if self._trials[key].config.goal is not None else _WORDS_WITHOUT_GOAL
+        return words[end]
 
     def _settle(self, key: str, word: str) -> None:
         self._running.pop(key, None)
@@ -116,8 +126,9 @@ class Progress:
             self._say(self._line())
 
     def _line(self) -> str:
-        num_settled, num_trials = len(self._settled), len(self._study.trials)
-        parts = [f"{self._study.name}: {num_settled}/{num_trials} trials", f"{len(self._running)} running"]
+        num_settled, num_trials = len(self._settled), len(self._trials)
+        of = f"{num_settled}/{num_trials}" if self._status is None else f"{num_settled}"
+        parts = [f"{self._title}: {of} trials", f"{len(self._running)} running"]
         parts += [f"{number} {word}" for word, number in sorted(Counter(self._settled.values()).items())]
         span_s = self._recent[-1][0] - self._recent[0][0]
         if span_s > 0:
@@ -126,7 +137,9 @@ class Progress:
         if shares:
             most = f" to {max(shares):.0%}" if len(shares) > 1 else ""
             parts.append(f"at {min(shares):.0%}{most} of the budget")
-        if self._wall_s and num_settled < num_trials:
+        if self._status is not None:
+            parts.append(self._status())
+        elif self._wall_s and num_settled < num_trials:
             parts.append(f"about {timedelta(seconds=round(self._left_s(num_trials - num_settled)))} left")
         if self._is_away:
             parts.append("MLflow is away")
@@ -140,8 +153,8 @@ class Progress:
 
     def _render(self) -> Group:
         bar = Table.grid(expand=True)
-        bar.add_row(ProgressBar(total=len(self._study.trials), completed=len(self._settled)))
-        return Group(bar, Text(self._line()))
+        bar.add_row(ProgressBar(total=len(self._trials) or 1, completed=len(self._settled)))
+        return Group(*([bar] if self._status is None else []), Text(self._line()))
 
 
 def _last_line(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Running a study: claim what is missing, hand it to an engine, bring what comes back into MLflow.
+"""Running trials: claim what is missing, hand it to an engine, bring what comes back into MLflow.
 
 One loop, one thread, and every step of it can be repeated: claims say whose a trial is, folders on storage hold what
 workers have done, MLflow holds what is settled. Whoever dies at any point leaves these three in a state from which the
@@ -9,16 +9,19 @@ same loop goes on.
 
 While MLflow is away the engine works on, at what was claimed before. Each step below asks MLflow first and takes note
 afterwards, so that a step that could not reach it has changed nothing and is simply taken again.
+
+Which trials, a source says: a study all of its own at once, a search a few at a time, given what has become of others.
 """
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count, islice
 from pathlib import Path
+from typing import Protocol
 
 from grokgrid.engine.interface import Block, Engine, Event, Failed, Finished, Lost
 from grokgrid.interrupts import deferred_interrupts
@@ -28,6 +31,7 @@ from grokgrid.provenance import provenance
 from grokgrid.tracking import AnswerRun, Claim, Tracking, TrackingAway, TrialRecord
 from search_spaces import Study
 from trainables.records import Snapshot, TrialFolder, ending
+from trainables.trial import Trial
 
 _ELSEWHERE_CHECKED_EVERY_S = 5.0
 _IDLE_S = 0.5
@@ -37,6 +41,8 @@ _BLOCK_S = 2.0
 """Trials that are shorter than this share blocks of about this length."""
 MAX_BLOCK = 50
 _AHEAD_S = 6.0
+_AHEAD = 2
+"""Trials a slot that a source is asked for ahead."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,16 +68,40 @@ class Outcome:
     lost: dict[str, str] = field(default_factory=dict)
 
 
+class Source(Protocol):
+    """Where trials come from."""
+
+    def more(self, outcome: Outcome, room: int) -> Mapping[str, Trial]:
+        """Further trials, by their names for people: about `room` of them, given what has become of those before. None,
+        while none is under way, is the end. Asked again and again, also for what it could not say when MLflow was away.
+        """
+
+
+class WholeStudy:
+    """All trials of a study, at once."""
+
+    def __init__(self, study: Study) -> None:
+        self._left: dict[str, Trial] = {}
+        for cell in study.cells:
+            names = {cell.key_of(seed): f"{cell.name}, seed {seed}" for seed in study.seed_list}
+            self._left |= {name: study.trials_by_key[key] for key, name in names.items()}
+
+    def more(self, outcome: Outcome, room: int) -> Mapping[str, Trial]:
+        given, self._left = self._left, {}
+        return given
+
+
 class Driver:
-    """The loop, for one study and one engine. `answer` is the MLflow run whose lease says that this driver lives."""
+    """The loop, for one source and one engine. `answer` is the MLflow run whose lease says that this driver lives."""
 
     def __init__(
-        self, study: Study, engine: Engine, tracking: Tracking, answer: AnswerRun, progress: Progress, how: How
+        self, source: Source, engine: Engine, tracking: Tracking, answer: AnswerRun, progress: Progress, how: How
     ) -> None:
-        self._engine, self._tracking, self._answer = engine, tracking, answer
+        self._source, self._engine, self._tracking, self._answer = source, engine, tracking, answer
         self._progress, self._how = progress, how
-        self._trials = study.trials_by_key
-        self._to_look_up = list(self._trials)
+        self._trials: dict[str, Trial] = {}
+        self._is_over = False
+        self._to_look_up: list[str] = []
         self._waiting: deque[str] = deque()
         self._claims: dict[str, Claim] = {}
         self._with_engine: set[str] = set()
@@ -90,7 +120,7 @@ class Driver:
         """
         with deferred_interrupts() as interrupted:
             try:
-                while (self._to_look_up or self._waiting or self._claims) and not interrupted():
+                while not self._is_over and not interrupted():
                     self._reach_tracking()
                     self._note(self._engine.poll(0.2 if self._with_engine else 0.0))
                     if not self._with_engine and (self._to_look_up or self._away_since is not None):
@@ -112,6 +142,7 @@ class Driver:
         try:
             self._answer.keep_alive()
             self._record()
+            self._ask_for_more()
             if self._to_look_up and now >= self._look_up_at:
                 self._look_up()
                 self._look_up_at = time.monotonic() + _ELSEWHERE_CHECKED_EVERY_S
@@ -126,6 +157,17 @@ class Driver:
             if self._away_since is not None:
                 self._progress.back()
             self._away_since = None
+
+    def _ask_for_more(self) -> None:
+        in_hand = len(self._to_look_up) + len(self._waiting) + len(self._claims)
+        more = self._source.more(self._outcome, max(0, _AHEAD * self._engine.num_slots - in_hand))
+        new = {name: trial for name, trial in more.items() if trial.key not in self._trials}
+        self._progress.expect(new)
+        self._trials |= {trial.key: trial for trial in new.values()}
+        if new:
+            self._to_look_up += dict.fromkeys(trial.key for trial in new.values())
+            self._look_up_at = 0.0
+        self._is_over = not in_hand and not new
 
     def _look_up(self) -> None:
         """What there is of trials of which we do not know, or which others had in hand when we wanted them."""

@@ -14,7 +14,7 @@ from rich.console import Console
 from grokgrid import home
 from grokgrid.engine import Block, Engine, Event, InlineEngine, Looked
 from grokgrid.progress import Progress
-from grokgrid.running import Driver, How, Outcome
+from grokgrid.running import Driver, How, Outcome, WholeStudy
 from grokgrid.tracking import TRIALS, Tracking
 from grokgrid.view import View, load_view
 from search_spaces import Study, digest
@@ -97,8 +97,8 @@ def drive(
     answer = tracking.open_answer(study.name, digest(study))
     console = Console(file=told or io.StringIO())
     try:
-        with engine or InlineEngine() as engine, Progress(study, engine.num_slots, console) as progress:
-            return Driver(study, engine, tracking, answer, progress, How(storage=storage, **how)).run()
+        with engine or InlineEngine() as engine, Progress(study.name, engine.num_slots, console) as progress:
+            return Driver(WholeStudy(study), engine, tracking, answer, progress, How(storage=storage, **how)).run()
     finally:
         answer.abandon()
 
