@@ -14,7 +14,7 @@ from rich.console import Console
 
 from grokgrid import home
 from grokgrid.engine.interface import Engine, EngineError
-from grokgrid.planning import Need, Plan, make_plan
+from grokgrid.planning import Need, Plan, make_plan, need_of
 from grokgrid.provenance import provenance
 from grokgrid.tracking import AnswerRun, Tracking, TrackingAway
 from grokgrid.view import State, View, load_view
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from grokgrid.analyses import Answer
     from grokgrid.exchange import Imported
+    from grokgrid.running import Source
+    from grokgrid.search.searching import Searched
 
 MakeEngine = Callable[[], AbstractContextManager[Engine]]
 Result = TypeVar("Result")
@@ -35,12 +37,13 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Report:
-    """An answer, where it lies as a page, and all files that were written of it."""
+    """An answer, where it lies as a page, and all files that were written of it; of a search also how that went."""
 
     answer: "Answer"
     view: View
     path: Path
     files: tuple[Path, ...]
+    searched: "Searched | None" = None
 
 
 def plan(study: Study | str | Path) -> Plan:
@@ -116,53 +119,137 @@ def run(
         TrackingError, TrackingAway: MLflow cannot be used, or was away for an hour.
         KeyboardInterrupt: upon SIGINT or SIGTERM; run it again to go on.
     """
-    from grokgrid.progress import Progress
-    from grokgrid.running import Driver, How, WholeStudy
+    from grokgrid.running import WholeStudy
 
-    study, console = _study(study), console or Console(stderr=True)
-    if folder is not None:
-        # In time: a report that cannot be written is noticed before anything runs.
-        folder.mkdir(parents=True, exist_ok=True)
-    device = device or ("cuda" if study.resources.gpus else "cpu")
-    tracking = Tracking()
-    tracking.connect()
-    tracking.clean_up()
-    needs = make_plan(study, tracking, retry_failed=retry_failed).needs
+    study = _study(study)
+    run = _Run(study, engine, device, num_threads, checkpoint_every_s, retry_failed, runs_here, folder, console)
+    needs = make_plan(study, run.tracking, retry_failed=retry_failed).needs
     is_settled = not set(needs) - {Need.NOTHING, Need.LEAVE}
-    if is_settled:
-        report = _report(load_view(study, tracking), folder)
-        if _is_answered(report, tracking):
+
+    def answer() -> Report:
+        return _report(load_view(study, run.tracking), folder)
+
+    if is_settled and _is_answered(report := answer(), run.tracking, digest(study)):
+        return report
+    return run.answered(None if is_settled else WholeStudy(study), digest(study), answer)
+
+
+def optimise(
+    study: Study | str | Path,
+    *,
+    engine: MakeEngine | None = None,
+    device: str | None = None,
+    num_threads: int = 1,
+    checkpoint_every_s: float = 60.0,
+    retry_failed: bool = False,
+    runs_here: bool = True,
+    folder: Path | None = None,
+    console: Console | None = None,
+) -> Report:
+    """Searches for the best settings as the study's `search` says, then holds the best against the baseline on the
+    study's own seeds, which had no part in the choice. A trial that is done, whichever study asked for it, is not run
+    again, and a search that was stopped goes on.
+
+    Arguments and errors are those of `run`; the report's view is that of the claim.
+    """
+    from grokgrid.running import FoundFirst, Outcome
+    from grokgrid.search.proposals import Proposals
+    from grokgrid.search.searching import Searching, search_digest
+
+    study = _study(study)
+    if study.search is None:
+        wrong = "is missing: it says which settings to search. `grokgrid show lambda-ce-small` has one to copy"
+        raise Mistakes(study.name, [Mistake(("search",), wrong)])
+    run = _Run(study, engine, device, num_threads, checkpoint_every_s, retry_failed, runs_here, folder, console)
+    name = f"{study.name}-{search_digest(study)[:8]}"
+    searching = Searching(
+        study, run.tracking, Proposals(study.search, name, home.optuna_storage()), retry_failed=retry_failed
+    )
+    # What is done already is found out without an engine.
+    first = searching.more(Outcome(), 1)
+    records = run.tracking.find(trial.key for trial in first.values())
+    needs = {need_of(trial, records.get(trial.key), retry_failed=retry_failed) for trial in first.values()}
+
+    def answer() -> Report:
+        return _search_report(searching.searched(), run.tracking, folder)
+
+    is_settled = not needs - {Need.NOTHING, Need.LEAVE}
+    if is_settled and _is_answered(report := answer(), run.tracking, f"search-{search_digest(study)}"):
+        return report
+    source = None if is_settled else FoundFirst(first, searching)
+    return run.answered(source, f"search-{search_digest(study)}", answer, searching.status)
+
+
+class _Run:
+    """What `run` and `optimise` share: MLflow is there, and the report's folder, before anything starts."""
+
+    def __init__(
+        self,
+        study: Study,
+        engine: MakeEngine | None,
+        device: str | None,
+        num_threads: int,
+        checkpoint_every_s: float,
+        retry_failed: bool,
+        runs_here: bool,
+        folder: Path | None,
+        console: Console | None,
+    ) -> None:
+        from grokgrid.running import How
+
+        self._study, self._engine, self._runs_here = study, engine or _ray(study), runs_here
+        self._console = console or Console(stderr=True)
+        if folder is not None:
+            # In time: a report that cannot be written is noticed before anything runs.
+            folder.mkdir(parents=True, exist_ok=True)
+        self._how = How(
+            storage=home.storage_root(),
+            device=device or ("cuda" if study.resources.gpus else "cpu"),
+            num_threads=num_threads,
+            checkpoint_every_s=checkpoint_every_s,
+            retry_failed=retry_failed,
+        )
+        self.tracking = Tracking()
+        self.tracking.connect()
+        self.tracking.clean_up()
+
+    def answered(
+        self,
+        source: "Source | None",
+        study_digest: str,
+        answer: Callable[[], Report],
+        status: Callable[[], str] | None = None,
+    ) -> Report:
+        """Runs what the source has, if there is one, and keeps the answer. status: of a search, for progress."""
+        from grokgrid.progress import Progress
+        from grokgrid.running import Driver
+
+        if source is not None and self._runs_here:
+            self._check_present()
+        name, console = self._study.name, self._console
+        answer_run = self.tracking.open_answer(name, study_digest, provenance())
+        try:
+            if source is not None:
+                self._how.storage.mkdir(parents=True, exist_ok=True)
+                with self._engine() as engine, Progress(name, engine.num_slots, console, status=status) as progress:
+                    Driver(source, engine, self.tracking, answer_run, progress, self._how).run()
+            report = _patiently(answer, console)
+            _patiently(lambda: _keep(report, self._study, answer_run), console)
             return report
-    elif runs_here:
-        for config in {cell.config.data for cell in study.cells}:
+        except BaseException:
+            with suppress(TrackingAway):
+                answer_run.abandon()
+            raise
+
+    def _check_present(self) -> None:
+        for config in {cell.config.data for cell in self._study.cells}:
             check_present(config)
             if isinstance(config, NpzConfig):
                 # Somebody's own file changes more easily than a data set that was downloaded.
                 from trainables.data.load import check_digest
 
                 check_digest(config)
-        _check_present(device)
-
-    answer_run = tracking.open_answer(study.name, digest(study), provenance())
-    try:
-        if not is_settled:
-            how = How(
-                storage=home.storage_root(),
-                device=device,
-                num_threads=num_threads,
-                checkpoint_every_s=checkpoint_every_s,
-                retry_failed=retry_failed,
-            )
-            how.storage.mkdir(parents=True, exist_ok=True)
-            with (engine or _ray(study))() as running, Progress(study.name, running.num_slots, console) as progress:
-                Driver(WholeStudy(study), running, tracking, answer_run, progress, how).run()
-            report = _patiently(lambda: _report(load_view(study, tracking), folder), console)
-        _patiently(lambda: _keep(report, answer_run), console)
-        return report
-    except BaseException:
-        with suppress(TrackingAway):
-            answer_run.abandon()
-        raise
+        _check_device(self._how.device)
 
 
 def _begun(study: Study | str | Path) -> View:
@@ -173,18 +260,26 @@ def _begun(study: Study | str | Path) -> View:
     return found
 
 
-def _is_answered(report: Report, tracking: Tracking) -> bool:
+def _is_answered(report: Report, tracking: Tracking, study_digest: str) -> bool:
     """Whether the last answer rests on the very same runs."""
-    last = tracking.last_answer(report.view.study.name, digest(report.view.study))
-    return last is not None and set(last.keys()["run_id"]) == set(report.view.over["run_id"])
+    last = tracking.last_answer(report.view.study.name, study_digest)
+    return last is not None and set(last.keys()["run_id"]) == set(_rests_on(report)["run_id"])
 
 
-def _keep(report: Report, answer_run: AnswerRun) -> None:
+def _rests_on(report: Report) -> "pd.DataFrame":
+    """The trials behind an answer: cell, seed, key, run_id."""
+    import pandas as pd
+
+    trials = report.view.over[["cell", "seed", "key", "run_id"]]
+    return trials if report.searched is None else pd.concat([trials, report.searched.trials], ignore_index=True)
+
+
+def _keep(report: Report, study: Study, answer_run: AnswerRun) -> None:
     """The answer as a run in the study's experiment."""
     assert report.view.facts is not None
     answer_run.finish(
-        study_yaml=to_yaml(report.view.study),
-        keys=report.view.over[["cell", "seed", "key", "run_id"]],
+        study_yaml=to_yaml(study),
+        keys=_rests_on(report),
         tables=report.answer.tables,
         files=report.files,
         metrics=report.answer.metrics,
@@ -211,18 +306,33 @@ def _patiently(call: Callable[[], Result], console: Console) -> Result:
 
 def _report(view: View, folder: Path | None) -> Report:
     from grokgrid.analyses import answer
+
+    return _written(answer(view), view, folder or _folder(view.study, digest(view.study)))
+
+
+def _search_report(searched: "Searched", tracking: Tracking, folder: Path | None) -> Report:
+    from grokgrid.analyses.searches import search_answer
+    from grokgrid.search.searching import search_digest
+
+    view = load_view(searched.claim, tracking)
+    folder = folder or _folder(searched.study, f"search-{search_digest(searched.study)}")
+    return _written(search_answer(searched, view), view, folder, searched)
+
+
+def _folder(study: Study, study_digest: str) -> Path:
+    return home.home() / "reports" / study.name / study_digest[: study_digest.find("-") + 9]
+
+
+def _written(answer: "Answer", view: View, folder: Path, searched: "Searched | None" = None) -> Report:
     from grokgrid.report import files, html
 
-    if folder is None:
-        folder = home.home() / "reports" / view.study.name / digest(view.study)[:8]
     folder.mkdir(parents=True, exist_ok=True)
-    answered = answer(view)
-    written = files.write(answered, folder)
-    page = html.write(answered, folder)
-    return Report(answered, view, page, (*written, page))
+    written = files.write(answer, folder)
+    page = html.write(answer, folder)
+    return Report(answer, view, page, (*written, page), searched)
 
 
-def _check_present(device: str) -> None:
+def _check_device(device: str) -> None:
     if device.startswith("cuda"):
         import torch
 

@@ -38,6 +38,16 @@ class EngineName(StrEnum):
     INLINE = "inline"
 
 
+EngineOption = Annotated[EngineName, typer.Option(help="ray, or inline: in this process, one trial at a time.")]
+AddressOption = Annotated[str | None, typer.Option(help="A running Ray cluster: auto, or HOST:PORT.")]
+SlotsOption = Annotated[int | None, typer.Option(min=1, help="Trials at a time; by default as many as fit.")]
+CpusOption = Annotated[float | None, typer.Option(min=0.01, help="CPUs a trial; by default the study's.")]
+GpusOption = Annotated[float | None, typer.Option(min=0.0, help="GPUs a trial, or a share of one.")]
+ThreadsOption = Annotated[int, typer.Option(min=1, help="Threads a trial computes on; changes float32 results.")]
+CheckpointOption = Annotated[float, typer.Option(min=0.0, help="Seconds between checkpoints.")]
+RetryOption = Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")]
+
+
 class Format(StrEnum):
     CSV = "csv"
     JSON = "json"
@@ -115,16 +125,14 @@ def run(
     settings: SetOption = None,
     seeds: SeedsOption = None,
     arms: ArmsOption = None,
-    engine: Annotated[EngineName, typer.Option(help="ray, or inline: in this process, one trial at a time.")] = (
-        EngineName.RAY
-    ),
-    address: Annotated[str | None, typer.Option(help="A running Ray cluster: auto, or HOST:PORT.")] = None,
-    slots: Annotated[int | None, typer.Option(min=1, help="Trials at a time; by default as many as fit.")] = None,
-    cpus: Annotated[float | None, typer.Option(min=0.01, help="CPUs a trial; by default the study's.")] = None,
-    gpus: Annotated[float | None, typer.Option(min=0.0, help="GPUs a trial, or a share of one.")] = None,
-    threads: Annotated[int, typer.Option(min=1, help="Threads a trial computes on; changes float32 results.")] = 1,
-    checkpoint_every: Annotated[float, typer.Option(min=0.0, help="Seconds between checkpoints.")] = 60.0,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")] = False,
+    engine: EngineOption = EngineName.RAY,
+    address: AddressOption = None,
+    slots: SlotsOption = None,
+    cpus: CpusOption = None,
+    gpus: GpusOption = None,
+    threads: ThreadsOption = 1,
+    checkpoint_every: CheckpointOption = 60.0,
+    retry_failed: RetryOption = False,
     out: OutOption = None,
 ) -> None:
     """Run what is missing of a study, with live progress; end with the answer.
@@ -133,43 +141,49 @@ def run(
     130: stopped by Ctrl-C.
     """
     from grokgrid import api
-    from grokgrid.tracking import Tracking
 
     chosen = _study(study, settings, seeds, arms)
-    num_gpus = chosen.resources.gpus if gpus is None else gpus
-    if engine is EngineName.INLINE:
-        for option, value in (("--address", address), ("--slots", slots), ("--cpus", cpus)):
-            if value is not None:
-                _refuse(f"{option} {value}: the inline engine runs one trial at a time, here; leave one of the two out")
-
-    def make_engine() -> Any:
-        if engine is EngineName.INLINE:
-            from grokgrid.engine import InlineEngine
-
-            return InlineEngine()
-        from grokgrid.engine.ray import RayEngine
-
-        return RayEngine(
-            num_cpus_per_trial=chosen.resources.cpus if cpus is None else cpus,
-            num_gpus_per_trial=num_gpus,
-            address=address,
-            num_slots=slots,
-        )
-
+    how = _how(chosen, engine, address, slots, cpus, gpus, threads, checkpoint_every, retry_failed, out)
     with _errors():
-        report = api.run(
-            chosen,
-            engine=make_engine,
-            device="cuda" if num_gpus else "cpu",
-            num_threads=threads,
-            checkpoint_every_s=checkpoint_every,
-            retry_failed=retry_failed,
-            runs_here=address is None,
-            folder=out,
-        )
-        print(f"Trials and answer are in MLflow at {Tracking().place}", file=sys.stderr)
-        _show(report)
+        report = api.run(chosen, **how)
+        _tell_place_and_show(report)
     if not report.view.is_complete:
+        _say_what_is_missing(report)
+        raise typer.Exit(1)
+
+
+@app.command()
+def optimise(
+    study: StudyArgument,
+    settings: SetOption = None,
+    seeds: SeedsOption = None,
+    arms: ArmsOption = None,
+    engine: EngineOption = EngineName.RAY,
+    address: AddressOption = None,
+    slots: SlotsOption = None,
+    cpus: CpusOption = None,
+    gpus: GpusOption = None,
+    threads: ThreadsOption = 1,
+    checkpoint_every: CheckpointOption = 60.0,
+    retry_failed: RetryOption = False,
+    out: OutOption = None,
+) -> None:
+    """Find the best settings, as the study's `search` says, and hold them against the baseline on fresh seeds.
+
+    More budget: --set search.budget.trials=200. Exit codes as of `run`.
+    """
+    from grokgrid import api
+
+    chosen = _study(study, settings, seeds, arms)
+    how = _how(chosen, engine, address, slots, cpus, gpus, threads, checkpoint_every, retry_failed, out)
+    with _errors():
+        report = api.optimise(chosen, **how)
+        _tell_place_and_show(report)
+    assert report.searched is not None
+    if not report.searched.is_over:
+        print("The search is not over. Run it again for what is missing.", file=sys.stderr)
+        raise typer.Exit(1)
+    if report.searched.best and not report.view.is_complete:
         _say_what_is_missing(report)
         raise typer.Exit(1)
 
@@ -272,6 +286,57 @@ def main() -> None:
     """The `grokgrid` command."""
     signal.signal(signal.SIGTERM, _terminated)
     app(standalone_mode=True)
+
+
+def _how(
+    study: "Study",
+    engine: EngineName,
+    address: str | None,
+    slots: int | None,
+    cpus: float | None,
+    gpus: float | None,
+    threads: int,
+    checkpoint_every: float,
+    retry_failed: bool,
+    out: Path | None,
+) -> dict[str, Any]:
+    """The options as arguments of api.run and api.optimise."""
+    num_gpus = study.resources.gpus if gpus is None else gpus
+    if engine is EngineName.INLINE:
+        for option, value in (("--address", address), ("--slots", slots), ("--cpus", cpus)):
+            if value is not None:
+                _refuse(f"{option} {value}: the inline engine runs one trial at a time, here; leave one of the two out")
+
+    def make_engine() -> Any:
+        if engine is EngineName.INLINE:
+            from grokgrid.engine import InlineEngine
+
+            return InlineEngine()
+        from grokgrid.engine.ray import RayEngine
+
+        return RayEngine(
+            num_cpus_per_trial=study.resources.cpus if cpus is None else cpus,
+            num_gpus_per_trial=num_gpus,
+            address=address,
+            num_slots=slots,
+        )
+
+    return {
+        "engine": make_engine,
+        "device": "cuda" if num_gpus else "cpu",
+        "num_threads": threads,
+        "checkpoint_every_s": checkpoint_every,
+        "retry_failed": retry_failed,
+        "runs_here": address is None,
+        "folder": out,
+    }
+
+
+def _tell_place_and_show(report: "Report") -> None:
+    from grokgrid.tracking import Tracking
+
+    print(f"Trials and answer are in MLflow at {Tracking().place}", file=sys.stderr)
+    _show(report)
 
 
 def _study(study: str, settings: list[str] | None, seeds: str | None, arms: str | None) -> "Study":

@@ -91,6 +91,17 @@ class WholeStudy:
         return given
 
 
+class FoundFirst:
+    """A source of which the first trials have been asked for already."""
+
+    def __init__(self, first: Mapping[str, Trial], source: Source) -> None:
+        self._first, self._source = first, source
+
+    def more(self, outcome: Outcome, room: int) -> Mapping[str, Trial]:
+        given, self._first = self._first, {}
+        return given or self._source.more(outcome, room)
+
+
 class Driver:
     """The loop, for one source and one engine. `answer` is the MLflow run whose lease says that this driver lives."""
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from search_spaces.library.demo import demo
 from search_spaces.library.table1 import table1_ce, table1_mse
+from search_spaces.search import Range, Search, SearchBudget
 from search_spaces.study import Acceleration, Curves, LambdaCurve, Study
 
 METRICS = ("updates", "train_jacobian_norm_mean", "train_centroid_alignment_mean", "test_accuracy")
@@ -70,7 +71,9 @@ def _small(**changes: Any) -> Study:
 
 
 def _lambda_study(real: Study, *, name: str, question: str, strengths: dict[str, float]) -> Study:
-    """Jacobian regularisation of `real`, on a grid of strengths, beside its baseline; ten seeds."""
+    """Jacobian regularisation of `real`, on a grid of strengths, beside its baseline, and to be searched over the same
+    range; ten seeds.
+    """
     grid = {"regulariser.strength": {"logspace": strengths}}
     return Study(
         name=name,
@@ -78,6 +81,16 @@ def _lambda_study(real: Study, *, name: str, question: str, strengths: dict[str,
         seeds=10,
         trial=real.trial,
         arms={"baseline": {}, "jacobian": {"regulariser": {"name": "jacobian"}, "grid": grid}},
+        search=Search(
+            arm="jacobian",
+            baseline="baseline",
+            settings={
+                "regulariser.strength": Range.model_validate(
+                    {"log_uniform": {"from": strengths["from"], "to": strengths["to"]}}
+                )
+            },
+            budget=SearchBudget(trials=100),
+        ),
         analyses=(
             LambdaCurve(arm="jacobian", baseline="baseline", metrics=METRICS),
             Acceleration(baseline="baseline"),

@@ -49,7 +49,7 @@ def colours(study: Study) -> dict[str, str]:
 
 
 def fractions(study: Study, times: Mapping[str, Times], unit: str) -> "Figure":
-    figure, axes = _figure(height=3.6)
+    figure, axes = new_figure(height=3.6)
     ends = [mine.value.max() for mine in times.values() if mine.n]
     names = labels(study)
     first = min(mine.value[mine.value > 0].min(initial=math.inf) for mine in times.values() if mine.n)
@@ -70,7 +70,7 @@ def fractions(study: Study, times: Mapping[str, Times], unit: str) -> "Figure":
         axes.plot(censored, seen, "x", color=style["color"], markersize=6, clip_on=False, zorder=3)
     axes.set_ylim(-0.03, 1.03)
     axes.set_ylabel("fraction of seeds")
-    _log_axis(axes, unit)
+    log_axis(axes, unit)
     _legend(figure, axes)
     return figure
 
@@ -78,7 +78,7 @@ def fractions(study: Study, times: Mapping[str, Times], unit: str) -> "Figure":
 def curves(study: Study, metric: str, seed_curves: Mapping[str, Sequence[Floats]], means: pd.DataFrame) -> "Figure":
     from matplotlib.collections import LineCollection
 
-    figure, axes = _figure(height=4.0)
+    figure, axes = new_figure(height=4.0)
     names = labels(study)
     values = np.concatenate([curve[:, 1] for those in seed_curves.values() for curve in those])
     low, high = values.min(), values.max()
@@ -97,13 +97,13 @@ def curves(study: Study, metric: str, seed_curves: Mapping[str, Sequence[Floats]
         axes.plot(whole["updates"], whole["mean"], label=names[cell], **style)
     axes.set_ylabel(metric.replace("_", " "))
     _goal_line(study, metric, axes)
-    _log_axis(axes, "updates")
+    log_axis(axes, "updates")
     _legend(figure, axes)
     return figure
 
 
 def accelerations(study: Study, comparisons: Sequence["Comparison"]) -> "Figure":
-    figure, axes = _figure(height=0.9 + 0.42 * len(comparisons))
+    figure, axes = new_figure(height=0.9 + 0.42 * len(comparisons))
     palette, names = colours(study), labels(study)
     for row, c in enumerate(comparisons):
         colour, ratios = palette[c.cell.name], c.found.ratios
@@ -122,14 +122,14 @@ def accelerations(study: Study, comparisons: Sequence["Comparison"]) -> "Figure"
     axes.axvline(1.0, color=BASELINE, linewidth=1, linestyle="--")
     axes.set_yticks(range(len(comparisons)), [names[c.cell.name] for c in comparisons])
     axes.set_ylim(len(comparisons) - 0.5, -0.5)
-    _log_axis(axes, f"times fewer updates than {comparisons[0].baseline.name}")
+    log_axis(axes, f"times fewer updates than {comparisons[0].baseline.name}")
     axes.grid(False, axis="y")
     return figure
 
 
 def lambda_curve(study: Study, points: Sequence["Point"], best: "Point | None") -> "Figure":
     """points: the baseline's, then one a strength."""
-    figure, axes = _figure(height=3.6)
+    figure, axes = new_figure(height=3.6)
     baseline, strengths = points[0], points[1:]
     palette = colours(study)
     if baseline.estimate is not None:
@@ -157,12 +157,12 @@ def lambda_curve(study: Study, points: Sequence["Point"], best: "Point | None") 
     if baseline.is_time:
         axes.set_yscale("log")
         axes.set_ylim(seen.min() / 1.15, seen.max() * 1.15)
-        _plain_figures(axes.yaxis)
+        plain_figures(axes.yaxis)
     else:
         margin = 0.05 * np.ptp(seen) or 1.0
         axes.set_ylim(seen.min() - margin, seen.max() + margin)
     ((path, _),) = strengths[0].cell.point
-    _log_axis(axes, path)
+    log_axis(axes, path)
     axes.set_ylabel(baseline.metric.replace("_", " "))
     _legend(figure, axes)
     return figure
@@ -170,7 +170,7 @@ def lambda_curve(study: Study, points: Sequence["Point"], best: "Point | None") 
 
 def against(study: Study, across: Sequence["Point"], up: Sequence["Point"]) -> "Figure":
     """One metric's means against another's, along the strengths."""
-    figure, axes = _figure(height=3.6)
+    figure, axes = new_figure(height=3.6)
     palette = colours(study)
     for a, b in zip(across, up, strict=True):
         if a.estimate is None or b.estimate is None:
@@ -178,7 +178,7 @@ def against(study: Study, across: Sequence["Point"], up: Sequence["Point"]) -> "
         here = (a.estimate, b.estimate)
         axes.plot(*here, "D", color=palette[a.cell.name], markersize=7)
         axes.annotate(f"{a.strength:.3g}", here, (6, 4), textcoords="offset points", fontsize="small")
-    _log_axis(axes, across[0].metric.replace("_", " "))
+    log_axis(axes, across[0].metric.replace("_", " "))
     axes.set_ylabel(up[0].metric.replace("_", " "))
     return figure
 
@@ -192,7 +192,7 @@ def _extents(comparisons: Sequence["Comparison"]) -> list[np.ndarray]:
     return found
 
 
-def _figure(*, height: float) -> "tuple[Figure, Axes]":
+def new_figure(*, height: float) -> "tuple[Figure, Axes]":
     from matplotlib.figure import Figure
 
     # 72 dots an inch are points, the unit of SVG and PDF; no background, for pages have their own.
@@ -204,13 +204,13 @@ def _figure(*, height: float) -> "tuple[Figure, Axes]":
     return figure, axes
 
 
-def _log_axis(axes: "Axes", label: str) -> None:
+def log_axis(axes: "Axes", label: str) -> None:
     axes.set_xscale("log")
     axes.set_xlabel(label)
-    _plain_figures(axes.xaxis)
+    plain_figures(axes.xaxis)
 
 
-def _plain_figures(axis: "Axis") -> None:
+def plain_figures(axis: "Axis") -> None:
     """On a logarithmic axis, whose powers of ten would be formulas."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 

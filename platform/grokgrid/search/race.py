@@ -2,8 +2,9 @@
 
 Candidates get the same seeds in the same order, and are compared on those that both have. While few candidates have
 been tried, each new one gets one seed. From then on new candidates and further seeds take turns: a further seed goes
-to the best candidate that has not had all of them, so luck on the first seeds does not last. A candidate is out once
-another one is told to be better in every objective, by a test that holds at every look (statistics/sequential.py).
+to the best candidate that has not had all of them, so luck on the first seeds does not last. At the end of a budget in
+trials no new candidates are tried. A candidate is out once another one is told to be better in every objective, by a
+test that holds at every look (statistics/sequential.py).
 
 What is guaranteed: the best of all candidates is ever out with a probability of at most `ERROR_RATE`, if paired
 differences are independent and normal. For it to be out, one of the others must be told to be better, which is wrong;
@@ -143,3 +144,8 @@ def is_turn_of_a_new_one(num_candidates: int, num_seeds_given: int, num_first: i
     """
     num_further = num_seeds_given - num_candidates
     return num_candidates < num_first or num_candidates - num_first < num_further
+
+
+def last_seeds(num_trials: int, num_seeds: int) -> int:
+    """Of a budget in trials, how many at its end are not spent on new candidates: enough for two to have all seeds."""
+    return min(2 * num_seeds, num_trials // 3)

@@ -79,6 +79,10 @@ class Tracking:
         """
         return facts.load(self._client, self.last_answer(study, study_digest) or self.last_answer(study), keys)
 
+    def read(self, keys: Iterable[str]) -> Facts:
+        """What is known of a few trials, and their looks, straight from their runs."""
+        return facts.load(self._client, None, keys)
+
     # Answers
 
     def open_answer(self, study: str, study_digest: str, tags: Mapping[str, str] | None = None) -> AnswerRun:

@@ -1,0 +1,316 @@
+"""A search: its candidates, how sure the choice is, and what the best ones come to on seeds that had no part in it."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from grokgrid.analyses import drawing_searches
+from grokgrid.analyses.answers import answer
+from grokgrid.analyses.measurements import measure
+from grokgrid.analyses.parts import Answer, Column, Figure, Section, Table
+from grokgrid.analyses.wording import NOTHING, PERCENT, finite, listed, number, plural, precise
+from grokgrid.search.objectives import in_units
+from grokgrid.search.proposals import Fate
+from grokgrid.search.race import ERROR_RATE
+from grokgrid.search.searching import Entrant, Searched
+from grokgrid.statistics import NUM_RESAMPLES, wins
+from grokgrid.view import View
+from search_spaces.search import Objective
+from search_spaces.study import Measurements
+
+if TYPE_CHECKING:
+    pass
+
+_SHOWN = 20
+"""More candidates than this are shown to people by the figures; all are in the files."""
+
+STATES = {
+    Fate.OPEN: "in the race",
+    Fate.DONE: "in the race",
+    Fate.OUT: "out",
+    Fate.FAILED: "failed",
+}
+
+
+def search_answer(searched: Searched, view: View) -> Answer:
+    """view: of the claim. Its answer comes first, and then how the best were found."""
+    section = search_section(searched)
+    study = searched.study
+    if not searched.best or not searched.is_over:
+        open_ = f"The search is not over: {_state(searched)}." if not searched.is_over else ""
+        none = f"Nothing is chosen: {searched.why_none}." if searched.is_over else ""
+        return Answer(study, view.at, open_ or none, (section,))
+    claim = answer(view)
+    return replace(
+        claim,
+        study=study,
+        headline=f"{_chosen(searched)} {_claimed(view, claim)}",
+        sections=(*claim.sections[:-1], section, claim.sections[-1]),
+    )
+
+
+def search_section(searched: Searched) -> Section:
+    shares = _shares(searched)
+    return Section(
+        title=f"The search: {searched.search.arm}",
+        tables=(_table(searched, shares), _trials(searched), *_importances(searched)),
+        figures=tuple(_figures(searched)),
+        notes=tuple(_notes(searched, shares)),
+        metrics=dict(_metrics(searched, shares)),
+    )
+
+
+def _chosen(searched: Searched) -> str:
+    num = plural(len(searched.entrants), "candidate")
+    best = _best(searched)
+    if len(best) > 1:
+        return f"{len(best)} of {num} make the front of {listed(_metrics_of(searched))}. On seeds that had no part in this:"
+    (entrant,) = best
+    return f"The best of {num} is {_name(searched, entrant)}. On seeds that had no part in the choice:"
+
+
+def _claimed(view: View, claim: Answer) -> str:
+    """The claim's own headline or, of what is measured where training ends, the first difference from the baseline."""
+    measured = [analysis for analysis in view.study.analyses if isinstance(analysis, Measurements)]
+    if not measured:
+        return claim.headline
+    metric = measured[0].metrics[0]
+    found = [m for m in measure(view, measured[0]) if m.metric == metric and m.difference is not None]
+    told = []
+    for m in found[:4]:
+        assert m.difference is not None
+        mean = m.difference.mean
+        ends = mean.confidence_interval()
+        known = f"{precise(ends.low, mean.sd)} to {precise(ends.high, mean.sd)}" if ends else "no interval"
+        sign = "+" if mean.mean > 0 else ""
+        told.append(
+            f"{m.cell.name} {sign}{precise(mean.mean, mean.sd)} ({PERCENT} interval {known}, {plural(mean.n, 'seed')})"
+        )
+    if not told:
+        return claim.headline
+    return f"{metric} beside {measured[0].baseline}’s: {'; '.join(told)}."
+
+
+def _best(searched: Searched) -> list[Entrant]:
+    return [entrant for entrant in searched.entrants if entrant.candidate.number in searched.best]
+
+
+def _name(searched: Searched, entrant: Entrant) -> str:
+    settings = entrant.candidate.settings.items()
+    return f"{searched.search.arm} at {listed([f'{_short(path)} {_value(value)}' for path, value in settings])}"
+
+
+def _short(path: str) -> str:
+    return path.rpartition(".")[2]
+
+
+def _value(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _metrics_of(searched: Searched) -> list[str]:
+    return [_label(objective) for objective in searched.search.objectives]
+
+
+def _label(objective: Objective) -> str:
+    return objective.metric.replace("_", " ")
+
+
+def _state(searched: Searched) -> str:
+    counts = {state: sum(STATES[e.fate] == state for e in searched.entrants) for state in STATES.values()}
+    told = [f"{num} {state}" for state, num in counts.items() if num]
+    return f"of {plural(len(searched.entrants), 'candidate')} {listed(told)}" if told else "no candidate yet"
+
+
+def _shares(searched: Searched) -> dict[int, float]:
+    """Of candidates with as many seeds as the best one, the share of resamples of the seeds that each wins."""
+    if len(searched.search.objectives) > 1 or not searched.best:
+        return {}
+    (best,) = _best(searched)
+    rivals = [e for e in searched.entrants if e.fate in (Fate.OPEN, Fate.DONE) and e.num_seeds >= best.num_seeds]
+    seeds = searched.search.seed_list[: best.num_seeds]
+    values = [
+        [searched.worth[entrant.cell.key_of(seed)].values[0] for entrant in rivals if entrant.cell is not None]
+        for seed in seeds
+    ]
+    # The same trials give the same shares: a report that is made again is the same report.
+    shares = wins(values, "less", np.random.default_rng(0))
+    return {entrant.candidate.number: float(share) for entrant, share in zip(rivals, shares, strict=True)}
+
+
+def _rows(searched: Searched, shares: dict[int, float]) -> pd.DataFrame:
+    rows = []
+    for entrant in searched.entrants:
+        number_ = entrant.candidate.number
+        scores = entrant.scores or [np.nan] * len(searched.search.objectives)
+        rows.append(
+            {
+                "candidate": number_,
+                **entrant.candidate.settings,
+                "state": "best" if number_ in searched.best else STATES[entrant.fate],
+                "seeds": entrant.num_seeds,
+                **{
+                    objective.metric: in_units(objective, score)
+                    for objective, score in zip(searched.search.objectives, scores, strict=True)
+                },
+                "best_in": shares.get(number_),
+                "why": entrant.why or None,
+            }
+        )
+    metrics = [objective.metric for objective in searched.search.objectives]
+    columns = ["candidate", *searched.search.settings, "state", "seeds", *metrics, "best_in", "why"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _table(searched: Searched, shares: dict[int, float]) -> Table:
+    data, search = _rows(searched, shares), searched.search
+    order = sorted(
+        searched.entrants,
+        key=lambda e: (e.candidate.number not in searched.best, STATES[e.fate] != "in the race", e.scores or (np.inf,)),
+    )
+    shown = data.set_index("candidate").loc[[e.candidate.number for e in order[:_SHOWN]]].reset_index()
+    columns = [
+        Column("candidate", tuple(f"{row}" for row in shown["candidate"]), "name"),
+        *(Column(_short(path), tuple(map(_value, shown[path])), "value") for path in search.settings),
+        *(Column(_label(o), tuple(map(number, shown[o.metric].astype(float)))) for o in search.objectives),
+        Column("seeds", tuple(f"{num}/{len(search.seed_list)}" for num in shown["seeds"])),
+        Column("state", tuple(shown["state"])),
+    ]
+    if shares:
+        texts = (NOTHING if pd.isna(share) else f"{share:.0%}" for share in shown["best_in"].astype(float))
+        columns.append(Column("best in", tuple(texts)))
+    times = [_label(objective) for objective in search.objectives if objective.is_time]
+    caption = ["Means over seeds where training ended, compared on the seeds that two candidates share."]
+    if times:
+        goal = f"min(time to {searched.study.goal}, budget)"
+        caption = [f"{listed(times).capitalize()}: geometric means over seeds of {goal}, compared on common seeds."]
+    caption.append(
+        "Out: another candidate is told to be better, by a test that holds at every look; the best of all is ever out "
+        f"with a probability of at most {ERROR_RATE:.0%}, if paired differences are normal and few are censored."
+    )
+    if shares:
+        caption.append(
+            f"Best in: how many of {NUM_RESAMPLES:,} resamples of the seeds it wins, among those with as many seeds as "
+            "the best."
+        )
+    if len(order) > _SHOWN:
+        caption.append(f"The best {_SHOWN} of {len(order)} are shown; the files hold all.")
+    return Table("search", "Candidates", data, tuple(columns) if len(shown) else (), " ".join(caption))
+
+
+def _trials(searched: Searched) -> Table:
+    return Table("search-trials", "Trials of the search", searched.trials)
+
+
+def _importances(searched: Searched) -> Iterator[Table]:
+    if len(searched.search.settings) < 2 or not any(searched.importances):
+        return
+    rows = [
+        {"objective": objective.metric, "setting": path, "importance": share}
+        for objective, found in zip(searched.search.objectives, searched.importances, strict=True)
+        for path, share in found.items()
+    ]
+    data = pd.DataFrame(rows, columns=["objective", "setting", "importance"])
+    columns = (
+        Column("objective", tuple(data["objective"]), "name"),
+        Column("setting", tuple(data["setting"]), "name"),
+        Column("importance", tuple(f"{share:.0%}" for share in data["importance"])),
+    )
+    caption = "Shares of what an objective varies by among the better candidates: Optuna’s PED-ANOVA."
+    yield Table("search-importance", "Importance of the settings", data, columns, caption)
+
+
+def _figures(searched: Searched) -> Iterator[Figure]:
+    data, search = _rows(searched, {}), searched.search
+    if not data[[objective.metric for objective in search.objectives]].notna().to_numpy().any():
+        return
+    marks = "The ring marks the best; a cross, candidates that are out; paler ones have fewer seeds."
+    many = len(search.objectives) > 1
+    for objective in search.objectives:
+        suffix = f"-{objective.metric}" if many else ""
+        yield Figure(
+            f"search-history{suffix}",
+            f"{_label(objective)} of the candidates, in the order in which they were tried",
+            partial(drawing_searches.history, data, objective),
+            f"{marks} The line is the best so far.",
+        )
+        for path, spread in search.settings.items():
+            yield Figure(
+                f"search-slice-{_short(path)}{suffix}",
+                f"{_label(objective)} against {path}",
+                partial(drawing_searches.slice_, data, path, spread, objective),
+                marks,
+            )
+    if len(search.settings) > 1 and any(searched.importances):
+        yield Figure(
+            "search-importance",
+            "Importance of the settings",
+            partial(drawing_searches.importance, searched.importances, _metrics_of(searched)),
+        )
+    for one, other in combinations(search.objectives, 2):
+        yield Figure(
+            f"search-front-{one.metric}-{other.metric}",
+            f"{_label(one)} and {_label(other)}: the front",
+            partial(drawing_searches.front, data, one, other),
+            f"{marks} No candidate is better than one on the front in everything.",
+        )
+
+
+def _notes(searched: Searched, shares: dict[int, float]) -> Iterator[str]:
+    search = searched.search
+    yield f"{_state(searched)[0].upper()}{_state(searched)[1:]}."
+    if not searched.is_over:
+        yield "It is not over: run it again for what is missing."
+    elif not searched.best:
+        yield f"Nothing is chosen: {searched.why_none}."
+    if len(searched.best) == 1:
+        yield from _alternatives(searched, shares)
+    failed = [entrant for entrant in searched.entrants if entrant.fate is Fate.FAILED]
+    for entrant in failed[:5]:
+        yield f"Candidate {entrant.candidate.number} failed: {entrant.why or 'no reason is known'}."
+    if len(failed) > 5:
+        yield f"{len(failed) - 5} more failed; the table in the files says why."
+    hours = sum(found.hours for found in searched.worth.values())
+    yield (
+        f"{plural(len(searched.worth), 'trial')} on {plural(len(search.seed_list), 'seed')}, {number(hours)} device "
+        "hours, those that other studies had run already among them."
+    )
+
+
+def _alternatives(searched: Searched, shares: dict[int, float]) -> Iterator[str]:
+    """Which other candidates may be as good, and whether the best lies at an end of a range."""
+    (best,) = _best(searched)
+    rivals = [entrant for entrant in searched.entrants if shares.get(entrant.candidate.number, 0) >= 0.05]
+    for path, spread in searched.search.settings.items():
+        value, setting = best.candidate.settings[path], _short(path)
+        numbers = [entrant.candidate.settings[path] for entrant in rivals]
+        if spread.choice is None and len(numbers) > 1:
+            yield (
+                f"Candidates from {setting} {_value(min(numbers))} to {_value(max(numbers))} are the best in 5% of "
+                "resamples of the seeds, or more."
+            )
+        if spread.choice is None and value in spread.extremes:
+            yield f"The best lies at an end of the range of {setting}: a better one may lie beyond."
+
+
+def _metrics(searched: Searched, shares: dict[int, float]) -> Iterator[tuple[str, float]]:
+    yield "search/candidates", float(len(searched.entrants))
+    yield "search/trials", float(len(searched.worth))
+    for rank, entrant in enumerate(_best(searched), start=1):
+        name = "search/best" if len(searched.best) == 1 else f"search/best-{rank}"
+        settings = {
+            f"{name}/{path}": float(value)
+            for path, value in entrant.candidate.settings.items()
+            if isinstance(value, int | float) and not isinstance(value, bool)
+        }
+        scores = {
+            f"{name}/{objective.metric}": in_units(objective, score)
+            for objective, score in zip(searched.search.objectives, entrant.scores or (), strict=True)
+        }
+        share = {f"{name}/best_in": shares.get(entrant.candidate.number)}
+        yield from finite({**settings, **scores, **share}).items()
