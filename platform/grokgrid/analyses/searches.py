@@ -69,7 +69,8 @@ def _chosen(searched: Searched) -> str:
     num = plural(len(searched.entrants), "candidate")
     best = _best(searched)
     if len(best) > 1:
-        return f"{len(best)} of {num} make the front of {listed(_metrics_of(searched))}. On seeds that had no part in this:"
+        front = listed(_metrics_of(searched))
+        return f"{len(best)} of {num} make the front of {front}. On seeds that had no part in this:"
     (entrant,) = best
     return f"The best of {num} is {_name(searched, entrant)}. On seeds that had no part in the choice:"
 

@@ -74,7 +74,8 @@ class Proposals:
             TrackingError: Optuna cannot use it.
             TrackingAway: the server cannot be reached; so raise the methods.
         """
-        self._sampler, self._place = _Sampler(search), str(place)
+        self._proposer, self._place = Proposer(search), str(place)
+        self._sampler = _Sampler(self._proposer)
         try:
             with self._away_is_told():
                 self._study = optuna.create_study(
@@ -96,7 +97,7 @@ class Proposals:
         """A new candidate, given how all others stand."""
         self._sampler.scored = scored
         with self._away_is_told():
-            trial = self._study.ask(self._sampler.distributions)
+            trial = self._study.ask(self._proposer.distributions)
             return Candidate(trial.number, dict(trial.params), Fate.OPEN)
 
     def tell(self, number: int, fate: Fate, scores: Sequence[float] = (), why: str = "") -> None:
@@ -115,7 +116,7 @@ class Proposals:
         values = [each.scores[objective] for each in known if each.scores is not None]
         if len(known) < 2 or len(set(values)) < 2:
             return {}
-        study = self._sampler.snapshot(known)
+        study = self._proposer.snapshot(known)
         with warnings.catch_warnings():
             # That it is experimental, and that less is better, as it is here.
             warnings.simplefilter("ignore")
@@ -132,7 +133,7 @@ class Proposals:
             raise
 
     def _is_whole(self, trial: FrozenTrial) -> bool:
-        whole = set(trial.params) == set(self._sampler.distributions)
+        whole = set(trial.params) == set(self._proposer.distributions)
         started = trial.datetime_start
         if not whole and trial.state is TrialState.RUNNING and started and datetime.now() - started > _HALF_ASKED_FOR:
             self.tell(trial.number, Fate.FAILED)
@@ -143,15 +144,27 @@ class Proposals:
         return Candidate(trial.number, dict(trial.params), fates.get(trial.state, Fate.OPEN))
 
 
-class _Sampler(BaseSampler):
-    """Proposes from `scored`. The same candidates with the same scores make for the same proposal."""
+class Proposer:
+    """Proposes settings. The same candidates with the same scores make for the same proposal."""
 
     def __init__(self, search: Search) -> None:
         self.distributions = {path: _distribution(spread) for path, spread in search.settings.items()}
-        self.scored: Sequence[Scored] = ()
         self._num_objectives = len(search.objectives)
 
+    def propose(self, number: int, scored: Sequence[Scored]) -> dict[str, Any]:
+        """For the candidate of this number, given how the others stand."""
+        known = [each for each in scored if each.scores is not None]
+        if number < num_spread(len(self.distributions)) or len(known) < 2:
+            return self._spread(number)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            gaussian = GPSampler(seed=number, n_startup_trials=0, warn_independent_sampling=False)
+            level = _without_heights(scored, num_first(len(self.distributions)))
+            proposed = self.snapshot(level, gaussian).ask(self.distributions).params
+        return {path: self._rounded(path, value) for path, value in proposed.items()}
+
     def snapshot(self, scored: Sequence[Scored], sampler: BaseSampler | None = None) -> optuna.Study:
+        """These candidates as a study in memory; those without scores are running trials."""
         study = optuna.create_study(directions=["minimize"] * self._num_objectives, sampler=sampler)
         for each in scored:
             state = TrialState.RUNNING if each.scores is None else TrialState.COMPLETE
@@ -161,33 +174,11 @@ class _Sampler(BaseSampler):
             )
         return study
 
-    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        return self.distributions
-
-    def sample_relative(
-        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        number = trial.number
-        known = [each for each in self.scored if each.scores is not None]
-        if number < num_spread(len(self.distributions)) or len(known) < 2:
-            return self._spread(number)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)
-            gaussian = GPSampler(seed=number, n_startup_trials=0, warn_independent_sampling=False)
-            snapshot = self.snapshot(_without_heights(self.scored), gaussian)
-            proposed = snapshot.ask(self.distributions).params
-        return {path: self._rounded(path, value) for path, value in proposed.items()}
-
-    def sample_independent(
-        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        raise AssertionError("every setting is proposed together with the others")
-
     def _spread(self, number: int) -> dict[str, Any]:
         from scipy.stats import qmc
 
         # Sobol's sequence is balanced at powers of two, and SciPy warns of other lengths.
-        points = qmc.Sobol(len(self.distributions), seed=0).random(1 << number.bit_length())
+        points = qmc.Sobol(len(self.distributions), rng=0).random(1 << number.bit_length())
         places = zip(self.distributions.items(), points[number], strict=True)
         return {path: self._rounded(path, _at(distribution, share)) for (path, distribution), share in places}
 
@@ -198,20 +189,47 @@ class _Sampler(BaseSampler):
         return min(max(rounded(float(value)), distribution.low), distribution.high)
 
 
+class _Sampler(BaseSampler):
+    """Hands to Optuna what the proposer proposes, given `scored`."""
+
+    def __init__(self, proposer: Proposer) -> None:
+        self.proposer = proposer
+        self.scored: Sequence[Scored] = ()
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return self.proposer.distributions
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        return self.proposer.propose(trial.number, self.scored)
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        raise AssertionError("every setting is proposed together with the others")
+
+
 def num_spread(num_settings: int) -> int:
     """Candidates that lie on the Sobol sequence."""
     return 2 + 2 * num_settings
 
 
-def _without_heights(scored: Sequence[Scored]) -> list[Scored]:
-    """With the worse half of the scores cut down to their median. Near a cliff, where trials diverge or never reach
-    their goal, the Gaussian process would have eyes for nothing else. (Of several objectives each score may belong to
+def num_first(num_settings: int) -> int:
+    """Candidates that are tried on one seed each before any gets a second: as many again come from the sampler."""
+    return 2 * num_spread(num_settings)
+
+
+def _without_heights(scored: Sequence[Scored], num: int) -> list[Scored]:
+    """With scores that are worse than the median of the first `num` cut down to it. Near a cliff, where trials diverge
+    or never reach their goal, the Gaussian process would have eyes for nothing else. (The median of all would fall as
+    the search closes in, until all that is not the best looks the same. Of several objectives each score may belong to
     the front, and none is cut.)
     """
-    known = [each.scores[0] for each in scored if each.scores is not None]
-    if not known or any(len(each.scores or (0,)) > 1 for each in scored):
+    first = [each.scores[0] for each in scored[:num] if each.scores is not None and len(each.scores) == 1]
+    if not first:
         return list(scored)
-    top = float(np.median(known))
+    top = float(np.median(first))
     return [Scored(e.settings, None if e.scores is None else [min(float(e.scores[0]), top)]) for e in scored]
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from grokgrid.planning import Need, need_of
 from grokgrid.running import Outcome
 from grokgrid.search.objectives import Worth, in_units, worth
-from grokgrid.search.proposals import Candidate, Fate, Proposals, Scored, num_spread
+from grokgrid.search.proposals import Candidate, Fate, Proposals, Scored, num_first
 from grokgrid.search.race import Race, is_turn_of_a_new_one, last_seeds
 from grokgrid.tracking import Tracking, TrackingAway
 from search_spaces import Cell, Study
@@ -262,7 +262,9 @@ class Searching:
             ]
             may_ask = len(self._candidates) < self._most_candidates and not self._is_time_to_decide()
             index = None
-            if not (may_ask and is_turn_of_a_new_one(len(entered), self._num_given(), self._num_first)):
+            if not (
+                may_ask and is_turn_of_a_new_one(len(entered), self._num_given(), num_first(len(self._search.settings)))
+            ):
                 index = race.next_for_a_seed(waiting, may_run)
             if index is not None:
                 key = self._next_key(entered[index])
@@ -278,10 +280,6 @@ class Searching:
             self._candidates.append(candidate)
             self._enter(candidate)
             self._read([candidate])
-
-    @property
-    def _num_first(self) -> int:
-        return 2 * num_spread(len(self._search.settings))
 
     def _is_budget_used(self) -> bool:
         budget = self._search.budget
