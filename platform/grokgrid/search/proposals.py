@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -88,10 +89,13 @@ class Proposals:
         except (OSError, ImportError, ValueError) as error:
             raise TrackingError(f"Optuna cannot use {redact(self._place)}: {_first_line(error)}") from None
 
-    def all(self) -> list[Candidate]:
-        """By number. One that was asked for by a search that was killed before it wrote the settings has failed."""
+    def all(self) -> tuple[list[Candidate], int]:
+        """By number, and how many were asked for. Among those is one more if its settings are just being written, or
+        were when its search was killed: that one is given up.
+        """
         with self._away_is_told():
-            return [self._candidate(trial) for trial in self._study.get_trials(deepcopy=False) if self._is_whole(trial)]
+            trials = self._study.get_trials(deepcopy=False)
+            return [self._candidate(trial) for trial in trials if self._is_whole(trial)], len(trials)
 
     def ask(self, scored: Sequence[Scored]) -> Candidate:
         """A new candidate, given how all others stand."""
@@ -168,7 +172,8 @@ class Proposer:
         study = optuna.create_study(directions=["minimize"] * self._num_objectives, sampler=sampler)
         for each in scored:
             state = TrialState.RUNNING if each.scores is None else TrialState.COMPLETE
-            values = None if each.scores is None else [float(score) for score in each.scores]
+            # Their squares must be numbers, too.
+            values = None if each.scores is None else np.clip(each.scores, -1e100, 1e100).tolist()
             study.add_trial(
                 create_trial(state=state, values=values, params=dict(each.settings), distributions=self.distributions)
             )
@@ -264,7 +269,10 @@ def _storage(place: str | Path) -> BaseStorage:
         path = Path(text)
         path.parent.mkdir(parents=True, exist_ok=True)
         return JournalStorage(JournalFileBackend(str(path)))
-    if urlsplit(text).scheme.split("+")[0] not in SERVERS:
+    scheme = urlsplit(text).scheme
+    if scheme == "postgresql" and find_spec("psycopg") is None:
+        text = text.replace("postgresql:", "postgresql+psycopg2:", 1)
+    if scheme.split("+")[0] not in SERVERS:
         allowed = f"the path of a journal file, or the URL of a database of {' or '.join(SERVERS)}"
         raise ValueError(f"allowed are {allowed}, which several searches can use at once")
     return RDBStorage(text)

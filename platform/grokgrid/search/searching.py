@@ -10,7 +10,7 @@ one study at once work at the same candidates.
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -108,6 +108,7 @@ class Searching:
         self._study, self._search = study, study.search
         self._tracking, self._proposals, self._retry_failed = tracking, proposals, retry_failed
         self._candidates: list[Candidate] = []
+        self._num_asked = 0
         self._cells: dict[int, Cell | None] = {}
         self._worth: dict[str, Worth] = {}
         self._failed: dict[int, str] = {}
@@ -184,14 +185,12 @@ class Searching:
 
     def _read_all(self) -> None:
         """All candidates, and what has become of their trials, also of those that others asked for and run."""
-        self._candidates = self._within_budget(self._proposals.all())
+        found, self._num_asked = self._proposals.all()
+        # Two searches at once may ask for the last candidate at the same time: the later number is none.
+        self._candidates = [candidate for candidate in found if candidate.number < self._most_candidates]
         for candidate in self._candidates:
             self._enter(candidate)
         self._read(self._candidates)
-
-    def _within_budget(self, candidates: Iterable[Candidate]) -> list[Candidate]:
-        """Two searches at once may ask for the last candidate at the same time: the later number is none."""
-        return [candidate for candidate in candidates if candidate.number < self._most_candidates]
 
     @property
     def _most_candidates(self) -> int:
@@ -260,7 +259,7 @@ class Searching:
             may_run = [
                 candidate.fate is not Fate.OUT and self._next_key(candidate) is not None for candidate in entered
             ]
-            may_ask = len(self._candidates) < self._most_candidates and not self._is_time_to_decide()
+            may_ask = self._num_asked < self._most_candidates and not self._is_time_to_decide()
             index = None
             if not (
                 may_ask and is_turn_of_a_new_one(len(entered), self._num_given(), num_first(len(self._search.settings)))
@@ -273,6 +272,7 @@ class Searching:
             if not may_ask:
                 return None
             candidate = self._proposals.ask(self._scored(race, entered))
+            self._num_asked = max(self._num_asked, candidate.number + 1)
             if candidate.number >= self._most_candidates:
                 self._proposals.tell(candidate.number, Fate.FAILED)
                 self._read_all()

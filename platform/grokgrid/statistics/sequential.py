@@ -43,7 +43,7 @@ def e_values(differences: ArrayLike) -> Floats:
     wide = 1 + n * EFFECT_SD**2
     signal = n * mean**2
     below = squares + signal / wide
-    ratio = np.divide(squares + signal, below, out=np.ones_like(below), where=below > 0)
+    ratio = np.divide(squares + signal, below, out=np.ones_like(below), where=below != 0)
     values: Floats = np.exp(n / 2 * np.log(ratio) - 0.5 * np.log(wide))
     values[..., :1] = np.where(np.isnan(mean[..., :1]), np.nan, 1.0)
     return values
