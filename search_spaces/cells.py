@@ -86,6 +86,15 @@ def overlay(below: Settings, above: Settings) -> Settings:
     return merged
 
 
+def without(settings: Settings, path: Path) -> Settings:
+    """The settings but for the one at this path."""
+    name, *rest = path
+    inner = settings.get(str(name))
+    if not rest:
+        return {each: value for each, value in settings.items() if each != name}
+    return settings | {str(name): without(inner, tuple(rest))} if isinstance(inner, dict) else settings
+
+
 def _points(arm: str, grid: Any) -> tuple[Iterator[tuple[tuple[str, Any], ...]], list[Mistake]]:
     if not isinstance(grid, dict):
         return iter(()), [Mistake(("arms", arm, "grid"), f"{grid!r} is not a set of `setting: values`")]

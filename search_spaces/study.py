@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from search_spaces.cells import Cell, Settings, cells_of, nested, overlay
+from search_spaces.cells import Cell, Settings, cells_of, nested, overlay, without
 from search_spaces.search import TIMES, Better, Search, better_of
 from trainables.configuration import Config, Float, NonNegativeFloat, PositiveFloat, PositiveInt, spelled
 from trainables.mistakes import Mistake, Mistakes, mistakes_of, nearest
@@ -237,12 +237,18 @@ class Study(Config):
             Mistakes: this combination of settings is not allowed.
         """
         assert self.search is not None
-        arm = {name: value for name, value in self.arms[self.search.arm].items() if name != "grid"}
-        grid = {path: [value] for path, value in settings.items()}
-        cells, mistakes = cells_of(self.trial, {self.search.arm: arm | {"grid": grid}})
+        cells, mistakes = cells_of(self.trial, {self.search.arm: self.searched_arm(settings)})
         if mistakes:
             raise Mistakes(self.name, mistakes)
         return cells[0]
+
+    def searched_arm(self, settings: Mapping[str, Any]) -> Settings:
+        """The arm of the search, these settings alone on its grid."""
+        assert self.search is not None
+        arm = {name: value for name, value in self.arms[self.search.arm].items() if name != "grid"}
+        for path in settings:
+            arm = without(arm, tuple(path.split(".")))
+        return arm | {"grid": {path: [value] for path, value in settings.items()}}
 
     @property
     def goal(self) -> Goal | None:

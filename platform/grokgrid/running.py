@@ -41,8 +41,6 @@ _BLOCK_S = 2.0
 """Trials that are shorter than this share blocks of about this length."""
 MAX_BLOCK = 50
 _AHEAD_S = 6.0
-_AHEAD = 2
-"""Trials a slot that a source is asked for ahead."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +87,13 @@ class WholeStudy:
     def more(self, outcome: Outcome, room: int) -> Mapping[str, Trial]:
         given, self._left = self._left, {}
         return given
+
+
+def _in_hand(num_slots: int) -> int:
+    """Trials to have from a source that may give them one by one: what comes next is better decided late, but none of
+    several slots should wait for it.
+    """
+    return num_slots + num_slots // 2
 
 
 class FoundFirst:
@@ -171,7 +176,7 @@ class Driver:
 
     def _ask_for_more(self) -> None:
         in_hand = len(self._to_look_up) + len(self._waiting) + len(self._claims)
-        more = self._source.more(self._outcome, max(0, _AHEAD * self._engine.num_slots - in_hand))
+        more = self._source.more(self._outcome, max(0, _in_hand(self._engine.num_slots) - in_hand))
         new = {name: trial for name, trial in more.items() if trial.key not in self._trials}
         self._progress.expect(new)
         self._trials |= {trial.key: trial for trial in new.values()}

@@ -25,12 +25,12 @@ def write(answer: Answer, folder: Path) -> Path:
 
 
 def render(answer: Answer) -> str:
-    trials = answer.tables["trials"]
+    trials = answer.tables.get("trials")
     return _template().render(
         answer=answer,
         study_yaml=portable_yaml(answer.study),
         versions=[(name, found) for name in _VERSIONS if (found := _version(name))],
-        trials=trials[["cell", "seed", "key", "state"]].to_dict("records"),
+        trials=trials[["cell", "seed", "key", "state"]].to_dict("records") if trials is not None else [],
     )
 
 

@@ -33,7 +33,6 @@ from search_spaces.search import Range, Search, rounded
 
 SERVERS = ("postgresql", "mysql")
 _HALF_ASKED_FOR = timedelta(minutes=1)
-_WHY = "why"
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -49,12 +48,11 @@ class Fate(Enum):
 
 @dataclass(frozen=True)
 class Candidate:
-    """number: from 0, in the order in which they were asked for; settings: by dotted path; why: it failed."""
+    """number: from 0, in the order in which they were asked for; settings: by dotted path."""
 
     number: int
     settings: Mapping[str, Any]
     fate: Fate
-    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,7 @@ class Proposals:
             trial = self._study.ask(self._proposer.distributions)
             return Candidate(trial.number, dict(trial.params), Fate.OPEN)
 
-    def tell(self, number: int, fate: Fate, scores: Sequence[float] = (), why: str = "") -> None:
+    def tell(self, number: int, fate: Fate, scores: Sequence[float] = ()) -> None:
         """Settles a candidate. Of several searches that do so the first one counts."""
         values = [float(score) for score in scores] if fate is Fate.DONE else None
         with self._away_is_told():

@@ -123,9 +123,9 @@ class Race:
         num_waiting  seeds under way of each candidate, (candidates,)
         may_run      whether it may be given any, (candidates,)
         """
-        waiting = np.asarray(num_waiting)
+        waiting = np.asarray(num_waiting, int)
         given = self.num_done + waiting
-        open_ = np.flatnonzero(np.asarray(may_run) & ~self.is_out & (given < self.num_seeds))
+        open_ = np.flatnonzero(np.asarray(may_run, bool) & ~self.is_out & (given < self.num_seeds))
         if not len(open_):
             return None
         fresh = open_[given[open_] == 0]

@@ -10,8 +10,8 @@ one study at once work at the same candidates.
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -203,19 +203,14 @@ class Searching:
             self._cells[candidate.number] = self._study.candidate(candidate.settings)
         except Mistakes as mistakes:
             self._cells[candidate.number] = None
-            self._fail(candidate, str(mistakes))
+            self._fail([candidate], str(mistakes))
 
     def _read(self, candidates: Sequence[Candidate]) -> None:
         """What MLflow knows of their trials and we do not."""
-        unknown = {
-            key: candidate
-            for candidate in candidates
-            for key in self._keys(candidate)
-            if key not in self._worth and key not in self._under_way
-        }
+        unknown = self._owners(candidates, lambda key: key not in self._worth and key not in self._under_way)
         records = self._tracking.find(unknown)
         needs = {
-            key: need_of(self._trial(unknown[key], key), record, retry_failed=self._retry_failed)
+            key: need_of(self._trial(unknown[key][0], key), record, retry_failed=self._retry_failed)
             for key, record in records.items()
         }
         for key, need in needs.items():
@@ -223,24 +218,34 @@ class Searching:
                 self._fail(unknown[key], records[key].reason or "a trial failed")
         self._read_worth({key: unknown[key] for key, need in needs.items() if need is Need.NOTHING})
 
-    def _read_worth(self, over: Mapping[str, Candidate]) -> None:
+    def _owners(self, candidates: Iterable[Candidate], which: Callable[[str], bool]) -> dict[str, list[Candidate]]:
+        """By the keys of their trials: two candidates with the same settings share all."""
+        owners: dict[str, list[Candidate]] = {}
+        for candidate in candidates:
+            for key in filter(which, self._keys(candidate)):
+                owners.setdefault(key, []).append(candidate)
+        return owners
+
+    def _read_worth(self, over: Mapping[str, Sequence[Candidate]]) -> None:
         if not over:
             return
         facts = self._tracking.read(over)
-        for candidate in {candidate.number: candidate for candidate in over.values()}.values():
-            cell = self._cells[candidate.number]
+        for owner in {owners[0].number: owners[0] for owners in over.values()}.values():
+            cell = self._cells[owner.number]
             assert cell is not None
             for key, found in worth(self._study, cell, facts).items():
                 self._worth[key] = found
-                if not np.isfinite(found.values).all():
-                    metrics = [
-                        o.metric for o, v in zip(self._search.objectives, found.values, strict=True) if v == np.inf
-                    ]
-                    self._fail(candidate, f"training ended without a number for {', '.join(metrics)}")
+                without = [
+                    objective.metric
+                    for objective, value in zip(self._search.objectives, found.values, strict=True)
+                    if not np.isfinite(value)
+                ]
+                if without:
+                    self._fail(over[key], f"training ended without a number for {', '.join(without)}")
 
     def _note(self, ended: set[str], outcome: Outcome) -> None:
         """What became of trials that we gave out."""
-        owners = {key: candidate for candidate in self._candidates for key in self._keys(candidate) if key in ended}
+        owners = self._owners(self._candidates, lambda key: key in ended)
         self._read_worth({key: owners[key] for key in ended & outcome.finished})
         for key in ended & outcome.failed.keys():
             self._fail(owners[key], outcome.failed[key])
@@ -259,12 +264,10 @@ class Searching:
             may_run = [
                 candidate.fate is not Fate.OUT and self._next_key(candidate) is not None for candidate in entered
             ]
-            may_ask = self._num_asked < self._most_candidates and not self._is_time_to_decide()
-            index = None
-            if not (
-                may_ask and is_turn_of_a_new_one(len(entered), self._num_given(), num_first(len(self._search.settings)))
-            ):
-                index = race.next_for_a_seed(waiting, may_run)
+            may_ask = self._num_asked < self._most_candidates
+            first = num_first(len(self._search.settings))
+            turn = is_turn_of_a_new_one(len(entered), self._num_given(), first) and not self._is_time_to_decide()
+            index = None if may_ask and turn else race.next_for_a_seed(waiting, may_run)
             if index is not None:
                 key = self._next_key(entered[index])
                 assert key is not None
@@ -323,17 +326,18 @@ class Searching:
             if candidate.fate is Fate.OPEN and race.num_done[index]:
                 self._tell(candidate, Fate.DONE, race.scores[index])
             elif candidate.fate is Fate.OPEN:
-                self._fail(candidate, "the budget ended before its first seed")
+                self._fail([candidate], "the budget ended before its first seed")
 
-    def _tell(self, candidate: Candidate, fate: Fate, scores: Sequence[float] = (), why: str = "") -> None:
+    def _tell(self, candidate: Candidate, fate: Fate, scores: Sequence[float] = ()) -> None:
         self._proposals.tell(candidate.number, fate, scores)
-        settled = Candidate(candidate.number, candidate.settings, fate, why)
+        settled = replace(candidate, fate=fate)
         self._candidates = [settled if each.number == candidate.number else each for each in self._candidates]
 
-    def _fail(self, candidate: Candidate, why: str) -> None:
-        self._failed[candidate.number] = why
-        if candidate.fate is Fate.OPEN:
-            self._tell(candidate, Fate.FAILED, why=why)
+    def _fail(self, candidates: Iterable[Candidate], why: str) -> None:
+        for candidate in candidates:
+            self._failed[candidate.number] = why
+            if candidate.fate is Fate.OPEN:
+                self._tell(candidate, Fate.FAILED)
 
     def _best(self, race: Race, entered: Sequence[Candidate]) -> tuple[tuple[int, ...], str]:
         best = [entered[index] for index in race.best()]
@@ -398,11 +402,10 @@ def claim_study(study: Study, cells: Sequence[Cell]) -> Study:
     """These cells of the searched arm beside the baseline, on the study's own seeds."""
     search = study.search
     assert search is not None
-    below = {name: value for name, value in study.arms[search.arm].items() if name != "grid"}
     arms: dict[str, Any] = {search.baseline: study.arms[search.baseline]}
     for number, cell in enumerate(cells, start=1):
         name = search.arm if len(cells) == 1 else f"{search.arm}-{number}"
-        arms[name] = below | {"grid": {path: [value] for path, value in cell.point}}
+        arms[name] = study.searched_arm(dict(cell.point))
     analyses: list[Analysis] = []
     if study.goal is not None:
         analyses.append(Acceleration(baseline=search.baseline))
