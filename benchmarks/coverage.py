@@ -15,8 +15,9 @@ trials. Scaling all logarithms alike changes nothing, so the sd of x is always 0
               sides' alike (1)
     censored  the true share of those times beyond the budget
 
-The truth is exp of the mean of x. Each cell has a generator of its own, of the seed and its name, and cells that
---out already holds from the same command are kept, so an interrupted command goes on where it was.
+A cell's times alone are drawn as x is. The truth is exp of the mean of x. Each cell has a generator of its own, of the
+seed and its name, and cells that --out already holds from the same command are kept, so an interrupted command goes on
+where it was.
 
 A coverage p of m simulations has a standard error of sqrt(p (1 - p) / m): 0.7% for 95% of 1,000.
 """
@@ -47,6 +48,7 @@ from grokgrid.statistics import (
     acceleration,
     fraction_reached,
     mean_curve,
+    typical_time,
     verdict,
 )
 
@@ -135,6 +137,26 @@ def accelerations(n: int, ratios: str, side: str, censored: float) -> Simulation
     return simulate
 
 
+def times_alone(n: int, shape: str, censored: float) -> Simulation:
+    """Intervals of a cell's typical time, as a curve against the strength has them."""
+
+    def simulate(rng: np.random.Generator, num: int) -> Iterator[Row]:
+        many = SD * standardised(rng, shape, 50_000)
+        log_budget = float(np.quantile(many, 1 - censored)) if censored else math.inf
+        intervals: list[Interval] = []
+        bounds: list[Interval] = []
+        for _ in range(num):
+            found = typical_time(seen(SD * standardised(rng, shape, n), log_budget))
+            ends = found.confidence_interval()
+            if ends is not None:
+                (bounds if isinstance(found.headline, Bound) else intervals).append(ends)
+        yield held("interval of a typical time", intervals, 1.0, num)
+        if censored:
+            yield held("bound of a typical time", bounds, 1.0, num)
+
+    return simulate
+
+
 def verdicts(n: int, ratios: str) -> Simulation:
     """How often a verdict says "differ" of a figure published by a laboratory with the same true ratio and 10 seeds."""
 
@@ -198,6 +220,8 @@ def cells() -> Iterator[tuple[Row, Simulation]]:
         yield cell | {"of": "verdict"}, verdicts(n, ratios)
         if ratios != "unpaired":
             yield cell | {"of": "curve"}, means(n, ratios)
+            for censored in (0.0, *CENSORED):
+                yield cell | {"of": "time", "side": "cell", "censored": censored}, times_alone(n, ratios, censored)
     for n, common, fraction in itertools.product(SIZES, (True, False), (0.2, 0.5, 0.8)):
         kind = {"n": n, "ratios": f"fraction {fraction:g}", "side": "one budget" if common else "unlike budgets"}
         yield kind | {"censored": 0.0 if common else 0.3, "of": "fraction"}, fractions(n, common, fraction)

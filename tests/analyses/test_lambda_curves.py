@@ -80,6 +80,12 @@ def test_censored_times_are_bounds_and_the_choice_takes_them_at_the_budget():
     assert found.metrics["lambda_curve/best"] == 0.01
 
 
+def test_where_a_fit_is_printed_what_it_presumes_is_said():
+    fit = answered([501, 401, 601, 301, (State.CENSORED, 991)], SLOW, SOON, SLOW)
+    assert "Fits of censored times (at 0 (baseline)) presume that logarithms are normal" in text(fit)
+    assert "Fits of censored times" not in text(answered(BASE, SLOW, SOON, SLOW))
+
+
 def test_a_strength_that_diverges_wins_nothing():
     diverged = [(State.DIVERGED, 11)] * 5
     found = answered(BASE, SLOW, SOON, diverged)

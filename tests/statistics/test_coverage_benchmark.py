@@ -44,7 +44,7 @@ def few(coverage, monkeypatch):
 def test_the_same_seed_gives_the_same_table_and_what_is_there_is_kept(coverage, few, tmp_path: Path):
     quiet, out = Console(quiet=True), tmp_path / "new" / "coverage.csv"
     first = coverage.run(5, 3, out, quiet)
-    assert set(first["of"]) == {"acceleration", "verdict", "curve", "fraction"}
+    assert set(first["of"]) == {"acceleration", "verdict", "curve", "time", "fraction"}
     pd.testing.assert_frame_equal(coverage.run(5, 3, tmp_path / "again.csv", quiet), first)
     whole = out.read_text()
     out.write_text("".join(whole.splitlines(keepends=True)[:3]))  # as if interrupted after a cell

@@ -61,6 +61,14 @@ class TestDigits:
         with pytest.raises(ValidationError):
             loaded(name="digits", **settings)
 
+    def test_images_held_out_lie_behind_those_that_train(self):
+        whole, part = loaded(name="digits"), loaded(name="digits", num_train=30, num_validation=20)
+        x, y = part.part("validation")
+        assert torch.equal(x, whole.x_train[30:50]) and torch.equal(y, whole.y_train[30:50])
+        assert torch.equal(part.x_train, whole.x_train[:30])
+        with pytest.raises(ValidationError, match="at most 100 can be held out"):
+            loaded(name="digits", num_train=900, num_validation=101)
+
     def test_its_declared_digest_is_that_of_its_content(self):
         from trainables.data.load import _read_digits
 

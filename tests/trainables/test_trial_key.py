@@ -54,6 +54,7 @@ def test_what_leaves_the_key_alone(change: dict[str, Any]):
         {"seed": 1},
         {"data": {"name": "digits", "num_train": 71, "num_test": 50}},
         {"data": {"name": "digits", "num_train": 70, "num_test": 51}},
+        {"data": {"name": "digits", "num_train": 70, "num_test": 50, "num_validation": 1}},
         {"data": MNIST},
         {"model": {"name": "mlp", "width": 13, "depth": 3}},
         {"model": {"name": "mlp", "width": 12, "depth": 4}},

@@ -10,6 +10,7 @@ from functools import partial
 import pandas as pd
 
 from grokgrid.analyses import drawing
+from grokgrid.analyses.accelerations import FEW_TO_CHECK
 from grokgrid.analyses.parts import Column, Figure, Section, Table
 from grokgrid.analyses.strengths import Choice, LambdaCurves, Point
 from grokgrid.analyses.trials import absent
@@ -109,6 +110,8 @@ def _table(curves: LambdaCurves, metric: str, num_seeds: int, name: str) -> Tabl
             f" Best in: how many of {NUM_RESAMPLES:,} resamples of the {plural(choice.num_seeds, 'seed')} that are "
             f"over at every {curves.setting} it wins."
         )
+    if points[0].is_time and any(point.interval for point in points) and num_seeds < FEW_TO_CHECK:
+        caption += " Intervals presume log-normal times: with so few seeds, two modes make them too narrow."
     title = f"{_title(points[0])} against {curves.setting}"
     return Table(f"{name}-{metric}", title, _tidy(points, choice, num_seeds), tuple(columns), caption)
 
@@ -184,6 +187,17 @@ def _notes(curves: LambdaCurves, num_seeds: int) -> Iterator[str]:
             yield f"Resamples of fewer than {FEW_SEEDS} seeds are much too sure of themselves."
         if len(curves.first) > 2 and choice.best in (1, len(curves.first) - 1):
             yield f"The best lies at an end of the grid: a better {curves.setting} may lie beyond."
+    fitted = {
+        _named(point): None
+        for points in curves.points.values()
+        for point in points
+        if point.estimator is Estimator.CENSORED_FIT and point.is_trusted
+    }
+    if fitted:
+        yield (
+            f"Fits of censored times (at {listed(list(fitted))}) presume that logarithms are normal: with a long tail "
+            "or two modes, and two in five censored or more, they are too early, and their intervals too narrow."
+        )
     if curves.not_comparable:
         yield f"Seconds do not compare, and none are told: {curves.not_comparable}."
     for metric, points in curves.points.items():

@@ -10,7 +10,8 @@ None is dropped in silence. The headline, which tables print, is
     otherwise                                     none
 
 An interval is given only where simulation found that it covers, of ratios (benchmarks/coverage.py, docs/statistics.md).
-Times follow the same rules, and were not simulated: censored on one side alone, they should be the easier case.
+Times follow the same rules. All that is censored of them is the slow tail, so that the fit hangs more on its being
+log-normal: where it is printed of times, a note says so.
 """
 
 from dataclasses import dataclass
