@@ -363,7 +363,9 @@ class Searching:
     def _entrant(self, candidate: Candidate, race: Race, index: int | None) -> Entrant:
         num = int(race.num_done[index]) if index is not None else 0
         scores = tuple(race.scores[index].tolist()) if index is not None and num else None
-        fate = Fate.FAILED if candidate.number in self._failed else candidate.fate
+        # A trial that failed may have been run again since.
+        fate = Fate.OPEN if candidate.fate is Fate.FAILED else candidate.fate
+        fate = Fate.FAILED if candidate.number in self._failed else fate
         why = self._failed.get(candidate.number, "")
         return Entrant(candidate, self._cells[candidate.number], fate, why, num, scores)
 
