@@ -148,6 +148,13 @@ class TestASearch:
         assert {"search-importance.svg", "search-importance.csv", "search-trials.parquet", "report.html"} <= names
         assert "Importance of the settings" in (tmp_path / "report.html").read_text()
 
+    def test_where_settings_are_few_each_is_tried_once(self):
+        settings = {"loss": {"choice": ["cross_entropy", "mean_squared_error"]}, "model.depth": {"choice": [2, 3]}}
+        it = found(optimise(searched_study({"settings": settings})))
+        tried = [e for e in it.entrants if e.fate is not Fate.FAILED]
+        assert it.is_over and len(tried) == 4 and len(it.worth) == 12
+        assert all("again" in e.why for e in it.entrants if e.fate is Fate.FAILED)
+
     def test_a_study_without_one_is_refused(self):
         with pytest.raises(ValueError, match="search: is missing"):
             api.optimise(study())

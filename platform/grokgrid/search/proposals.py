@@ -33,6 +33,8 @@ from search_spaces.search import Range, Search, rounded
 
 SERVERS = ("postgresql", "mysql")
 _HALF_ASKED_FOR = timedelta(minutes=1)
+_LOOKED_AT = 64
+"""Points of the Sobol sequence that are looked at for one that was not tried."""
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -157,13 +159,21 @@ class Proposer:
         """For the candidate of this number, given how the others stand."""
         known = [each for each in scored if each.scores is not None]
         if number < num_spread(len(self.distributions)) or len(known) < 2:
-            return self._spread(number)
+            return self._untried(self._spread(number), number, scored)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             gaussian = GPSampler(seed=number, n_startup_trials=0, warn_independent_sampling=False)
             level = _without_heights(scored, num_first(len(self.distributions)))
             proposed = self.snapshot(level, gaussian).ask(self.distributions).params
-        return {path: self._rounded(path, value) for path, value in proposed.items()}
+        return self._untried({path: self._rounded(path, value) for path, value in proposed.items()}, number, scored)
+
+    def _untried(self, proposed: dict[str, Any], number: int, scored: Sequence[Scored]) -> dict[str, Any]:
+        """Where settings are few, the sampler proposes again what is best so far; further seeds are the race's."""
+        tried = [dict(each.settings) for each in scored]
+        if proposed not in tried:
+            return proposed
+        others = map(self._spread, range(number, number + _LOOKED_AT))
+        return next((other for other in others if other not in tried), proposed)
 
     def snapshot(self, scored: Sequence[Scored], sampler: BaseSampler | None = None) -> optuna.Study:
         """These candidates as a study in memory; those without scores are running trials."""

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _OTHERS_CHECKED_EVERY_S = 10.0
+_TWINS = 10
+"""After so many proposals of what was tried already there is nothing else to try: the settings have but few values."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,7 @@ class Searching:
         self._cells: dict[int, Cell | None] = {}
         self._worth: dict[str, Worth] = {}
         self._failed: dict[int, str] = {}
+        self._twins = 0
         self._lost: set[str] = set()
         self._under_way: set[str] = set()
         self._is_over = False
@@ -200,17 +203,24 @@ class Searching:
         if candidate.number in self._cells:
             return
         try:
-            self._cells[candidate.number] = self._study.candidate(candidate.settings)
+            cell = self._study.candidate(candidate.settings)
         except Mistakes as mistakes:
             self._cells[candidate.number] = None
-            self._fail([candidate], str(mistakes))
+            self._fail(candidate, str(mistakes))
+            return
+        key = cell.key_of(0)
+        twin = next((number for number, other in self._cells.items() if other and other.key_of(0) == key), None)
+        self._cells[candidate.number] = cell if twin is None else None
+        if twin is not None:
+            self._twins += 1
+            self._fail(candidate, f"it is candidate {twin} again")
 
     def _read(self, candidates: Sequence[Candidate]) -> None:
         """What MLflow knows of their trials and we do not."""
         unknown = self._owners(candidates, lambda key: key not in self._worth and key not in self._under_way)
         records = self._tracking.find(unknown)
         needs = {
-            key: need_of(self._trial(unknown[key][0], key), record, retry_failed=self._retry_failed)
+            key: need_of(self._trial(unknown[key], key), record, retry_failed=self._retry_failed)
             for key, record in records.items()
         }
         for key, need in needs.items():
@@ -218,19 +228,15 @@ class Searching:
                 self._fail(unknown[key], records[key].reason or "a trial failed")
         self._read_worth({key: unknown[key] for key, need in needs.items() if need is Need.NOTHING})
 
-    def _owners(self, candidates: Iterable[Candidate], which: Callable[[str], bool]) -> dict[str, list[Candidate]]:
-        """By the keys of their trials: two candidates with the same settings share all."""
-        owners: dict[str, list[Candidate]] = {}
-        for candidate in candidates:
-            for key in filter(which, self._keys(candidate)):
-                owners.setdefault(key, []).append(candidate)
-        return owners
+    def _owners(self, candidates: Iterable[Candidate], which: Callable[[str], bool]) -> dict[str, Candidate]:
+        """By the keys of their trials."""
+        return {key: candidate for candidate in candidates for key in filter(which, self._keys(candidate))}
 
-    def _read_worth(self, over: Mapping[str, Sequence[Candidate]]) -> None:
+    def _read_worth(self, over: Mapping[str, Candidate]) -> None:
         if not over:
             return
         facts = self._tracking.read(over)
-        for owner in {owners[0].number: owners[0] for owners in over.values()}.values():
+        for owner in {owner.number: owner for owner in over.values()}.values():
             cell = self._cells[owner.number]
             assert cell is not None
             for key, found in worth(self._study, cell, facts).items():
@@ -264,7 +270,7 @@ class Searching:
             may_run = [
                 candidate.fate is not Fate.OUT and self._next_key(candidate) is not None for candidate in entered
             ]
-            may_ask = self._num_asked < self._most_candidates
+            may_ask = self._num_asked < self._most_candidates and self._twins < _TWINS
             first = num_first(len(self._search.settings))
             turn = is_turn_of_a_new_one(len(entered), self._num_given(), first) and not self._is_time_to_decide()
             index = None if may_ask and turn else race.next_for_a_seed(waiting, may_run)
@@ -326,18 +332,17 @@ class Searching:
             if candidate.fate is Fate.OPEN and race.num_done[index]:
                 self._tell(candidate, Fate.DONE, race.scores[index])
             elif candidate.fate is Fate.OPEN:
-                self._fail([candidate], "the budget ended before its first seed")
+                self._fail(candidate, "the budget ended before its first seed")
 
     def _tell(self, candidate: Candidate, fate: Fate, scores: Sequence[float] = ()) -> None:
         self._proposals.tell(candidate.number, fate, scores)
         settled = replace(candidate, fate=fate)
         self._candidates = [settled if each.number == candidate.number else each for each in self._candidates]
 
-    def _fail(self, candidates: Iterable[Candidate], why: str) -> None:
-        for candidate in candidates:
-            self._failed[candidate.number] = why
-            if candidate.fate is Fate.OPEN:
-                self._tell(candidate, Fate.FAILED)
+    def _fail(self, candidate: Candidate, why: str) -> None:
+        self._failed[candidate.number] = why
+        if candidate.fate is Fate.OPEN:
+            self._tell(candidate, Fate.FAILED)
 
     def _best(self, race: Race, entered: Sequence[Candidate]) -> tuple[tuple[int, ...], str]:
         best = [entered[index] for index in race.best()]
@@ -355,16 +360,19 @@ class Searching:
         return tuple(candidate.number for candidate in best), ""
 
     def _scored(self, race: Race, entered: Sequence[Candidate]) -> list[Scored]:
-        return [
-            Scored(candidate.settings, race.scores[index].tolist() if race.num_done[index] else None)
+        """Those that failed have no scores, and are not proposed again."""
+        scores = {
+            candidate.number: race.scores[index].tolist()
             for index, candidate in enumerate(entered)
-        ]
+            if race.num_done[index]
+        }
+        return [Scored(candidate.settings, scores.get(candidate.number)) for candidate in self._candidates]
 
     def _entrant(self, candidate: Candidate, race: Race, index: int | None) -> Entrant:
         num = int(race.num_done[index]) if index is not None else 0
         scores = tuple(race.scores[index].tolist()) if index is not None and num else None
         # A trial that failed may have been run again since.
-        fate = Fate.OPEN if candidate.fate is Fate.FAILED else candidate.fate
+        fate: Fate = Fate.OPEN if candidate.fate is Fate.FAILED else candidate.fate
         fate = Fate.FAILED if candidate.number in self._failed else fate
         why = self._failed.get(candidate.number, "")
         return Entrant(candidate, self._cells[candidate.number], fate, why, num, scores)
