@@ -347,7 +347,7 @@ def _mistakes_of_search(study: dict[str, Any], cells: list[Cell], measured: list
             yield Mistake(place, f"{objective.metric!r} needs a goal: give trial.goal")
         elif measured and objective.metric not in (*TIMES, *measured):
             held_out = "; give data.num_validation" if objective.metric.startswith("validation_") else ""
-            known = nearest(objective.metric, [*TIMES, *measured])
+            known = nearest(objective.metric, [*TIMES, *(m for m in measured if not m.startswith("test_"))])
             yield Mistake(place, f"{objective.metric!r} is not measured{held_out}; {known}")
     if search.arm in arms:
         yield from _mistakes_of_settings(study["trial"], arms[search.arm] or {}, search, cells)

@@ -175,6 +175,8 @@ def optimise(
     from grokgrid import api
 
     chosen = _study(study, settings, seeds, arms)
+    if arms is not None and chosen.search is None and _study(study, settings, seeds, None).search is not None:
+        _refuse(f"--arms {arms}: leaves out an arm of the search; it needs the one that it varies and the baseline")
     how = _how(chosen, engine, address, slots, cpus, gpus, threads, checkpoint_every, retry_failed, out)
     with _errors():
         report = api.optimise(chosen, **how)

@@ -199,6 +199,8 @@ class TestObjectives:
         report = optimise(searched_study(search, arms=arms))
         assert set(table(report)["state"]) == {"failed"} and found(report).best == ()
         assert "training ended without a number for train_loss" in table(report)["why"][0]
+        assert set(table(report, "search-trials")["state"]) == {"diverged"}
+        assert any("3 diverged" in note for note in report.answer.notes)
 
     def test_a_candidate_whose_trial_fails_has_failed_and_the_others_go_on(self):
         settings = {"model.width": {"choice": [8, 2_000_000_000]}}

@@ -79,7 +79,7 @@ def importance(found: Sequence[Mapping[str, float]], names: Sequence[str]) -> "F
 
 def _candidates(axes: "Axes", data: pd.DataFrame, x: np.ndarray, y: np.ndarray) -> None:
     most = max(int(data["seeds"].max()), 1)
-    for state, mark in (("in the race", "o"), ("out", "x"), ("best", "o")):
+    for state, mark in (("not told apart", "o"), ("out", "x"), ("best", "o")):
         mine = (data["state"] == state).to_numpy() & np.isfinite(y)
         strength = 0.25 + 0.75 * data["seeds"].to_numpy(float)[mine] / most
         colour = BASELINE if state == "out" else _COLOUR

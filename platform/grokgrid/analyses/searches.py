@@ -11,15 +11,16 @@ import pandas as pd
 
 from grokgrid.analyses import drawing_searches
 from grokgrid.analyses.answers import answer
+from grokgrid.analyses.headlines import MANY
 from grokgrid.analyses.measurements import measure
 from grokgrid.analyses.parts import Answer, Column, Figure, Section, Table
 from grokgrid.analyses.wording import NOTHING, PERCENT, finite, listed, number, plural, precise
-from grokgrid.search.objectives import in_units
+from grokgrid.search.objectives import Worth, in_units
 from grokgrid.search.proposals import Fate
 from grokgrid.search.race import ERROR_RATE
-from grokgrid.search.searching import Entrant, Searched
-from grokgrid.statistics import NUM_RESAMPLES, wins
-from grokgrid.view import View
+from grokgrid.search.searching import NOT_RUN, Entrant, Searched
+from grokgrid.statistics import FEW_SEEDS, NUM_RESAMPLES, wins
+from grokgrid.view import State, View
 from search_spaces.search import Objective
 from search_spaces.study import Measurements
 
@@ -29,12 +30,8 @@ if TYPE_CHECKING:
 _SHOWN = 20
 """More candidates than this are shown to people by the figures; all are in the files."""
 
-STATES = {
-    Fate.OPEN: "in the race",
-    Fate.DONE: "in the race",
-    Fate.OUT: "out",
-    Fate.FAILED: "failed",
-}
+IN, OUT, FAILED, LEFT = "not told apart", "out", "failed", "not run"
+_STATES = {Fate.OPEN: IN, Fate.DONE: IN, Fate.OUT: OUT, Fate.FAILED: FAILED}
 
 
 def search_answer(searched: Searched, view: View) -> Answer:
@@ -49,7 +46,7 @@ def search_answer(searched: Searched, view: View) -> Answer:
     return replace(
         claim,
         study=study,
-        headline=f"{_chosen(searched)} {_claimed(view, claim)}",
+        headline=f"{_chosen(searched)} {_claimed(searched, view, claim)}",
         sections=(*claim.sections[:-1], section, claim.sections[-1]),
     )
 
@@ -75,15 +72,16 @@ def _chosen(searched: Searched) -> str:
     return f"The best of {num} is {_name(searched, entrant)}. On seeds that had no part in the choice:"
 
 
-def _claimed(view: View, claim: Answer) -> str:
-    """The claim's own headline or, of what is measured where training ends, the first difference from the baseline."""
+def _claimed(searched: Searched, view: View, claim: Answer) -> str:
+    """The claim's own headline, of times; of what is measured where training ends, differences from the baseline."""
     measured = [analysis for analysis in view.study.analyses if isinstance(analysis, Measurements)]
     if not measured:
         return claim.headline
+    times = f"{claim.headline} " if any(objective.is_time for objective in searched.search.objectives) else ""
     metric = measured[0].metrics[0]
     found = [m for m in measure(view, measured[0]) if m.metric == metric and m.difference is not None]
     told = []
-    for m in found[:4]:
+    for m in found[:MANY]:
         assert m.difference is not None
         mean = m.difference.mean
         ends = mean.confidence_interval()
@@ -94,7 +92,9 @@ def _claimed(view: View, claim: Answer) -> str:
         )
     if not told:
         return claim.headline
-    return f"{metric} beside {measured[0].baseline}’s: {'; '.join(told)}."
+    if len(found) > MANY:
+        told.append(f"{plural(len(found) - MANY, 'other')} in the table")
+    return f"{times}{metric} beside {measured[0].baseline}’s: {'; '.join(told)}."
 
 
 def _best(searched: Searched) -> list[Entrant]:
@@ -122,8 +122,13 @@ def _label(objective: Objective) -> str:
     return objective.metric.replace("_", " ")
 
 
+def _state_of(entrant: Entrant) -> str:
+    return LEFT if entrant.why == NOT_RUN else _STATES[entrant.fate]
+
+
 def _state(searched: Searched) -> str:
-    counts = {state: sum(STATES[e.fate] == state for e in searched.entrants) for state in STATES.values()}
+    states = [_state_of(entrant) for entrant in searched.entrants if entrant.candidate.number not in searched.best]
+    counts = {"chosen": len(searched.best)} | {state: states.count(state) for state in (IN, OUT, FAILED, LEFT)}
     told = [f"{num} {state}" for state, num in counts.items() if num]
     return f"of {plural(len(searched.entrants), 'candidate')} {listed(told)}" if told else "no candidate yet"
 
@@ -153,26 +158,34 @@ def _rows(searched: Searched, shares: dict[int, float]) -> pd.DataFrame:
             {
                 "candidate": number_,
                 **entrant.candidate.settings,
-                "state": "best" if number_ in searched.best else STATES[entrant.fate],
+                "state": "best" if number_ in searched.best else _state_of(entrant),
                 "seeds": entrant.num_seeds,
                 **{
                     objective.metric: in_units(objective, score)
                     for objective, score in zip(searched.search.objectives, scores, strict=True)
                 },
+                "reached": sum(found.state is State.REACHED for found in _trials_of(searched, entrant)),
                 "best_in": shares.get(number_),
                 "why": entrant.why or None,
             }
         )
     metrics = [objective.metric for objective in searched.search.objectives]
-    columns = ["candidate", *searched.search.settings, "state", "seeds", *metrics, "best_in", "why"]
+    columns = ["candidate", *searched.search.settings, "state", "seeds", *metrics, "reached", "best_in", "why"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _trials_of(searched: Searched, entrant: Entrant) -> list[Worth]:
+    """Those that are over."""
+    seeds, cell = searched.search.seed_list, entrant.cell
+    keys = [cell.key_of(seed) for seed in seeds] if cell is not None else []
+    return [searched.worth[key] for key in keys if key in searched.worth]
 
 
 def _table(searched: Searched, shares: dict[int, float]) -> Table:
     data, search = _rows(searched, shares), searched.search
     order = sorted(
         searched.entrants,
-        key=lambda e: (e.candidate.number not in searched.best, STATES[e.fate] != "in the race", e.scores or (np.inf,)),
+        key=lambda e: (e.candidate.number not in searched.best, _state_of(e) != IN, e.scores or (np.inf,)),
     )
     shown = data.set_index("candidate").loc[[e.candidate.number for e in order[:_SHOWN]]].reset_index()
     columns = [
@@ -182,14 +195,20 @@ def _table(searched: Searched, shares: dict[int, float]) -> Table:
         Column("seeds", tuple(f"{num}/{len(search.seed_list)}" for num in shown["seeds"])),
         Column("state", tuple(shown["state"])),
     ]
+    if searched.study.goal is not None:
+        columns.insert(-1, Column("reached", tuple(f"{num}" for num in shown["reached"])))
     if shares:
         texts = (NOTHING if pd.isna(share) else f"{share:.0%}" for share in shown["best_in"].astype(float))
         columns.append(Column("best in", tuple(texts)))
     times = [_label(objective) for objective in search.objectives if objective.is_time]
-    caption = ["Means over seeds where training ended, compared on the seeds that two candidates share."]
+    caption = ["Means over seeds where training ended."]
     if times:
         goal = f"min(time to {searched.study.goal}, budget)"
-        caption = [f"{listed(times).capitalize()}: geometric means over seeds of {goal}, compared on common seeds."]
+        caption = [f"{listed(times).capitalize()}: geometric means over seeds of {goal}."]
+    caption.append(
+        "So that none gains by seeds it has not had, one with fewer is given what the one with the most came to and, "
+        "on top, how far they differ on the seeds of both."
+    )
     caption.append(
         "Out: another candidate is told to be better, by a test that holds at every look; the best of all is ever out "
         f"with a probability of at most {ERROR_RATE:.0%}, if paired differences are normal and few are censored."
@@ -271,14 +290,22 @@ def _notes(searched: Searched, shares: dict[int, float]) -> Iterator[str]:
         yield f"Nothing is chosen: {searched.why_none}."
     if len(searched.best) == 1:
         yield from _alternatives(searched, shares)
-    failed = [entrant for entrant in searched.entrants if entrant.fate is Fate.FAILED]
+    failed = [entrant for entrant in searched.entrants if _state_of(entrant) == FAILED]
     for entrant in failed[:5]:
         yield f"Candidate {entrant.candidate.number} failed: {entrant.why or 'no reason is known'}."
     if len(failed) > 5:
         yield f"{len(failed) - 5} more failed; the table in the files says why."
+    goal = searched.study.goal
+    if goal is not None and goal.metric.startswith("test_") and any(o.is_time for o in search.objectives):
+        yield (
+            f"Times to {goal} were chosen by test images too: the seeds of the claim are fresh, its images are not. A "
+            "goal by validation_accuracy leaves them out of the choice."
+        )
     hours = sum(found.hours for found in searched.worth.values())
+    states = [found.state for found in searched.worth.values()]
+    ended = listed([f"{states.count(state)} {state}" for state in State if state in states]) or "none over"
     yield (
-        f"{plural(len(searched.worth), 'trial')} on {plural(len(search.seed_list), 'seed')}, {number(hours)} device "
+        f"{plural(len(states), 'trial')} on {plural(len(search.seed_list), 'seed')} ({ended}), {number(hours)} device "
         "hours, those that other studies had run already among them."
     )
 
@@ -286,6 +313,8 @@ def _notes(searched: Searched, shares: dict[int, float]) -> Iterator[str]:
 def _alternatives(searched: Searched, shares: dict[int, float]) -> Iterator[str]:
     """Which other candidates may be as good, and whether the best lies at an end of a range."""
     (best,) = _best(searched)
+    if best.num_seeds < FEW_SEEDS:
+        yield f"The choice rests on {plural(best.num_seeds, 'seed')}: much of it is luck."
     rivals = [entrant for entrant in searched.entrants if shares.get(entrant.candidate.number, 0) >= 0.05]
     for path, spread in searched.search.settings.items():
         value, setting = best.candidate.settings[path], _short(path)

@@ -9,7 +9,7 @@ import numpy as np
 
 from grokgrid.analyses.ends import end_values
 from grokgrid.analyses.times import goal_times
-from grokgrid.view import View, view_of
+from grokgrid.view import State, View, view_of
 from search_spaces import Cell, Study
 from search_spaces.search import Objective
 
@@ -22,12 +22,12 @@ class Worth:
     """Of a trial that is over.
 
     values   one an objective, less is better; not finite where training ended without a number
-    reached  whether it met the goal
+    state    how it ended
     hours    that a device was at it
     """
 
     values: tuple[float, ...]
-    reached: bool
+    state: State
     hours: float
     run_id: str
 
@@ -51,16 +51,15 @@ def worth(study: Study, cell: Cell, facts: "Facts") -> Mapping[str, Worth]:
         place = facts.records[trial["key"]].place
         hours = summary.wall_seconds / 3600 * (place.share if place is not None else 1.0)
         values = tuple(column.get(seed, math.inf) for column in columns)
-        found[str(trial["key"])] = Worth(
-            values, str(trial["state"]) == "reached", hours, facts.records[trial["key"]].run_id
-        )
+        found[str(trial["key"])] = Worth(values, State(trial["state"]), hours, facts.records[trial["key"]].run_id)
     return found
 
 
 def in_units(objective: Objective, value: float) -> float:
     """A value, or a mean of several, as people read it: a time, of which a mean is the geometric one, or the metric."""
     if objective.is_time:
-        return math.exp(value)
+        # What was a whole number of updates is one again.
+        return float(f"{math.exp(value):.12g}")
     return value if objective.sought == "less" else -value
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from importlib.util import find_spec
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -86,6 +87,8 @@ class Proposals:
                     directions=["minimize"] * len(search.objectives),
                     load_if_exists=True,
                 )
+        except JSONDecodeError:
+            raise TrackingError(f"Optuna cannot use {self._place}: it is no journal of Optuna’s") from None
         except (OSError, ImportError, ValueError) as error:
             raise TrackingError(f"Optuna cannot use {redact(self._place)}: {_first_line(error)}") from None
 

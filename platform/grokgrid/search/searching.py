@@ -22,6 +22,7 @@ from grokgrid.search.objectives import Worth, in_units, worth
 from grokgrid.search.proposals import Candidate, Fate, Proposals, Scored, num_first
 from grokgrid.search.race import Race, is_turn_of_a_new_one, last_seeds
 from grokgrid.tracking import Tracking, TrackingAway
+from grokgrid.view import State
 from search_spaces import Cell, Study
 from search_spaces.search import MOST_CANDIDATES, Search
 from search_spaces.study import Acceleration, Analysis, Curves, Measurements
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _OTHERS_CHECKED_EVERY_S = 10.0
+NOT_RUN = "the budget ended before its first seed"
 _TWINS = 10
 """After so many proposals of what was tried already there is nothing else to try: the settings have but few values."""
 
@@ -84,12 +86,13 @@ class Searched:
 
     @property
     def trials(self) -> "pd.DataFrame":
-        """Those of the search that are over: candidate, cell, seed, key, run_id, and a column an objective."""
+        """Those of the search that are over: candidate, cell, seed, key, state, run_id, and a column an objective."""
         import pandas as pd
 
         metrics = [objective.metric for objective in self.search.objectives]
         rows = [
-            {"candidate": entrant.candidate.number, "cell": entrant.cell.name, "seed": seed, "key": key}
+            {"candidate": entrant.candidate.number, "cell": entrant.cell.name, "seed": seed}
+            | {"key": key, "state": str(found.state)}
             | {
                 "run_id": found.run_id,
                 **dict(zip(metrics, map(in_units, self.search.objectives, found.values), strict=True)),
@@ -99,7 +102,7 @@ class Searched:
             for seed in self.search.seed_list
             if (found := self.worth.get(key := entrant.cell.key_of(seed))) is not None
         ]
-        return pd.DataFrame(rows, columns=["candidate", "cell", "seed", "key", "run_id", *metrics])
+        return pd.DataFrame(rows, columns=["candidate", "cell", "seed", "key", "state", "run_id", *metrics])
 
 
 class Searching:
@@ -152,7 +155,7 @@ class Searching:
             told += f", best so far {names[0]}"
         elif names:
             told += f", {len(names)} on the front"
-        return told + (", claim on fresh seeds" if self._claimed else "")
+        return told + (", claim on fresh seeds" if self._claimed and names else "")
 
     def searched(self) -> Searched:
         race, entered = self._race()
@@ -272,8 +275,10 @@ class Searching:
             ]
             may_ask = self._num_asked < self._most_candidates and self._twins < _TWINS
             first = num_first(len(self._search.settings))
+            # A candidate that has nothing yet comes before another one is asked for, which may learn from it.
+            fresh = [i for i in np.flatnonzero(race.num_done + np.array(waiting, int) == 0) if may_run[i]]
             turn = is_turn_of_a_new_one(len(entered), self._num_given(), first) and not self._is_time_to_decide()
-            index = None if may_ask and turn else race.next_for_a_seed(waiting, may_run)
+            index = None if may_ask and turn and not fresh else race.next_for_a_seed(waiting, may_run)
             if index is not None:
                 key = self._next_key(entered[index])
                 assert key is not None
@@ -332,7 +337,7 @@ class Searching:
             if candidate.fate is Fate.OPEN and race.num_done[index]:
                 self._tell(candidate, Fate.DONE, race.scores[index])
             elif candidate.fate is Fate.OPEN:
-                self._fail(candidate, "the budget ended before its first seed")
+                self._fail(candidate, NOT_RUN)
 
     def _tell(self, candidate: Candidate, fate: Fate, scores: Sequence[float] = ()) -> None:
         self._proposals.tell(candidate.number, fate, scores)
@@ -353,7 +358,7 @@ class Searching:
             best = [
                 candidate
                 for candidate in best
-                if any(key in self._worth and self._worth[key].reached for key in self._keys(candidate))
+                if any(key in self._worth and self._worth[key].state is State.REACHED for key in self._keys(candidate))
             ]
         if not best:
             return (), f"no candidate reached the goal, {self._study.goal}, on any seed, so none is better than another"
