@@ -42,6 +42,14 @@ def better_of(metric: str) -> Better | None:
     return "more" if metric.endswith("_accuracy") else None
 
 
+def no_seed_twice(seeds: int | tuple[int, ...]) -> int | tuple[int, ...]:
+    """A validator."""
+    twice = sorted({seed for seed in seeds if seeds.count(seed) > 1}) if isinstance(seeds, tuple) else []
+    if twice:
+        raise ValueError(f"holds {', '.join(map(str, twice))} twice")
+    return seeds
+
+
 class _Ends(Config):
     model_config = ConfigDict(serialize_by_alias=True)
 
@@ -184,13 +192,7 @@ class Search(Config):
     seeds: Annotated[PositiveInt, Field(le=1000)] | Annotated[tuple[Seed, ...], Field(min_length=1)] = 10
     budget: SearchBudget = SearchBudget(trials=100)
 
-    @field_validator("seeds")
-    @classmethod
-    def _no_seed_twice(cls, seeds: int | tuple[int, ...]) -> int | tuple[int, ...]:
-        twice = sorted({seed for seed in seeds if seeds.count(seed) > 1}) if isinstance(seeds, tuple) else []
-        if twice:
-            raise ValueError(f"holds {', '.join(map(str, twice))} twice")
-        return seeds
+    _no_seed_twice = field_validator("seeds")(no_seed_twice)
 
     @field_validator("objectives")
     @classmethod

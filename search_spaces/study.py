@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from search_spaces.cells import Cell, Settings, cells_of, nested, overlay, without
-from search_spaces.search import TIMES, Better, Search, better_of
+from search_spaces.search import TIMES, Better, Search, better_of, no_seed_twice
 from trainables.configuration import Config, Float, NonNegativeFloat, PositiveFloat, PositiveInt, spelled
 from trainables.mistakes import Mistake, Mistakes, mistakes_of, nearest
 from trainables.probes.config import ProbeConfig
@@ -171,13 +171,7 @@ class Study(Config):
             raise ValueError(f"{name!r} is the name of the experiment that holds all trials")
         return name
 
-    @field_validator("seeds")
-    @classmethod
-    def _no_seed_twice(cls, seeds: int | tuple[int, ...]) -> int | tuple[int, ...]:
-        twice = sorted({seed for seed in seeds if seeds.count(seed) > 1}) if isinstance(seeds, tuple) else []
-        if twice:
-            raise ValueError(f"holds {', '.join(map(str, twice))} twice")
-        return seeds
+    _no_seed_twice = field_validator("seeds")(no_seed_twice)
 
     @field_validator("arms", mode="before")
     @classmethod

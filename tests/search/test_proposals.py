@@ -1,8 +1,6 @@
 """Candidates in Optuna's storage: a journal file and a server's database."""
 
 import multiprocessing
-import os
-import secrets
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pytest
+from postgres import database
 
 from grokgrid.search import proposals
 from grokgrid.search.proposals import Fate, Proposals, Proposer, Scored, num_first, num_spread
@@ -24,19 +23,8 @@ def search(**changes: object) -> Search:
 
 @pytest.fixture
 def postgres() -> Iterator[str]:
-    server = os.environ.get("GROKGRID_TEST_POSTGRES")
-    if server is None:
-        pytest.skip("GROKGRID_TEST_POSTGRES names no PostgreSQL server; `.ci/postgres.sh` starts one")
-    import psycopg2
-
-    name = f"grokgrid_{secrets.token_hex(6)}"
-    connection = psycopg2.connect(server)
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute(f"CREATE DATABASE {name}")
-        yield f"{server.rpartition('/')[0]}/{name}"
-        cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    connection.close()
+    with database() as uri:
+        yield uri
 
 
 @pytest.fixture(params=["journal", pytest.param("postgres", marks=pytest.mark.service)])

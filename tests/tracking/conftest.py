@@ -1,7 +1,6 @@
 """Every kind of place that MLflow keeps runs in: an embedded SQLite, a PostgreSQL, a server over HTTP."""
 
 import multiprocessing
-import os
 import secrets
 from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
@@ -10,6 +9,7 @@ from typing import Any
 
 import pytest
 from mlflow_server import Server
+from postgres import database
 from tracking_trials import Folders
 
 from grokgrid.tracking import Tracking
@@ -60,19 +60,8 @@ def sqlite(grokgrid_home: Path) -> str:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    server = os.environ.get("GROKGRID_TEST_POSTGRES")
-    if server is None:
-        pytest.skip("GROKGRID_TEST_POSTGRES names no PostgreSQL server; `.ci/postgres.sh` starts one")
-    import psycopg2
-
-    name = f"grokgrid_{secrets.token_hex(6)}"
-    connection = psycopg2.connect(server)
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute(f"CREATE DATABASE {name}")
-        yield f"{server.rpartition('/')[0]}/{name}"
-        cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    connection.close()
+    with database() as uri:
+        yield uri
 
 
 @pytest.fixture(

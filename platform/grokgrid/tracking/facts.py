@@ -99,7 +99,15 @@ def keep(facts: Facts, folder: Path, answer: str) -> None:
     kept = pyarrow.array(list(facts.looks_in), pyarrow.string())
     new = facts.looks.filter(pyarrow.compute.invert(pyarrow.compute.is_in(facts.looks["key"], kept)))
     pyarrow.parquet.write_table(table, folder / _TRIALS, compression="zstd")
-    pyarrow.parquet.write_table(new, folder / _CURVES, compression="zstd")
+    # The first bytes of measurements are much alike, the last ones noise: apart they take two thirds of the room.
+    numbers = [field.name for field in new.schema if pyarrow.types.is_floating(field.type)]
+    pyarrow.parquet.write_table(
+        new,
+        folder / _CURVES,
+        compression="zstd",
+        use_dictionary=["key"],
+        column_encoding=dict.fromkeys(numbers, "BYTE_STREAM_SPLIT"),
+    )
 
 
 def read_kept(folder: Path) -> Facts | None:
