@@ -16,7 +16,7 @@ METRICS = ("updates", "train_jacobian_norm_mean", "train_centroid_alignment_mean
 
 
 def lambda_ce() -> Study:
-    """Cross-entropy: nine lambdas over four decades, of which Table 1's 1e-3 is the least: the best lies far above it."""
+    """Cross-entropy: nine lambdas over four decades, of which Table 1's 1e-3 is the least; the best lies far above."""
     return _lambda_study(
         table1_ce(),
         name="lambda-ce",
