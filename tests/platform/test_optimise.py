@@ -144,7 +144,12 @@ class TestASearch:
         it = searched_study({"settings": two, "budget": {"trials": 16}})
         report = api.optimise(it, engine=Watched, folder=tmp_path, console=Console(file=io.StringIO()))
         names = {path.name for path in report.files}
-        assert {"search-history.svg", "search-slice-lr.svg", "search-slice-width.pdf", "search.csv"} <= names
+        assert {
+            "search-history.svg",
+            "search-slice-optimiser-lr.svg",
+            "search-slice-model-width.pdf",
+            "search.csv",
+        } <= names
         assert {"search-importance.svg", "search-importance.csv", "search-trials.parquet", "report.html"} <= names
         assert "Importance of the settings" in (tmp_path / "report.html").read_text()
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from grokgrid.analyses.answers import answer
 from grokgrid.analyses.headlines import MANY
 from grokgrid.analyses.measurements import measure
 from grokgrid.analyses.parts import Answer, Column, Figure, Section, Table
+from grokgrid.analyses.trials import without_folders
 from grokgrid.analyses.wording import NOTHING, PERCENT, finite, listed, number, plural, precise
 from grokgrid.search.objectives import Worth, in_units
 from grokgrid.search.proposals import Fate
@@ -23,9 +24,6 @@ from grokgrid.statistics import FEW_SEEDS, NUM_RESAMPLES, wins
 from grokgrid.view import State, View
 from search_spaces.search import Objective
 from search_spaces.study import Measurements
-
-if TYPE_CHECKING:
-    pass
 
 _SHOWN = 20
 """More candidates than this are shown to people by the figures; all are in the files."""
@@ -166,7 +164,7 @@ def _rows(searched: Searched, shares: dict[int, float]) -> pd.DataFrame:
                 },
                 "reached": sum(found.state is State.REACHED for found in _trials_of(searched, entrant)),
                 "best_in": shares.get(number_),
-                "why": entrant.why or None,
+                "why": without_folders(entrant.why) or None,
             }
         )
     metrics = [objective.metric for objective in searched.search.objectives]
@@ -261,7 +259,7 @@ def _figures(searched: Searched) -> Iterator[Figure]:
         )
         for path, spread in search.settings.items():
             yield Figure(
-                f"search-slice-{_short(path)}{suffix}",
+                f"search-slice-{path.replace('.', '-')}{suffix}",
                 f"{_label(objective)} against {path}",
                 partial(drawing_searches.slice_, data, path, spread, objective),
                 marks,
@@ -292,7 +290,7 @@ def _notes(searched: Searched, shares: dict[int, float]) -> Iterator[str]:
         yield from _alternatives(searched, shares)
     failed = [entrant for entrant in searched.entrants if _state_of(entrant) == FAILED]
     for entrant in failed[:5]:
-        yield f"Candidate {entrant.candidate.number} failed: {entrant.why or 'no reason is known'}."
+        yield f"Candidate {entrant.candidate.number} failed: {without_folders(entrant.why) or 'no reason is known'}."
     if len(failed) > 5:
         yield f"{len(failed) - 5} more failed; the table in the files says why."
     goal = searched.study.goal

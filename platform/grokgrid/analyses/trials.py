@@ -32,6 +32,11 @@ def states(view: View) -> list[State]:
     return [State(state) for state in view.trials["state"]]
 
 
+def without_folders(reason: str) -> str:
+    """A page is passed on, and needs no folders of whoever ran it."""
+    return _FOLDERS.sub("…/", reason)
+
+
 def trials_section(view: View) -> Section:
     found = states(view)
     # Where an analysis says itself what becomes of them, they stand beside it.
@@ -100,7 +105,7 @@ def _why(view: View, state: State) -> str:
     """` Reason: …`, of trials that failed, without the folders of whoever ran them: a page is passed on."""
     rows = view.trials[view.trials["state"] == state]
     told = rows.reindex(columns=["reason"])["reason"].dropna()
-    reasons = list(dict.fromkeys(_FOLDERS.sub("…/", str(reason)) for reason in told))
+    reasons = list(dict.fromkeys(without_folders(str(reason)) for reason in told))
     more = f" and {plural(len(reasons) - 1, 'other')}" if len(reasons) > 1 else ""
     return f" Reason: {reasons[0].rstrip('.')}{more}." if reasons else ""
 
