@@ -186,10 +186,9 @@ def main() -> None:
         print(f"\n{name}, {options.searches} searches: trials until within 5% of the best, of searches")
         print(table.round(1).to_string())
         best = table.drop(index="racing").min()
-        print(
-            "racing over the best fixed number: "
-            + ", ".join(f"{c} {table.loc['racing', c] / best[c]:.2f}" for c in table)
-        )
+        known = [column for column in table if np.isfinite(best[column])]
+        ratios = [f"{column} {table.loc['racing', column] / best[column]:.2f}" for column in known]
+        print(f"racing over the best fixed number: {', '.join(ratios)}")
 
 
 if __name__ == "__main__":
