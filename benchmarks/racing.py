@@ -162,7 +162,7 @@ def trials_needed(far: np.ndarray) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--searches", type=int, default=200)
-    parser.add_argument("--trials", type=int, default=100, help="the horizon")
+    parser.add_argument("--trials", type=int, default=120, help="the horizon")
     parser.add_argument("--world", choices=["simulated", "real"])
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)

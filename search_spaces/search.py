@@ -9,8 +9,8 @@
       seeds: 10
       budget: {trials: 100}
 
-A candidate is the arm at one value of each setting. Candidates are compared on `seeds`, which are none of the study's:
-on those, which had no part in the choice, the best one is then held against the baseline.
+A candidate is the arm at one value of each setting. Candidates are compared on `seeds`, none of which is the study's;
+on the study's own seeds, which had no part in the choice, the best one is then held against the baseline.
 """
 
 import math
@@ -53,11 +53,13 @@ def no_seed_twice(seeds: int | tuple[int, ...]) -> int | tuple[int, ...]:
 class _Ends(Config):
     model_config = ConfigDict(serialize_by_alias=True)
 
+    from_: Float = Field(alias="from")
+    to: Float
+
     @model_validator(mode="after")
     def _increase(self) -> Self:
-        low, high = getattr(self, "from_"), getattr(self, "to")  # noqa: B009
-        if low >= high:
-            raise ValueError(f"from {low:g} to {high:g} is no range: from should be the smaller one")
+        if self.from_ >= self.to:
+            raise ValueError(f"from {self.from_:g} to {self.to:g} is no range: from should be the smaller one")
         return self
 
 
@@ -67,8 +69,7 @@ class LogUniform(_Ends):
 
 
 class Uniform(_Ends):
-    from_: Float = Field(alias="from")
-    to: Float
+    pass
 
 
 class Integers(_Ends):

@@ -161,10 +161,9 @@ def optimise(
         wrong = "is missing: it says which settings to search. `grokgrid show lambda-ce-small` has one to copy"
         raise Mistakes(study.name, [Mistake(("search",), wrong)])
     run = _Run(study, engine, device, num_threads, checkpoint_every_s, retry_failed, runs_here, folder, console)
-    name = f"{study.name}-{search_digest(study)[:8]}"
-    searching = Searching(
-        study, run.tracking, Proposals(study.search, name, home.optuna_storage()), retry_failed=retry_failed
-    )
+    version = search_digest(study)
+    proposals = Proposals(study.search, f"{study.name}-{version[:8]}", home.optuna_storage())
+    searching = Searching(study, run.tracking, proposals, retry_failed=retry_failed)
     # What is done already is found out without an engine.
     first = searching.more(Outcome(), 1)
     records = run.tracking.find(trial.key for trial in first.values())
@@ -174,10 +173,10 @@ def optimise(
         return _search_report(searching.searched(), run.tracking, folder)
 
     is_settled = not needs - {Need.NOTHING, Need.LEAVE}
-    if is_settled and _is_answered(report := answer(), run.tracking, f"search-{search_digest(study)}"):
+    if is_settled and _is_answered(report := answer(), run.tracking, f"search-{version}"):
         return report
     source = None if is_settled else FoundFirst(first, searching)
-    return run.answered(source, f"search-{search_digest(study)}", answer, searching.status)
+    return run.answered(source, f"search-{version}", answer, searching.status)
 
 
 class _Run:
@@ -271,7 +270,9 @@ def _rests_on(report: Report) -> "pd.DataFrame":
     import pandas as pd
 
     trials = report.view.over[["cell", "seed", "key", "run_id"]]
-    return trials if report.searched is None else pd.concat([trials, report.searched.trials], ignore_index=True)
+    if report.searched is None:
+        return trials
+    return pd.concat([trials, report.searched.trials[trials.columns]], ignore_index=True)
 
 
 def _keep(report: Report, study: Study, answer_run: AnswerRun) -> None:
@@ -307,7 +308,7 @@ def _patiently(call: Callable[[], Result], console: Console) -> Result:
 def _report(view: View, folder: Path | None) -> Report:
     from grokgrid.analyses import answer
 
-    return _written(answer(view), view, folder or _folder(view.study, digest(view.study)))
+    return _written(answer(view), view, folder or _folder(view.study, digest(view.study)[:8]))
 
 
 def _search_report(searched: "Searched", tracking: Tracking, folder: Path | None) -> Report:
@@ -315,12 +316,12 @@ def _search_report(searched: "Searched", tracking: Tracking, folder: Path | None
     from grokgrid.search.searching import search_digest
 
     view = load_view(searched.claim, tracking)
-    folder = folder or _folder(searched.study, f"search-{search_digest(searched.study)}")
+    folder = folder or _folder(searched.study, f"search-{search_digest(searched.study)[:8]}")
     return _written(search_answer(searched, view), view, folder, searched)
 
 
-def _folder(study: Study, study_digest: str) -> Path:
-    return home.home() / "reports" / study.name / study_digest[: study_digest.find("-") + 9]
+def _folder(study: Study, version: str) -> Path:
+    return home.home() / "reports" / study.name / version
 
 
 def _written(answer: "Answer", view: View, folder: Path, searched: "Searched | None" = None) -> Report:

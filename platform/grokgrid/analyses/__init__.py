@@ -9,6 +9,8 @@ accelerations   the table of them; `published` figures beside it
 reaching        the fraction of seeds that has reached the goal
 curves          metrics against updates
 measurements    metrics where trials ended, and differences from a baseline
+strengths       metrics at every strength of a method, and the best strength; `lambda_curves` the section of them
+searches        a search for the best settings, and what the best come to on other seeds
 trials          how many trials are where, and where they ran
 headlines       the one sentence
 """
