@@ -1,6 +1,7 @@
 """Studies from their names, from YAML files, and back to YAML."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import yaml
 from search_spaces.library import LIBRARY
 from search_spaces.study import Study
 from trainables.mistakes import Mistake, Mistakes, nearest, validate
+from trainables.own.config import is_own
 from trainables.reading import read_yaml
 
 
@@ -38,16 +40,41 @@ def to_yaml(study: Study) -> str:
 
 
 def digest(study: Study) -> str:
-    """Tells versions of a study apart that share a name."""
-    return hashlib.sha256(to_yaml(study).encode()).hexdigest()[:32]
+    """Tells versions of a study apart that share a name; other source of a part of one's own is another version."""
+    sources = sorted({str(part.source) for cell in study.cells for _, part in cell.config.own_parts})
+    return hashlib.sha256("\n".join([to_yaml(study), *sources]).encode()).hexdigest()[:32]
 
 
 def _with_absolute_paths(content: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Files that a study names are meant from where the study lies, wherever it is run from."""
-    arms = content.get("arms")
-    for settings in (content.get("trial"), *(arms.values() if isinstance(arms, dict) else ())):
-        data = settings.get("data") if isinstance(settings, dict) else None
+    return with_files(content, lambda file: str(folder / Path(file).expanduser()))
+
+
+def with_files(content: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+    """A study's content with every file or folder that it names changed: `path` and `root` of data, and the files of
+    parts of one's own, `file.py:Object`, wherever they are named.
+    """
+
+    def changed(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: changed(inner) for name, inner in value.items()}
+        if isinstance(value, list | tuple):
+            return [changed(inner) for inner in value]
+        if isinstance(value, str) and is_own(value) and value.rpartition(":")[0].endswith(".py"):
+            file, _, object = value.rpartition(":")
+            return f"{change(file)}:{object}"
+        return value
+
+    def settings(given: Any) -> Any:
+        given = changed(given)
+        data = given.get("data") if isinstance(given, dict) else None
         for field in ("path", "root"):
             if isinstance(data, dict) and isinstance(data.get(field), str):
-                data[field] = str(folder / Path(data[field]).expanduser())
-    return content
+                data[field] = change(data[field])
+        return given
+
+    arms = content.get("arms")
+    changes = {"trial": settings(content["trial"])} if "trial" in content else {}
+    if isinstance(arms, dict):
+        changes["arms"] = {name: settings(arm) for name, arm in arms.items()}
+    return content | changes

@@ -54,12 +54,23 @@ def decisive(value: Any) -> Any:
     leaves the keys of all earlier trials as they were. Changing a default therefore needs a new `TRIAL_SEMANTICS`.
     """
     if isinstance(value, BaseModel):
-        return {
-            name: decisive(getattr(value, name))
+        fields = {
+            name: getattr(value, name)
             for name, field in type(value).model_fields.items()
             if NOT_IN_KEY not in field.metadata
             and (name == "name" or getattr(value, name) != field.get_default(call_default_factory=True))
         }
+        # Settings of a part of one's own have no declared type, by which 1 and 1.0 would be the same.
+        extra = {name: _without_type(setting) for name, setting in (value.model_extra or {}).items()}
+        return {name: decisive(field) for name, field in fields.items()} | extra
     if isinstance(value, list | tuple):
         return [decisive(item) for item in value]
     return value
+
+
+def _without_type(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_type(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_type(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Tag, ValidationError
 from pydantic_core import ErrorDetails
 
 Path = tuple[str | int, ...]
@@ -128,15 +128,17 @@ def _message(model: type[BaseModel], details: ErrorDetails) -> str:
         case "union_tag_invalid":
             tags = [tag.strip("' ") for tag in context["expected_tags"].split(",")]
             return f"{context['tag']!r} is not known; {nearest(context['tag'], tags)}"
-        case "union_tag_not_found":
+        case "union_tag_not_found" if isinstance(given, dict):
             allowed = ", ".join(_tags(_type_at(model, details["loc"])))
-            return f"needs a {context['discriminator'].strip(chr(39))}. Allowed: {allowed}"
+            # A function of ours tells a component by its name.
+            field = "name" if context["discriminator"].endswith("()") else context["discriminator"].strip("'")
+            return f"needs a {field}. Allowed: {allowed}"
         case "literal_error":
             expected = [item.strip("' ") for item in context["expected"].replace(" or ", ", ").split(",")]
             return f"{given!r} is not allowed; {nearest(given, expected)}"
         case "value_error":
             return str(context["error"])
-        case "model_type" | "model_attributes_type":
+        case "model_type" | "model_attributes_type" | "union_tag_not_found":
             return f"{_shown(given)} is not a set of fields; write `{{field: value, …}}`"
         case "tuple_type":
             return f"{_shown(given)} is not a list; write `[…, …]`"
@@ -176,11 +178,11 @@ def _step(here: Any, part: str | int) -> tuple[Any, bool]:
         field = here.model_fields.get(str(part))
         return (field.annotation if field is not None else None), True
     if get_origin(here) in (Union, types.UnionType):
-        for member in map(_plain, get_args(here)):
+        for member in get_args(here):
             if part in _tags(member):
-                return member, False
-            if isinstance(part, str) and getattr(member, "__name__", None) == part:
-                return member, False
+                return _plain(member), False
+            if isinstance(part, str) and getattr(_plain(member), "__name__", None) == part:
+                return _plain(member), False
         return None, False
     if get_origin(here) in (list, tuple):
         return get_args(here)[0], isinstance(part, int)
@@ -202,8 +204,11 @@ def _plain(annotation: Any) -> Any:
 
 def _tags(annotation: Any) -> list[str]:
     """The names by which a tagged union tells its members, or the one name of a member."""
+    if get_origin(annotation) is Annotated:
+        given = [data.tag for data in get_args(annotation)[1:] if isinstance(data, Tag)]
+        return given or _tags(_plain(annotation))
     if get_origin(annotation) in (Union, types.UnionType):
-        return [tag for member in map(_plain, get_args(annotation)) for tag in _tags(member)]
+        return [tag for member in get_args(annotation) for tag in _tags(member)]
     for field in ("name", "kind"):
         if isinstance(annotation, type) and issubclass(annotation, BaseModel) and field in annotation.model_fields:
             literal = annotation.model_fields[field].annotation

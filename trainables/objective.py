@@ -14,7 +14,8 @@ from torch import Tensor
 
 from trainables.losses.build import build_loss
 from trainables.models.build import Model, Tensors
-from trainables.regularisers.jacobian import jacobian_penalty
+from trainables.own.interfaces import Step
+from trainables.regularisers.build import build_regulariser
 from trainables.trial import TrialConfig
 
 
@@ -26,10 +27,13 @@ class Batch(NamedTuple):
 
 
 class Draws(NamedTuple):
-    """noise: of x's shape, added to it; projections: (projections, batch, classes), for the Jacobian term."""
+    """noise: of x's shape, added to it; projections: (projections, batch, classes), for the Jacobian term; generator:
+    for a regulariser of one's own, which draws for itself.
+    """
 
     noise: Tensor | None
     projections: Tensor | None
+    generator: torch.Generator | None = None
 
 
 Objective = Callable[[Tensors, Tensors, Batch, Draws], tuple[Tensor, Tensors, Tensor]]
@@ -37,17 +41,18 @@ Objective = Callable[[Tensors, Tensors, Batch, Draws], tuple[Tensor, Tensors, Te
 
 def build_objective(config: TrialConfig, model: Model) -> Objective:
     loss = build_loss(config.loss)
-    regulariser = config.regulariser
+    regulariser = build_regulariser(config.regulariser) if config.regulariser is not None else None
 
     def objective(parameters: Tensors, buffers: Tensors, batch: Batch, draws: Draws) -> tuple[Tensor, Tensors, Tensor]:
         x = batch.x if draws.noise is None else batch.x + draws.noise
         if regulariser is None:
             outputs, buffers = model.apply(parameters, buffers, x)
             return loss(outputs, batch.y), buffers, outputs
-        assert draws.projections is not None
         forward: Any = torch.func.vjp(lambda x: model.apply(parameters, buffers, x), x, has_aux=True)
-        outputs, vjp, buffers = forward
-        penalty = jacobian_penalty(regulariser, vjp, draws.projections)
-        return loss(outputs, batch.y) + penalty, buffers, outputs
+        outputs, vjp, after = forward
+        step = Step(
+            parameters, x, batch.y, outputs, vjp, lambda x: model.apply(parameters, buffers, x)[0], draws.generator
+        )
+        return loss(outputs, batch.y) + regulariser(step, draws.projections), after, outputs
 
     return objective

@@ -17,6 +17,7 @@ class Stream(IntEnum):
     ORDER = 1
     NOISE = 2
     PROJECTIONS = 3
+    MODEL = 4
 
 
 def generator(seed: int, stream: Stream, *index: int, device: torch.device | str = "cpu") -> torch.Generator:

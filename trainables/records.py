@@ -2,6 +2,7 @@
 
     <root>/<key>/at-000010324/
         config.yaml         the resolved configuration and the seed: `python -m trainables config.yaml` runs it again
+        parts.yaml          the source of parts of one's own, if there are any
         curves.csv          updates, passes, seconds and every measurement, one row a look, blank where none was due
         summary.json        a Summary
         state.safetensors   all that the next update depends on
@@ -15,7 +16,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -24,6 +25,7 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict
 
+from trainables.own.source import SourceCode
 from trainables.trial import Trial, TrialConfig
 
 
@@ -135,6 +137,10 @@ class Snapshot:
     def write_config(self, trial: Trial) -> None:
         config = {"seed": trial.seed, **trial.config.model_dump(mode="json")}
         self.config_path.write_text(yaml.safe_dump(config, sort_keys=False))
+
+    def write_parts(self, sources: Iterable[SourceCode]) -> None:
+        parts = {source.digest: {"object": source.object, "files": dict(source.files)} for source in sources}
+        (self.path / "parts.yaml").write_text(yaml.safe_dump(parts, sort_keys=False, allow_unicode=True))
 
     def summary(self) -> Summary:
         return Summary.model_validate_json(self.summary_path.read_text())

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
+from trainables.own.loading import source_of
 from trainables.records import End, Look, Segment, Snapshot, Summary, TrialFolder, ending
 from trainables.training import Training
 from trainables.trial import Trial
@@ -34,6 +35,7 @@ def run_trial(
 
     Raises:
         DataError: the data is missing or not what the configuration declares.
+        Mistakes: a part of one's own is missing, is not what the configuration declares, or gives what it should not.
     """
     latest = folder.latest()
     before = latest.summary() if latest is not None else None
@@ -44,6 +46,7 @@ def run_trial(
         return
 
     torch.set_num_threads(num_threads)
+    sources = [source_of(part) for _, part in trial.config.own_parts]
     training = Training(trial, torch.device(device))
     looks: list[Look] = []
     low: dict[str, float] = {}
@@ -81,6 +84,8 @@ def run_trial(
     def save(summary: Summary) -> None:
         def fill(snapshot: Snapshot) -> None:
             snapshot.write_config(trial)
+            if sources:
+                snapshot.write_parts(sources)
             _write_curves(snapshot, trial.config.metrics, looks)
             snapshot.write_summary(summary)
             save_file({name: t.contiguous() for name, t in training.state().items()}, snapshot.state_path)

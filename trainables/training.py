@@ -5,7 +5,7 @@ when. Nothing here waits for the device between two looks.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, final
 
@@ -13,15 +13,18 @@ import torch
 from torch import Tensor
 
 from trainables.data.load import Data, load
-from trainables.gradient_filters.ema import ema_filter
+from trainables.gradient_filters.build import build_gradient_filter
 from trainables.input_noise.tan_huang import draw_noise, noise_scale
 from trainables.losses.build import build_loss
 from trainables.models.build import build_model
+from trainables.models.config import OwnModelConfig
 from trainables.objective import Batch, Draws, build_objective
 from trainables.optimisers.build import build_optimiser
-from trainables.probes.config import ProbeConfig
+from trainables.own.loading import load_part
+from trainables.probes.config import OwnProbeConfig, ProbeConfig
 from trainables.probes.measure import measure
 from trainables.randomness import Stream, generator
+from trainables.regularisers.config import JacobianConfig, OwnRegulariserConfig
 from trainables.regularisers.jacobian import draw_projections
 from trainables.trial import Trial
 
@@ -53,7 +56,9 @@ class Training:
         self._objective = build_objective(config, self._model)
         self._loss = build_loss(config.loss)
         self._optimiser = build_optimiser(config.optimiser, self._parameters.values())
-        self._averages: list[Tensor] | None = None
+        self._filter = build_gradient_filter(config.gradient_filter) if config.gradient_filter is not None else None
+        self._filter_state: Mapping[str, Tensor] = {}
+        self._own_probes = {probe: load_part(probe) for probe in config.probes if isinstance(probe, OwnProbeConfig)}
         self._noise_scale: Tensor | None = None
         self._noise = generator(trial.seed, Stream.NOISE, device=device)
         self._projections = generator(trial.seed, Stream.PROJECTIONS, device=device)
@@ -89,16 +94,21 @@ class Training:
 
     def measure(self, probes: tuple[ProbeConfig, ...]) -> dict[str, float]:
         with _without_denormals(), torch.no_grad():
-            return measure(probes, self._function(), self._data, self._loss)
+            parameters = {name: p.detach() for name, p in self._parameters.items()}
+            return measure(
+                probes, self._function(), self._data, self._loss, parameters=parameters, own=self._own_probes
+            )
 
     def _update(self, batch: Batch) -> Tensor:
-        parameters = list(self._parameters.values())
-        loss, self._buffers, _ = self._objective(self._parameters, self._buffers, batch, self._draw(batch))
-        gradients = list(torch.autograd.grad(loss, parameters))
-        if self._config.gradient_filter is not None:
-            gradients, self._averages = ema_filter(self._config.gradient_filter, gradients, self._averages)
-        for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.grad = gradient
+        parameters = self._parameters
+        with self._seeded_model():
+            loss, self._buffers, _ = self._objective(parameters, self._buffers, batch, self._draw(batch))
+        found = torch.autograd.grad(loss, list(parameters.values()), materialize_grads=True)
+        gradients: Mapping[str, Tensor] = dict(zip(parameters, found, strict=True))
+        if self._filter is not None:
+            gradients, self._filter_state = self._filter(gradients, self._filter_state)
+        for name, parameter in parameters.items():
+            parameter.grad = gradients[name]
         self._optimiser.step()
         return loss.detach()
 
@@ -118,14 +128,25 @@ class Training:
         noise = projections = None
         if self._noise_scale is not None:
             noise = draw_noise(batch.x, self._noise_scale, self._noise)
-        if self._config.regulariser is not None:
+        if isinstance(self._config.regulariser, JacobianConfig):
             shape = torch.Size((len(batch.x), self._data.num_classes))
             projections = draw_projections(self._config.regulariser, shape, batch.x, self._projections)
-        return Draws(noise, projections)
+        own = isinstance(self._config.regulariser, OwnRegulariserConfig)
+        return Draws(noise, projections, self._projections if own else None)
+
+    @contextmanager
+    def _seeded_model(self) -> Iterator[None]:
+        """A model of one's own draws from torch's global generators, which stand at a place of this update's own."""
+        if not isinstance(self._config.model, OwnModelConfig):
+            yield
+            return
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(generator(self._seed, Stream.MODEL, self.updates).initial_seed())
+            yield
 
     def _function(self) -> Callable[[Tensor], Tensor]:
         parameters = {name: p.detach() for name, p in self._parameters.items()}
-        return lambda x: self._model.apply(parameters, self._buffers, x)[0]
+        return lambda x: self._model.evaluate(parameters, self._buffers, x)
 
     def _train_accuracy(self) -> Tensor:
         """On the device, so that noise training waits for nothing."""
@@ -153,7 +174,7 @@ class Training:
         state |= {f"buffers.{name}": b for name, b in self._buffers.items()}
         for index, entry in self._optimiser.state_dict()["state"].items():
             state |= {f"optimiser.{index}.{name}": value for name, value in entry.items() if value is not None}
-        state |= {f"averages.{index}": average for index, average in enumerate(self._averages or [])}
+        state |= {f"averages.{name}": tensor for name, tensor in self._filter_state.items()}
         if self._noise_scale is not None:
             state["noise_scale"] = self._noise_scale
         return state | {"noise": self._noise.get_state(), "projections": self._projections.get_state()}
@@ -171,8 +192,11 @@ class Training:
                 entries.setdefault(int(index), {})[name] = value
         groups = self._optimiser.state_dict()["param_groups"]
         self._optimiser.load_state_dict({"state": entries, "param_groups": groups})
-        averages = [state[f"averages.{i}"].to(self.device) for i in range(len(state)) if f"averages.{i}" in state]
-        self._averages = averages or None
+        self._filter_state = {
+            name.removeprefix("averages."): tensor.to(self.device)
+            for name, tensor in state.items()
+            if name.startswith("averages.")
+        }
         self._noise_scale = state["noise_scale"].to(self.device) if "noise_scale" in state else None
         self._noise.set_state(state["noise"].cpu())
         self._projections.set_state(state["projections"].cpu())

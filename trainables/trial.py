@@ -14,6 +14,7 @@ from trainables.losses.config import LossConfig
 from trainables.mistakes import Mistake, Mistakes, nearest
 from trainables.models.config import ModelConfig
 from trainables.optimisers.config import OptimiserConfig
+from trainables.own.config import OwnConfig
 from trainables.probes.config import ALWAYS, ON_VALIDATION, ProbeConfig
 from trainables.regularisers.config import RegulariserConfig
 from trainables.schedule import Budget, Goal
@@ -90,6 +91,13 @@ class TrialConfig(Config):
     def all_probes(self) -> tuple[ProbeConfig, ...]:
         """The probes of this trial: those that every trial has, unless given another schedule, and its own."""
         return _with_those_of_every_trial(self.probes, bool(self.data.num_validation))
+
+    @property
+    def own_parts(self) -> tuple[tuple[str, OwnConfig], ...]:
+        """The parts of one's own, each with its field."""
+        components = ("data", "model", "loss", "regulariser", "gradient_filter")
+        fields = [*((name, getattr(self, name)) for name in components), *(("probes", probe) for probe in self.probes)]
+        return tuple((name, part) for name, part in fields if isinstance(part, OwnConfig))
 
     @property
     def metrics(self) -> tuple[str, ...]:

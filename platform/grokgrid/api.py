@@ -4,9 +4,9 @@ Each takes a study as a Study, as the name of one in the library, or as the path
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from grokgrid.exchange import Imported
     from grokgrid.running import Source
     from grokgrid.search.searching import Searched
+    from trainables.own.source import SourceCode
 
 MakeEngine = Callable[[], AbstractContextManager[Engine]]
 Result = TypeVar("Result")
@@ -47,8 +48,14 @@ class Report:
 
 
 def plan(study: Study | str | Path) -> Plan:
-    """What would run: nothing starts, and no database is created."""
-    return make_plan(_study(study), Tracking())
+    """What would run: nothing starts, and no database is created.
+
+    Raises:
+        Mistakes: the study is wrong, or a part of one's own in it.
+    """
+    study = _study(study)
+    _check_parts(study, rehearse=False)
+    return make_plan(study, Tracking())
 
 
 def load(study: Study | str | Path) -> "pd.DataFrame":
@@ -113,7 +120,7 @@ def run(
     console       where progress is shown
 
     Raises:
-        Mistakes: the study is wrong; nothing was started.
+        Mistakes: the study is wrong, or a part of one's own in it; nothing was started.
         DataError: its data is missing; nothing was started.
         EngineError: the engine or the device cannot be had; nothing was started.
         TrackingError, TrackingAway: MLflow cannot be used, or was away for an hour.
@@ -223,8 +230,10 @@ class _Run:
         from grokgrid.progress import Progress
         from grokgrid.running import Driver
 
-        if source is not None and self._runs_here:
-            self._check_present()
+        if source is not None:
+            if self._runs_here:
+                self._check_present()
+            self._how = replace(self._how, sources=_check_parts(self._study, rehearse=self._runs_here))
         name, console = self._study.name, self._console
         answer_run = self.tracking.open_answer(name, study_digest, provenance())
         try:
@@ -249,6 +258,17 @@ class _Run:
 
                 check_digest(config)
         _check_device(self._how.device)
+
+
+def _check_parts(study: Study, *, rehearse: bool) -> "Mapping[str, SourceCode]":
+    """The sources of people's own parts, by digest, once these are found to work."""
+    trials = {f"arms.{cell.name}": study.trial_of(cell, study.seed_list[0]) for cell in study.cells}
+    if not any(trial.config.own_parts for trial in trials.values()):
+        return {}
+    # Not above: it imports torch.
+    from trainables.own.rehearsal import check_parts
+
+    return check_parts(trials, rehearse=rehearse)
 
 
 def _begun(study: Study | str | Path) -> View:

@@ -59,10 +59,22 @@ class DataName(StrEnum):
 
 
 @app.command("list")
-def list_studies() -> None:
-    """List the studies that ship with grokgrid."""
+def list_studies(
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FILE.py]...", help="With --parts: files with parts of your own.")
+    ] = None,
+    parts: Annotated[
+        bool, typer.Option("--parts", help="What a study's components can be, and their settings.")
+    ] = False,
+) -> None:
+    """List the studies that ship with grokgrid; or the parts, and those in files of your own, which are run for it."""
     from rich.table import Table
 
+    if parts:
+        _list_parts(files or [])
+        return
+    if files:
+        _refuse(f"{files[0]}: give --parts to list the parts in it")
     from search_spaces.library import LIBRARY
 
     table = Table("study", "trials", "question", box=None, pad_edge=False)
@@ -70,6 +82,26 @@ def list_studies() -> None:
         study = make()
         table.add_row(study.name, str(len(study.trials)), study.question)
     _console().print(table)
+
+
+def _list_parts(files: list[Path]) -> None:
+    from itertools import groupby
+
+    from rich.padding import Padding
+    from rich.text import Text
+
+    from trainables.own.listing import in_file, shipped
+
+    with _errors():
+        found = [*shipped(), *(part for file in files for part in in_file(file))]
+    console = _console()
+    for field, each in groupby(found, key=lambda part: part.field):
+        console.print(Text(field, style="bold"))
+        for part in each:
+            console.print(Padding(Text(f"{part.name}  {part.settings}"), (0, 0, 0, 2)))
+            if part.about:
+                console.print(Padding(Text(part.about, style="dim"), (0, 0, 0, 6)))
+    console.print("Or one of your own, file.py:object or package.module:object: see docs/extending.md", markup=False)
 
 
 @app.command()

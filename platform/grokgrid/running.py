@@ -30,6 +30,7 @@ from grokgrid.progress import Progress
 from grokgrid.provenance import provenance
 from grokgrid.tracking import AnswerRun, Claim, Tracking, TrackingAway, TrialRecord
 from search_spaces import Study
+from trainables.own.source import SourceCode
 from trainables.records import Snapshot, TrialFolder, ending
 from trainables.trial import Trial
 
@@ -48,6 +49,7 @@ class How:
     """How trials are run, which decides nothing about their results but times.
 
     storage  root of the folders of trials in flight; on a cluster a folder that every node sees
+    sources  of people's own parts, by digest
     """
 
     storage: Path
@@ -55,6 +57,7 @@ class How:
     num_threads: int = 1
     checkpoint_every_s: float = 60.0
     retry_failed: bool = False
+    sources: Mapping[str, SourceCode] = field(default_factory=dict)
 
 
 @dataclass
@@ -221,6 +224,7 @@ class Driver:
 
     def _submit(self, keys: Sequence[str]) -> None:
         self._with_engine |= set(keys)
+        parts = {part.source: None for key in keys for _, part in self._trials[key].config.own_parts}
         self._engine.submit(
             Block(
                 id=f"block-{next(self._block_numbers)}",
@@ -229,6 +233,7 @@ class Driver:
                 device=self._how.device,
                 num_threads=self._how.num_threads,
                 checkpoint_every_s=self._how.checkpoint_every_s,
+                sources=tuple(self._how.sources[part] for part in parts if part is not None),
             )
         )
 

@@ -59,7 +59,7 @@ WRONG = {
     "an arm's unknown method": (
         "name: jacobian",
         "name: jacobi",
-        "arms.jacobian.regulariser.name: 'jacobi' is not allowed; did you mean 'jacobian'?",
+        "arms.jacobian.regulariser: 'jacobi' is not known; did you mean 'jacobian'?",
     ),
     "a setting of no trial": ("baseline: {}", "baseline: {regularizer: x}", "did you mean 'regulariser'?"),
     "a bad arm name": ("baseline: {}", "'../x': {}", "'../x' is not allowed"),

@@ -9,8 +9,9 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from trainables.configuration import NOT_IN_KEY, Config, NonNegativeInt, PositiveInt, named, spelled
+from trainables.configuration import NOT_IN_KEY, Config, NonNegativeInt, PositiveInt, spelled
 from trainables.mistakes import Mistake, Mistakes
+from trainables.own.config import OwnConfig, component
 
 DIGITS_DIGEST = "sha256:1ce055a110bc2450adee82b27d03d46cc63571c890cebd5b15af01e0d95dd97b"
 MNIST_DIGEST = "sha256:d3bba0ce073901b7c0c5264630a1d97b21d250061900b89e8cafc17b2d4840de"
@@ -97,4 +98,18 @@ class NpzConfig(_HeldOut):
         return self
 
 
-DataConfig = named(Annotated[DigitsConfig | MnistConfig | NpzConfig, Field(discriminator="name")])
+class OwnDataConfig(_HeldOut, OwnConfig):
+    """Arrays that a function of one's own makes or reads: x_train, y_train, x_test, y_test, as in an .npz file.
+
+    digest  of the arrays, as `grokgrid data digest` prints it, verified when they are loaded. Without it the source and
+            the settings stand for the content, which is enough where nothing else decides it
+    """
+
+    kind = "data"
+
+    digest: Digest | None = None
+    num_train: PositiveInt | None = None
+    num_test: PositiveInt | None = None
+
+
+DataConfig = component(OwnDataConfig, DigitsConfig, MnistConfig, NpzConfig)

@@ -14,10 +14,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from trainables.data.config import DigitsConfig, MnistConfig, NpzConfig
+from trainables.data.config import DigitsConfig, MnistConfig, NpzConfig, OwnDataConfig
 from trainables.data.place import DataError, check_present, data_root
+from trainables.own.loading import load_part
 
 On = Literal["train", "validation", "test"]
+
+AnyConfig = DigitsConfig | MnistConfig | NpzConfig | OwnDataConfig
 
 Arrays = dict[str, NDArray[np.generic]]
 """x_train, y_train, x_test, y_test, whole and as they lie in the files."""
@@ -47,7 +50,7 @@ class Data:
 
 
 @lru_cache(maxsize=2)
-def load(config: DigitsConfig | MnistConfig | NpzConfig, dtype: torch.dtype, device: torch.device) -> Data:
+def load(config: AnyConfig, dtype: torch.dtype, device: torch.device) -> Data:
     """The configured part of a data set, normalised.
 
     Raises:
@@ -87,14 +90,14 @@ def load(config: DigitsConfig | MnistConfig | NpzConfig, dtype: torch.dtype, dev
     )
 
 
-def check_digest(config: DigitsConfig | MnistConfig | NpzConfig) -> Arrays:
+def check_digest(config: AnyConfig) -> Arrays:
     """The arrays in the files.
 
     Raises:
         DataError: the data is missing, or its digest is not the declared one.
     """
     arrays = _READERS[type(config)](config)
-    if digest(arrays) != config.digest:
+    if config.digest is not None and digest(arrays) != config.digest:
         raise DataError(
             f"data {config.name}: the content's digest is {digest(arrays)}, the configuration declares {config.digest}."
             " The files are not the data set that the trial was defined on."
@@ -122,25 +125,43 @@ def read_npz(path: Path) -> Arrays:
         raise DataError(f"data npz: {path} is not there")
     if not zipfile.is_zipfile(path):
         raise DataError(f"data npz: {path} is no .npz file, as numpy.savez writes it, or is cut short")
-    names = ("x_train", "y_train", "x_test", "y_test")
     try:
         with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in names}
+            arrays = {name: file[name] for name in _NAMES}
     except (KeyError, ValueError, OSError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"data npz: {path}: {error.args[0]}; it must hold {', '.join(names)}") from None
+        raise DataError(f"data npz: {path}: {error.args[0]}; it must hold {', '.join(_NAMES)}") from None
+    _check_arrays(arrays, f"data npz: {path}")
+    return arrays
+
+
+_NAMES = ("x_train", "y_train", "x_test", "y_test")
+
+
+def _check_arrays(arrays: Arrays, what: str) -> None:
+    """Raises:
+    DataError: an array has the wrong shape or type; `what` begins the sentence.
+    """
     for part in ("train", "test"):
         x, y = arrays[f"x_{part}"], arrays[f"y_{part}"]
         if x.ndim < 2 or x.size == 0:
-            raise DataError(f"data npz: {path}: x_{part} must be (images, …), is {x.shape}")
+            raise DataError(f"{what}: x_{part} must be (images, …), is {x.shape}")
         if x.dtype not in (np.uint8, np.float16, np.float32, np.float64):
-            raise DataError(f"data npz: {path}: x_{part} must be uint8 or float16, 32 or 64, is {x.dtype}")
+            raise DataError(f"{what}: x_{part} must be uint8 or float16, 32 or 64, is {x.dtype}")
         if y.shape != (len(x),) or not np.issubdtype(y.dtype, np.integer) or y.min() < 0:
-            raise DataError(
-                f"data npz: {path}: y_{part} must be ({len(x)},) integer classes from 0, is {y.dtype} {y.shape}"
-            )
+            raise DataError(f"{what}: y_{part} must be ({len(x)},) integer classes from 0, is {y.dtype} {y.shape}")
     if arrays["x_train"].shape[1:] != arrays["x_test"].shape[1:]:
         shapes = f"{arrays['x_train'].shape[1:]} and {arrays['x_test'].shape[1:]}"
-        raise DataError(f"data npz: {path}: images of x_train and x_test differ in shape: {shapes}")
+        raise DataError(f"{what}: images of x_train and x_test differ in shape: {shapes}")
+
+
+def _read_own(config: OwnDataConfig) -> Arrays:
+    given, what = load_part(config)(), f"data {config.name}"
+    missing = [name for name in _NAMES if name not in given] if isinstance(given, dict) else list(_NAMES)
+    if missing:
+        found = f"is without {', '.join(missing)}" if isinstance(given, dict) else f"is {given!r}"
+        raise DataError(f"{what}: what it returned {found}; it must be a dict of the arrays {', '.join(_NAMES)}")
+    arrays = {name: np.asarray(given[name]) for name in _NAMES}
+    _check_arrays(arrays, what)
     return arrays
 
 
@@ -185,5 +206,6 @@ _READERS: dict[type, Callable[[Any], Arrays]] = {
     DigitsConfig: _read_digits,
     MnistConfig: _read_mnist,
     NpzConfig: _read_npz,
+    OwnDataConfig: _read_own,
 }
 _NORMALISATION = {DigitsConfig: (0.306966796875, 0.376395870642353), MnistConfig: (0.1307, 0.3081)}

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from trainables.data.config import DigitsConfig, MnistConfig, NpzConfig
+from trainables.data.config import DigitsConfig, MnistConfig, NpzConfig, OwnDataConfig
 
 
 class DataError(Exception):
@@ -26,7 +26,7 @@ def data_root(root: Path | None = None) -> Path:
 _MNIST_FILES = tuple(f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1"))
 
 
-def check_present(config: DigitsConfig | MnistConfig | NpzConfig) -> None:
+def check_present(config: DigitsConfig | MnistConfig | NpzConfig | OwnDataConfig) -> None:
     """Raises:
     DataError: the data's files are not there.
     """

@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from trainables.configuration import Config, Float, NonNegativeFloat, named
+from trainables.configuration import Config, Float, NonNegativeFloat
+from trainables.own.config import OwnConfig, component
 
 
 class EmaConfig(Config):
@@ -15,4 +16,10 @@ class EmaConfig(Config):
     gain: NonNegativeFloat
 
 
-GradientFilterConfig = named(EmaConfig)
+class OwnGradientFilterConfig(OwnConfig):
+    """A gradient filter of one's own."""
+
+    kind = "gradient_filter"
+
+
+GradientFilterConfig = component(OwnGradientFilterConfig, EmaConfig)

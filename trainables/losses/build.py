@@ -5,12 +5,15 @@ from collections.abc import Callable
 from torch import Tensor
 from torch.nn import functional as F
 
-from trainables.losses.config import CrossEntropyConfig, MeanSquaredErrorConfig
+from trainables.losses.config import CrossEntropyConfig, MeanSquaredErrorConfig, OwnLossConfig
+from trainables.own.loading import load_part, scalar
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
-def build_loss(config: CrossEntropyConfig | MeanSquaredErrorConfig) -> Loss:
+def build_loss(config: CrossEntropyConfig | MeanSquaredErrorConfig | OwnLossConfig) -> Loss:
+    if isinstance(config, OwnLossConfig):
+        return scalar(load_part(config), config)
     if isinstance(config, CrossEntropyConfig):
         return F.cross_entropy
 

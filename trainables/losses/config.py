@@ -1,10 +1,9 @@
 """Settings of the losses."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
-
-from trainables.configuration import Config, named
+from trainables.configuration import Config
+from trainables.own.config import OwnConfig, component
 
 
 class CrossEntropyConfig(Config):
@@ -23,4 +22,10 @@ class MeanSquaredErrorConfig(Config):
     over_classes: Literal["mean", "sum"] = "mean"
 
 
-LossConfig = named(Annotated[CrossEntropyConfig | MeanSquaredErrorConfig, Field(discriminator="name")])
+class OwnLossConfig(OwnConfig):
+    """A loss of one's own."""
+
+    kind = "loss"
+
+
+LossConfig = component(OwnLossConfig, CrossEntropyConfig, MeanSquaredErrorConfig)

@@ -4,6 +4,7 @@ A Model is a pair of functions, so that the same objective serves plain autograd
 
     init(generator)                      -> parameters, buffers      fresh tensors on the CPU
     apply(parameters, buffers, x)        -> outputs, buffers         x: (batch, …), outputs: (batch, classes)
+    evaluate(parameters, buffers, x)     -> outputs                  the same where it is measured and not trained
 """
 
 import math
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from trainables.models.config import MlpConfig
+from trainables.models.config import MlpConfig, OwnModelConfig
 
 Tensors = dict[str, Tensor]
 
@@ -23,10 +24,17 @@ Tensors = dict[str, Tensor]
 class Model:
     init: Callable[[torch.Generator], tuple[Tensors, Tensors]]
     apply: Callable[[Tensors, Tensors, Tensor], tuple[Tensor, Tensors]]
+    evaluate: Callable[[Tensors, Tensors, Tensor], Tensor]
 
 
-def build_model(config: MlpConfig, *, input_shape: torch.Size, num_classes: int, dtype: torch.dtype) -> Model:
+def build_model(
+    config: MlpConfig | OwnModelConfig, *, input_shape: torch.Size, num_classes: int, dtype: torch.dtype
+) -> Model:
     """The model of a configuration for inputs of `input_shape` (one image's) and `num_classes` outputs."""
+    if isinstance(config, OwnModelConfig):
+        from trainables.models.own import own_model
+
+        return own_model(config, input_shape=input_shape, num_classes=num_classes, dtype=dtype)
     return _mlp(config, num_inputs=math.prod(input_shape), num_outputs=num_classes, dtype=dtype)
 
 
@@ -57,4 +65,4 @@ def _mlp(config: MlpConfig, *, num_inputs: int, num_outputs: int, dtype: torch.d
                 h = activation(h)
         return (h if config.output_scale == 1.0 else h * config.output_scale), buffers
 
-    return Model(init, apply)
+    return Model(init, apply, lambda parameters, buffers, x: apply(parameters, buffers, x)[0])

@@ -2,7 +2,8 @@
 
 from typing import Literal
 
-from trainables.configuration import Bool, Config, PositiveFloat, PositiveInt, named
+from trainables.configuration import Bool, Config, PositiveFloat, PositiveInt
+from trainables.own.config import OwnConfig, component
 
 
 class MlpConfig(Config):
@@ -21,4 +22,10 @@ class MlpConfig(Config):
     output_scale: PositiveFloat = 1.0
 
 
-ModelConfig = named(MlpConfig)
+class OwnModelConfig(OwnConfig):
+    """A torch.nn.Module of one's own."""
+
+    kind = "model"
+
+
+ModelConfig = component(OwnModelConfig, MlpConfig)

@@ -2,9 +2,8 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
-
-from trainables.configuration import Config, PositiveInt
+from trainables.configuration import Config, PositiveInt, spelled
+from trainables.own.config import OwnConfig, component
 
 
 class AccuracyConfig(Config):
@@ -96,15 +95,33 @@ class CentroidConfig(Config):
         )
 
 
-ProbeConfig = Annotated[
-    AccuracyConfig
-    | LossProbeConfig
-    | JacobianNormConfig
-    | JacobianRowsConfig
-    | JacobianSpectrumConfig
-    | CentroidConfig,
-    Field(discriminator="name"),
-]
+class OwnProbeConfig(OwnConfig):
+    """A measurement of one's own, over the first `num_points`: `train_NAME`, NAME being that of the function or class.
+
+    gives  the names of several values, `train_NAME_GIVEN` each; none: it is one value
+    """
+
+    kind = "probe"
+
+    on: Literal["train", "validation", "test"] = "train"
+    num_points: PositiveInt | None = None
+    every: PositiveInt = 10
+    gives: tuple[Annotated[str, spelled(r"[A-Za-z_]\w*", "a name of letters, digits and _")], ...] = ()
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        return tuple(f"{self.on}_{self.object}_{given}" for given in self.gives) or (f"{self.on}_{self.object}",)
+
+
+ProbeConfig = component(
+    OwnProbeConfig,
+    AccuracyConfig,
+    LossProbeConfig,
+    JacobianNormConfig,
+    JacobianRowsConfig,
+    JacobianSpectrumConfig,
+    CentroidConfig,
+)
 
 ALWAYS: tuple[AccuracyConfig | LossProbeConfig, ...] = (
     AccuracyConfig(on="train"),

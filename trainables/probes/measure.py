@@ -1,14 +1,16 @@
 """What the probes measure: metric -> value, on the parameters as they stand, without changing anything."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from trainables.data.load import Data, On
 from trainables.losses.build import Loss
+from trainables.mistakes import Mistake, Mistakes
+from trainables.own.interfaces import Evaluation
 from trainables.probes.config import (
     AccuracyConfig,
     CentroidConfig,
@@ -16,6 +18,7 @@ from trainables.probes.config import (
     JacobianRowsConfig,
     JacobianSpectrumConfig,
     LossProbeConfig,
+    OwnProbeConfig,
     ProbeConfig,
 )
 
@@ -23,8 +26,18 @@ _CHUNK = 1024
 """Points a Jacobian is taken at in one go: bounds the memory, whatever the size of the data."""
 
 
-def measure(probes: tuple[ProbeConfig, ...], f: Callable[[Tensor], Tensor], data: Data, loss: Loss) -> dict[str, float]:
-    """Takes the measurements of `probes` on the function `f`: inputs (points, …) -> outputs (points, C)."""
+def measure(
+    probes: tuple[ProbeConfig, ...],
+    f: Callable[[Tensor], Tensor],
+    data: Data,
+    loss: Loss,
+    *,
+    parameters: Mapping[str, Tensor],
+    own: Mapping[OwnProbeConfig, Callable[[Evaluation], Any]],
+) -> dict[str, float]:
+    """Takes the measurements of `probes` on the function `f`: inputs (points, …) -> outputs (points, C); `parameters`
+    and `own`, the parts behind them, are for probes of one's own.
+    """
 
     @cache
     def outputs(on: On) -> Tensor:
@@ -35,7 +48,7 @@ def measure(probes: tuple[ProbeConfig, ...], f: Callable[[Tensor], Tensor], data
     def jacobians(on: On, num_points: int | None) -> JacobianFacts:
         return jacobian_facts(f, data.part(on)[0][:num_points])
 
-    values: dict[str, Tensor] = {}
+    values: dict[str, Tensor | float] = {}
     for probe in probes:
         x, y = data.part(probe.on)
         match probe:
@@ -61,7 +74,24 @@ def measure(probes: tuple[ProbeConfig, ...], f: Callable[[Tensor], Tensor], data
                 values |= _extremes(f"{probe.on}_centroid_alignment", inner / (norm * x.norm(dim=1)))
                 values |= _extremes(f"{probe.on}_centroid_norm", norm)
                 values |= _extremes(f"{probe.on}_centroid_inner_product", inner)
+            case OwnProbeConfig():
+                part = x[: probe.num_points], y[: probe.num_points]
+                values |= _own(probe, own[probe], Evaluation(f, parameters, *part))
     return {name: float(value) for name, value in values.items()}
+
+
+def _own(probe: OwnProbeConfig, part: Callable[[Evaluation], Any], evaluation: Evaluation) -> dict[str, float]:
+    with torch.enable_grad():
+        given = part(evaluation)
+    try:
+        if not probe.gives:
+            return {probe.metrics[0]: float(given)}
+        if given.keys() == set(probe.gives):
+            return {metric: float(given[name]) for metric, name in zip(probe.metrics, probe.gives, strict=True)}
+    except (TypeError, ValueError, AttributeError, RuntimeError):
+        pass
+    wanted = f"a dict of numbers for its `gives`, {', '.join(probe.gives)}" if probe.gives else "one number"
+    raise Mistakes(probe.kind, [Mistake(("name",), f"{probe.object} should return {wanted}, it returned {given!r}")])
 
 
 class JacobianFacts(NamedTuple):

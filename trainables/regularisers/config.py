@@ -2,7 +2,8 @@
 
 from typing import Literal
 
-from trainables.configuration import Config, NonNegativeFloat, PositiveInt, named
+from trainables.configuration import Config, NonNegativeFloat, PositiveInt
+from trainables.own.config import OwnConfig, component
 
 
 class JacobianConfig(Config):
@@ -23,4 +24,10 @@ class JacobianConfig(Config):
     level: NonNegativeFloat | None = None
 
 
-RegulariserConfig = named(JacobianConfig)
+class OwnRegulariserConfig(OwnConfig):
+    """A regulariser of one's own."""
+
+    kind = "regulariser"
+
+
+RegulariserConfig = component(OwnRegulariserConfig, JacobianConfig)

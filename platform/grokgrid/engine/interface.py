@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
+from trainables.own.source import SourceCode
 from trainables.records import Look
 from trainables.trial import Trial
 
@@ -20,6 +21,7 @@ class Block:
     id       names the block; unique within an engine
     storage  root of the trials' folders, reachable by every worker
     device   "cpu" or "cuda"
+    sources  of the trials' own parts, for workers that do not see their files
     share    of the device that a trial has to itself, for the record; an engine that divides devices fills it in
     """
 
@@ -30,6 +32,7 @@ class Block:
     num_threads: int = 1
     share: float = 1.0
     checkpoint_every_s: float = 60.0
+    sources: tuple[SourceCode, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,12 @@ def work(block: Block) -> Generator[Event, None, None]:
     A trial that raises is Failed and the next one starts. Closing the generator stops the running trial, which saves a
     snapshot.
     """
-    from trainables.run import run_trial  # Not above: it imports torch, which an engine's driver has no use for.
+    # Not above: they import torch, which an engine's driver has no use for.
+    from trainables.own.loading import provide
+    from trainables.run import run_trial
 
+    for source in block.sources:
+        provide(source)
     for trial in block.trials:
         yield Started(trial.key)
         folder = TrialFolder(block.storage, trial.key)

@@ -21,9 +21,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from grokgrid.tracking.client import Run
+from trainables.own.config import is_own
 from trainables.records import End, Segment, Summary
 
 TRIALS = "grokgrid-trials"
@@ -134,7 +136,10 @@ def params(config: Mapping[str, Any]) -> dict[str, str]:
             value = {"name": "none"}
         if isinstance(value, Mapping):
             # Paths are of one machine.
-            flat |= {f"{name}.{part}": str(inner) for part, inner in value.items() if part not in ("root", "path")}
+            kept = {part: inner for part, inner in value.items() if part not in ("root", "path")}
+            if is_own(kept.get("name")):
+                kept["name"] = Path(kept["name"]).name
+            flat |= {f"{name}.{part}": str(inner) for part, inner in kept.items()}
         else:
             flat[name] = str(value)
     return flat

@@ -1,0 +1,93 @@
+"""What people write beside their studies: parts of each kind, most of them doing what one of ours does."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import sklearn
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+def digits(first: int = 70):
+    """The bundled digits, as `data: {name: digits}` has them, normalised."""
+    with gzip.open(Path(sklearn.__file__).parent / "datasets" / "data" / "digits.csv.gz") as file:
+        table = np.loadtxt(file, delimiter=",")
+    x = (table[:, :-1].reshape(-1, 8, 8) / 16 - 0.306966796875) / 0.376395870642353
+    y = table[:, -1].astype(np.int64)
+    return {"x_train": x[:first], "y_train": y[:first], "x_test": x[1000:], "y_test": y[1000:]}
+
+
+class Net(nn.Module):
+    """With all that a module may bring along: dropout, running averages, a parameter that is not trained."""
+
+    def __init__(self, input_shape, num_classes, *, width=12, dropout=0.0):
+        super().__init__()
+        self.first = nn.Linear(input_shape[0] * input_shape[1], width)
+        self.norm = nn.BatchNorm1d(width)
+        self.dropout = nn.Dropout(dropout)
+        self.last = nn.Linear(width, num_classes)
+        self.scale = nn.Parameter(torch.tensor(2.0), requires_grad=False)
+
+    def forward(self, x):
+        return self.last(self.dropout(self.norm(self.first(x.flatten(1))).relu())) * self.scale
+
+
+def cross_entropy(outputs, y, *, weight=1.0):
+    return weight * F.cross_entropy(outputs, y)
+
+
+def exact_jacobian(step, *, strength):
+    """Walker et al.'s term without a projection, a backward pass a class."""
+    basis = torch.eye(step.outputs.shape[1], dtype=step.x.dtype)
+    rows = torch.stack([step.vjp(v.expand_as(step.outputs))[0].flatten(1) for v in basis])
+    return strength * rows.square().sum(dim=(0, 2)).clamp(min=1e-8).sqrt().mean()
+
+
+class Drawing:
+    """A regulariser that draws."""
+
+    def __init__(self, strength):
+        self.strength = strength
+
+    def __call__(self, step):
+        noise = torch.randn(step.x.shape, generator=step.generator, dtype=step.x.dtype)
+        return self.strength * (step.f(step.x + 0.1 * noise) - step.outputs).square().mean()
+
+
+def ema(gradients, state, *, decay, gain):
+    """Grokfast's."""
+    averages = {
+        name: decay * state[name] + (1 - decay) * gradient if name in state else gradient.clone()
+        for name, gradient in gradients.items()
+    }
+    return {name: gradient + gain * averages[name] for name, gradient in gradients.items()}, averages
+
+
+def hits(evaluation):
+    return (evaluation.f(evaluation.x).argmax(1) == evaluation.y).double().mean()
+
+
+def weights(evaluation):
+    norms = torch.stack([p.norm() for p in evaluation.parameters.values()])
+    return {"least": norms.min(), "greatest": norms.max()}
+
+
+def no_pair(gradients, state):
+    return gradients
+
+
+def shapeless(step):
+    return step.outputs
+
+
+def wide(input_shape, num_classes):
+    return nn.Sequential(nn.Flatten(), nn.Linear(input_shape[0] * input_shape[1], num_classes + 1))
+
+
+def broken(step):
+    raise RuntimeError("as written")
+
+
+nothing = 3

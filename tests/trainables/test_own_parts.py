@@ -1,0 +1,275 @@
+"""Parts of one's own: they compute what ours would, are saved and continued alike, and what is wrong is told early."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from pydantic import ValidationError
+from tiny_trials import assert_same_bits, curves, run, run_for, state, tiny_trial
+from torch.nn import functional as F
+
+from trainables.mistakes import Mistakes
+from trainables.own.loading import load_part, provide, source_of
+from trainables.own.rehearsal import check_parts
+from trainables.own.source import read_source
+from trainables.regularisers.config import OwnRegulariserConfig
+from trainables.training import Training
+from trainables.trial import Trial
+
+FILE = Path(__file__).with_name("parts_of_ones_own.py")
+
+
+def own(object: str, **settings: Any) -> dict[str, Any]:
+    return {"name": f"{FILE}:{object}", **settings}
+
+
+def trained(**settings: Any) -> dict[str, torch.Tensor]:
+    training = Training(tiny_trial(**settings), torch.device("cpu"))
+    training.advance(7)
+    return {name: tensor for name, tensor in training.state().items() if name.startswith("parameters.")}
+
+
+class TestTheyComputeWhatOursDo:
+    def test_data(self):
+        assert_same_bits(trained(dtype="float64"), trained(data=own("digits", num_test=50), dtype="float64"))
+
+    def test_loss(self):
+        assert_same_bits(trained(), trained(loss=own("cross_entropy")))
+
+    def test_regulariser(self):
+        config = {"name": "jacobian", "strength": 0.3, "projections": "exact"}
+        ours = trained(regulariser=config, dtype="float64")
+        theirs = trained(regulariser=own("exact_jacobian", strength=0.3), dtype="float64")
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-11)
+        assert not torch.equal(ours["parameters.0.weight"], trained(dtype="float64")["parameters.0.weight"])
+
+    def test_gradient_filter(self):
+        settings = {"decay": 0.8, "gain": 0.1}
+        ours = trained(gradient_filter={"name": "ema", **settings}, dtype="float64")
+        theirs = trained(gradient_filter=own("ema", **settings), dtype="float64")
+        torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+
+    def test_probes(self, tmp_path: Path):
+        probes = [own("hits", on="test", every=1), own("weights", gives=["least", "greatest"], every=2)]
+        looks = run(tiny_trial(probes=probes), tmp_path)
+        assert [look.values["test_hits"] for look in looks] == [look.values["test_accuracy"] for look in looks]
+        assert [("train_weights_least" in look.values) for look in looks] == [True, False, True, False, True]
+        assert looks[0].values["train_weights_least"] < looks[0].values["train_weights_greatest"]
+
+    def test_model(self):
+        """A loop by hand over the same module, the third batch partial: running averages and all."""
+        trial = tiny_trial(model=own("Net"), dtype="float64")
+        training = Training(trial, torch.device("cpu"))
+        module = load_part(trial.config.model)(input_shape=(8, 8), num_classes=10).double()
+        start = training.state()
+        module.load_state_dict(
+            {n.split(".", 1)[1]: t.clone() for n, t in start.items() if n.startswith(("parameters.", "buffers."))}
+        )
+        optimiser = torch.optim.AdamW([p for p in module.parameters() if p.requires_grad], lr=1e-2)
+        x, y = training._data.x_train, training._data.y_train
+        for update in range(7):
+            rows = slice(32 * (update % 3), 32 * (update % 3) + 32)
+            optimiser.zero_grad()
+            F.cross_entropy(module(x[rows]), y[rows]).backward()
+            optimiser.step()
+        training.advance(7)
+        ours = {n.split(".", 1)[1]: t for n, t in training.state().items() if n.startswith(("parameters.", "buffers."))}
+        theirs = {name: tensor.detach() for name, tensor in module.state_dict().items()}
+        # Biases before BatchNorm have no gradient but rounding, which AdamW makes more of.
+        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-8)
+        # Measured as it is used: with running averages in the place of the batch's own.
+        module.eval()
+        expected = F.cross_entropy(module(x), y).item()
+        assert training.measure(trial.config.all_probes)["train_loss"] == pytest.approx(expected, rel=1e-6)
+
+
+EVERYTHING = {
+    "model": own("Net", dropout=0.3),
+    "loss": own("cross_entropy", weight=0.5),
+    "regulariser": own("Drawing", strength=0.1),
+    "gradient_filter": own("ema", decay=0.8, gain=0.1),
+    "probes": [own("hits", every=2)],
+}
+
+
+@pytest.mark.parametrize("looks", [1, 3])
+def test_a_trial_of_them_continues_bit_for_bit(looks: int, tmp_path: Path):
+    """Dropout's masks, running averages, the filter's state and what the regulariser draws are all where they were."""
+    trial = tiny_trial(**EVERYTHING)
+    run(trial, tmp_path / "whole")
+    run_for(trial, tmp_path / "parts", looks)
+    run(trial, tmp_path / "parts")
+    assert_same_bits(state(trial, tmp_path / "whole"), state(trial, tmp_path / "parts"))
+    assert curves(trial, tmp_path / "whole") == curves(trial, tmp_path / "parts")
+
+
+def test_initial_weights_and_masks_are_the_seeds(tmp_path: Path):
+    first, again, other = (Training(tiny_trial(seed, **EVERYTHING), torch.device("cpu")) for seed in (0, 0, 1))
+    torch.manual_seed(7)
+    for training in (first, again, other):
+        training.advance(2)
+    assert_same_bits(first.state(), again.state())
+    assert not torch.equal(first.state()["parameters.last.weight"], other.state()["parameters.last.weight"])
+
+
+class TestSource:
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        (tmp_path / "part.py").write_text("import helper\nimport json\nprint('run')\ndef term(step):\n    return 0\n")
+        (tmp_path / "helper.py").write_text("from inner.deep import number\n")
+        (tmp_path / "inner").mkdir()
+        (tmp_path / "inner" / "__init__.py").write_text("")
+        (tmp_path / "inner" / "deep.py").write_text("from . import sibling\nnumber = 1\n")
+        (tmp_path / "inner" / "sibling.py").write_text("")
+        (tmp_path / "stranger.py").write_text("")
+        return tmp_path
+
+    def test_is_the_file_and_what_it_imports_beside_it(self, folder: Path, capsys: pytest.CaptureFixture[str]):
+        source = read_source(f"{folder}/part.py:term")
+        files = ["helper.py", "inner/__init__.py", "inner/deep.py", "inner/sibling.py", "part.py"]
+        assert [path for path, _ in source.files] == files
+        assert capsys.readouterr().out == "", "it was run"
+
+    @pytest.mark.parametrize("path", ["part.py", "helper.py", "inner/sibling.py"])
+    def test_changes_with_any_of_them(self, folder: Path, path: str):
+        before = read_source(f"{folder}/part.py:term").digest
+        with (folder / path).open("a") as file:
+            file.write("# changed\n")
+        assert read_source(f"{folder}/part.py:term").digest != before
+
+    def test_is_the_same_elsewhere(self, folder: Path):
+        before = read_source(f"{folder}/part.py:term").digest
+        moved = folder.rename(folder.with_name("moved"))
+        assert read_source(f"{moved}/part.py:term").digest == before
+
+    def test_of_a_module_in_the_current_folder(self, folder: Path, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.chdir(folder)
+        source = read_source("inner.deep:number")
+        assert (source.root, source.main) == (folder, "inner/deep.py")
+        assert [path for path, _ in source.files] == ["inner/__init__.py", "inner/deep.py", "inner/sibling.py"]
+
+    def test_of_an_installed_package_is_what_is_in_it(self):
+        source = read_source("torchvision.ops.misc:MLP")
+        assert source.is_installed
+        assert {path.split("/")[0] for path, _ in source.files} == {"torchvision"}
+
+    @pytest.mark.parametrize(
+        ("name", "told"),
+        [
+            ("{folder}/prt.py:term", "prt.py is not there"),
+            ("{folder}/part.py:trm", "part.py defines no 'trm'; did you mean 'term'?"),
+            ("{folder}/wrong.py:term", "wrong.py, line 2: is not Python"),
+            ("no.such.module:term", "no module 'no.such.module' is found; a file is written as file.py:Object"),
+        ],
+    )
+    def test_what_is_not_there_is_told(self, folder: Path, name: str, told: str):
+        (folder / "wrong.py").write_text("x = 1\ndef\n")
+        with pytest.raises(ValueError, match=".") as raised:
+            read_source(name.format(folder=folder))
+        assert told in str(raised.value)
+
+
+class TestKey:
+    def test_has_the_source_and_the_settings_and_not_the_place(self, tmp_path: Path):
+        def key(file: Path, strength: float) -> str:
+            return tiny_trial(regulariser={"name": f"{file}:exact_jacobian", "strength": strength}).key
+
+        copy = tmp_path / FILE.name
+        copy.write_text(FILE.read_text())
+        assert key(copy, 1) == key(FILE, 1) == key(FILE, 1.0)
+        assert key(FILE, 2) != key(FILE, 1)
+        copy.write_text(FILE.read_text().replace("1e-8", "1e-9"))
+        assert key(copy, 1) != key(FILE, 1)
+
+    def test_is_read_back_from_what_a_trial_leaves_without_the_file(self, tmp_path: Path):
+        copy = tmp_path / "gone.py"
+        copy.write_text(FILE.read_text())
+        trial = tiny_trial(loss={"name": f"{copy}:cross_entropy"})
+        copy.unlink()
+        assert Trial.model_validate_json(trial.model_dump_json()).key == trial.key
+
+
+class TestShipped:
+    def test_a_process_that_does_not_see_the_files_computes_with_what_it_was_given(self, tmp_path: Path):
+        (tmp_path / "shipped_helper.py").write_text("strength = 3.0\n")
+        file = tmp_path / "shipped_part.py"
+        file.write_text(
+            "from shipped_helper import strength\ndef term(step):\n    return strength * step.outputs.mean()\n"
+        )
+        config = OwnRegulariserConfig(name=f"{file}:term")
+        source = source_of(config)
+        file.unlink()
+        (tmp_path / "shipped_helper.py").unlink()
+        with pytest.raises(Mistakes, match="is not there"):
+            load_part(config)
+        provide(source)
+        assert load_part(config).__code__ is not None
+        assert source_of(config).root != tmp_path
+
+    def test_another_source_than_the_declared_one_is_refused(self, tmp_path: Path):
+        file = tmp_path / "edited.py"
+        file.write_text("def term(step):\n    return 0\n")
+        config = OwnRegulariserConfig(name=f"{file}:term")
+        file.write_text("def term(step):\n    return 1\n")
+        with pytest.raises(Mistakes, match="it was changed, or is another"):
+            load_part(config)
+
+    def test_an_edited_file_is_loaded_anew_but_a_helper_beside_it_is_not_mixed_up(self, tmp_path: Path):
+        file, helper = tmp_path / "main_part.py", tmp_path / "helper_of_it.py"
+        file.write_text("from helper_of_it import value\ndef term(step):\n    return value\n")
+        helper.write_text("value = 1\n")
+        assert load_part(OwnRegulariserConfig(name=f"{file}:term"))(None) == 1
+        file.write_text("from helper_of_it import value\ndef term(step):\n    return 10 * value\n")
+        assert load_part(OwnRegulariserConfig(name=f"{file}:term"))(None) == 10
+        helper.write_text("value = 2\n")
+        with pytest.raises(Mistakes, match="was imported by this process from another source"):
+            load_part(OwnRegulariserConfig(name=f"{file}:term"))
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "a missing setting": ({"regulariser": own("exact_jacobian")}, "regulariser.strength: is missing"),
+    "a misspelt one": (
+        {"regulariser": own("exact_jacobian", strength=1, strenght=1)},
+        "regulariser.strenght: is not a setting of exact_jacobian; did you mean 'strength'?",
+    ),
+    "of a class": ({"regulariser": own("Drawing", level=1)}, "regulariser.level: is not a setting of Drawing"),
+    "another kind's signature": ({"loss": own("hits")}, "should take (outputs, y) first"),
+    "a class that is not called": ({"regulariser": own("Path")}, "regulariser.name: Path has no __call__"),
+    "no function": ({"regulariser": own("nothing")}, "regulariser.name: is 3: it should be a function or a class"),
+    "a model that is not told the shapes": ({"model": own("digits")}, "should take input_shape, by name"),
+    "no scalar": ({"regulariser": own("shapeless")}, "should return one number as a tensor"),
+    "outputs of another shape": ({"model": own("wide")}, "wide should map (8, 8, 8) to (8, 10), not (8, 11)"),
+    "no number": ({"probes": [own("weights")]}, "weights should return one number"),
+    "other values than it gives": ({"probes": [own("weights", gives=["mean"])]}, "a dict of numbers for its `gives`"),
+    "no pair": ({"gradient_filter": own("no_pair")}, "no_pair should return (gradients, state), two dicts"),
+    "what raises": ({"regulariser": own("broken")}, "parts_of_ones_own.py, line"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_is_wrong_with_a_part_is_told_before_anything_starts(what: str):
+    settings, told = WRONG[what]
+    with pytest.raises(Mistakes) as raised:
+        check_parts({"arms.mine": tiny_trial(**settings)}, rehearse=True)
+    assert told in str(raised.value)
+
+
+def test_all_mistakes_are_told_at_once():
+    settings = {"regulariser": own("exact_jacobian"), "loss": own("cross_entropy", wait=1)}
+    with pytest.raises(Mistakes) as raised:
+        check_parts({"arms.mine": tiny_trial(**settings)}, rehearse=False)
+    assert len(raised.value.mistakes) == 2
+
+
+def test_a_name_that_is_none_is_told_with_what_is_allowed():
+    with pytest.raises(ValidationError, match="package.module:object or file.py:object"):
+        tiny_trial(loss="mine.txt:term")
+
+
+@pytest.fixture(autouse=True)
+def _path_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield

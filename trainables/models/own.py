@@ -1,0 +1,74 @@
+"""A torch.nn.Module of one's own as a pure function."""
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from trainables.mistakes import Mistake, Mistakes
+from trainables.models.build import Model, Tensors
+from trainables.models.config import OwnModelConfig
+from trainables.own.loading import load_part
+
+
+def own_model(config: OwnModelConfig, *, input_shape: torch.Size, num_classes: int, dtype: torch.dtype) -> Model:
+    """Parameters that need no gradient count as buffers. What the module draws at random in its forward pass, dropout
+    say, it draws from torch's global generator, which the caller seeds.
+
+    Raises:
+        Mistakes: the part makes no module.
+    """
+    make = load_part(config)
+
+    def made(seed: int) -> nn.Module:
+        with torch.random.fork_rng(devices=[]), _default(dtype):
+            torch.manual_seed(seed)
+            module = make(input_shape=tuple(input_shape), num_classes=num_classes)
+        if not isinstance(module, nn.Module):
+            wrong = f"{config.object} should make a torch.nn.Module, it made a {type(module).__name__}"
+            raise Mistakes(config.kind, [Mistake(("name",), wrong)])
+        return module.to(dtype)
+
+    # The computation; its tensors are handed in.
+    training = made(0).train()
+    evaluating = copy.deepcopy(training).eval()
+
+    def outputs_of(module: nn.Module, parameters: Tensors, buffers: Tensors, x: Tensor) -> Tensor:
+        outputs: Tensor = functional_call(module, (parameters, buffers), (x,))
+        if outputs.shape != (len(x), num_classes):
+            wrong = (
+                f"{config.object} should map {tuple(x.shape)} to {(len(x), num_classes)}, not {tuple(outputs.shape)}"
+            )
+            raise Mistakes(config.kind, [Mistake(("name",), wrong)])
+        return outputs
+
+    def init(generator: torch.Generator) -> tuple[Tensors, Tensors]:
+        module = made(int(torch.randint(2**62, (), generator=generator)))
+        tensors = {name: p.detach() for name, p in module.named_parameters()}
+        trained = {name for name, p in module.named_parameters() if p.requires_grad}
+        parameters = {name: p for name, p in tensors.items() if name in trained}
+        return parameters, dict(module.named_buffers()) | {n: p for n, p in tensors.items() if n not in trained}
+
+    def apply(parameters: Tensors, buffers: Tensors, x: Tensor) -> tuple[Tensor, Tensors]:
+        # BatchNorm writes into its buffers.
+        buffers = {name: buffer.clone() for name, buffer in buffers.items()}
+        return outputs_of(training, parameters, buffers, x), buffers
+
+    def evaluate(parameters: Tensors, buffers: Tensors, x: Tensor) -> Tensor:
+        return outputs_of(evaluating, parameters, buffers, x)
+
+    return Model(init, apply, evaluate)
+
+
+@contextmanager
+def _default(dtype: torch.dtype) -> Iterator[None]:
+    """Initial weights are drawn in the precision that they are trained in."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)

@@ -1,0 +1,89 @@
+"""Settings of the parts of one's own, and how a component's field tells them from ours."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import ConfigDict, Discriminator, Tag, model_validator
+
+from trainables.configuration import NOT_IN_KEY, Config, named, spelled
+from trainables.mistakes import Mistake, Mistakes
+from trainables.own.source import read_source
+
+OWN = "package.module:object or file.py:object"
+"""How the name of a part of one's own is written; among the names that messages say are allowed."""
+
+Digest = Annotated[str, spelled(r"sha256:[0-9a-f]{64}", "sha256: and 64 hexadecimal digits")]
+
+
+class OwnConfig(Config):
+    """A part of one's own; fields that are not below are its settings, which it is called with by name.
+
+    name    where it lies, no part of the key
+    source  the digest of its source, which is; read from where it lies unless given
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    kind: ClassVar[str]
+
+    name: Annotated[str, spelled(r"(.+\.py|[A-Za-z_][\w.]*):[A-Za-z_]\w*", OWN), NOT_IN_KEY]
+    source: Digest | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_source(cls, value: Any) -> Any:
+        if isinstance(value, Mapping) and value.get("source") is None and is_own(value.get("name")):
+            try:
+                return {**value, "source": read_source(value["name"]).digest}
+            except ValueError as error:
+                raise Mistakes(cls.kind, [Mistake(("name",), str(error))]) from None
+        return value
+
+    @model_validator(mode="after")
+    def _settings_can_be_written_down(self) -> Self:
+        wrong = [name for name, value in self.settings.items() if not _is_plain(value)]
+        if wrong:
+            told = "should be a number, a text, true, false, null, or a list or set of fields of those"
+            raise Mistakes(
+                self.kind,
+                [Mistake((name,), f"{self.settings[name]!r} is not allowed: it {told}") for name in wrong],
+            )
+        return self
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+    @property
+    def object(self) -> str:
+        """The name of the function or class."""
+        return self.name.rpartition(":")[2]
+
+
+def is_own(name: Any) -> bool:
+    """Whether a component's name says where a part of one's own lies."""
+    return isinstance(name, str) and ":" in name
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return all(isinstance(name, str) and _is_plain(inner) for name, inner in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+def component(own: type[OwnConfig], *ours: type[Config]) -> Any:
+    """The type of a component's field: one of `ours` by its name, or `own`. Where there is one of ours alone its name
+    may be left out.
+    """
+    tagged: dict[str, type[Config]] = {each.model_fields["name"].annotation.__args__[0]: each for each in ours}  # type: ignore[union-attr]
+    alone = next(iter(tagged)) if len(tagged) == 1 else None
+
+    def tag(value: Any) -> Any:
+        name = value.get("name", alone) if isinstance(value, Mapping) else getattr(value, "name", None)
+        return OWN if is_own(name) else name
+
+    members: Any = Annotated[own, Tag(OWN)]
+    for name, each in reversed(tagged.items()):
+        members = Annotated[each, Tag(name)] | members
+    return named(Annotated[members, Discriminator(tag)])

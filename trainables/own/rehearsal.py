@@ -1,0 +1,79 @@
+"""Whether parts of one's own work, found out before anything starts: a trial in the small, in this process."""
+
+from collections.abc import Mapping
+
+from trainables.mistakes import Mistake, Mistakes
+from trainables.own.loading import load_part, source_of, told
+from trainables.own.source import SourceCode
+from trainables.trial import Trial, TrialConfig
+
+_NUM_IMAGES = 8
+
+
+def check_parts(trials: Mapping[str, Trial], *, rehearse: bool) -> dict[str, SourceCode]:
+    """Imports the parts of one's own of some trials, given by names for people, and sees whether they can be called.
+
+    rehearse: train each combination of them for one update on a few images, and take its measurements. That needs the
+    data, and tells what a signature does not: shapes, types, values that are no numbers.
+
+    Returns:
+        Their sources, by digest.
+
+    Raises:
+        Mistakes: all that is wrong with any of them.
+        DataError: the data is missing, or is not what it should be.
+    """
+    sources: dict[str, SourceCode] = {}
+    checked = set()
+    mistakes: list[Mistake] = []
+    for name, trial in trials.items():
+        for field, part in trial.config.own_parts:
+            if (known := (field, part.model_dump_json())) in checked:
+                continue
+            checked.add(known)
+            try:
+                load_part(part)
+            except Mistakes as found:
+                mistakes += [Mistake((name, field, *each.path), each.message) for each in found.mistakes]
+            else:
+                sources[part.source or ""] = source_of(part)
+    if mistakes:
+        raise Mistakes("parts of one's own", mistakes)
+    if rehearse:
+        done = set()
+        for name, trial in trials.items():
+            combination = tuple(part.model_dump_json() for _, part in trial.config.own_parts)
+            if combination and combination not in done:
+                done.add(combination)
+                _rehearse(name, trial, sources)
+    return sources
+
+
+def _rehearse(name: str, trial: Trial, sources: Mapping[str, SourceCode]) -> None:
+    import torch
+
+    from trainables.data.place import DataError
+    from trainables.training import Training
+
+    try:
+        training = Training(trial.model_copy(update={"config": _in_the_small(trial.config)}), torch.device("cpu"))
+        training.advance(1)
+        training.measure(trial.config.all_probes)
+    except Mistakes as found:
+        raise Mistakes(name, found.mistakes) from None
+    except DataError:
+        raise
+    except Exception as error:
+        roots = [sources[part.source or ""].root for _, part in trial.config.own_parts]
+        raise Mistakes(name, [Mistake((), f"one update on a few images fails: {told(error, *roots)}")]) from error
+
+
+def _in_the_small(config: TrialConfig) -> TrialConfig:
+    few = {"num_train": _NUM_IMAGES, "num_test": _NUM_IMAGES}
+    few = {field: min(getattr(config.data, field) or number, number) for field, number in few.items()}
+    return config.model_copy(
+        update={
+            "data": config.data.model_copy(update=few),
+            "batch_size": min(config.batch_size or _NUM_IMAGES, few["num_train"]),
+        }
+    )
