@@ -7,11 +7,14 @@ from typing import Any
 
 import yaml
 
+from search_spaces.cells import Settings
 from search_spaces.library import LIBRARY
 from search_spaces.study import Study
 from trainables.mistakes import Mistake, Mistakes, nearest, validate
 from trainables.own.config import is_own
+from trainables.own.source import read_source
 from trainables.reading import read_yaml
+from trainables.trial import OWN_FIELDS
 
 
 def read_study(source: str | Path) -> Study:
@@ -41,8 +44,27 @@ def to_yaml(study: Study) -> str:
 
 def digest(study: Study) -> str:
     """Tells versions of a study apart that share a name; other source of a part of one's own is another version."""
-    sources = sorted({str(part.source) for cell in study.cells for _, part in cell.config.own_parts})
-    return hashlib.sha256("\n".join([to_yaml(study), *sources]).encode()).hexdigest()[:32]
+    return hashlib.sha256(to_yaml(pinned(study)).encode()).hexdigest()[:32]
+
+
+def pinned(study: Study) -> Study:
+    """The study with the sources of parts of one's own as they are now, whatever becomes of the files."""
+
+    def pin(component: Any) -> Any:
+        if isinstance(component, list | tuple):
+            return [pin(each) for each in component]
+        named = {"name": component} if isinstance(component, str) else component
+        if not isinstance(named, dict) or not is_own(named.get("name")) or named.get("source") is not None:
+            return component
+        return named | {"source": read_source(named["name"]).digest}
+
+    def settings(given: Settings) -> Settings:
+        return {field: pin(value) if field in OWN_FIELDS else value for field, value in given.items()}
+
+    if not any(cell.config.own_parts for cell in study.cells):
+        return study
+    arms = {name: settings(arm) for name, arm in study.arms.items()}
+    return Study.model_validate(study.model_dump() | {"trial": settings(study.trial), "arms": arms})
 
 
 def _with_absolute_paths(content: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -25,6 +25,10 @@ TRIAL_SEMANTICS = 2
 """Raised whenever the same configuration and seed would train differently than before: old trials are then others."""
 
 
+OWN_FIELDS = ("data", "model", "loss", "regulariser", "gradient_filter", "probes")
+"""The fields of a trial where a part of one's own may stand; probes are a list of them."""
+
+
 class TrialConfig(Config):
     """All settings of a trial but its seed.
 
@@ -95,9 +99,9 @@ class TrialConfig(Config):
     @property
     def own_parts(self) -> tuple[tuple[str, OwnConfig], ...]:
         """The parts of one's own, each with its field."""
-        components = ("data", "model", "loss", "regulariser", "gradient_filter")
-        fields = [*((name, getattr(self, name)) for name in components), *(("probes", probe) for probe in self.probes)]
-        return tuple((name, part) for name, part in fields if isinstance(part, OwnConfig))
+        given = {field: getattr(self, field) for field in OWN_FIELDS}
+        components = [(field, each) for field, one in given.items() for each in (one if field == "probes" else [one])]
+        return tuple((field, part) for field, part in components if isinstance(part, OwnConfig))
 
     @property
     def metrics(self) -> tuple[str, ...]:

@@ -4,9 +4,9 @@ Each takes a study as a Study, as the name of one in the library, or as the path
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -18,7 +18,7 @@ from grokgrid.planning import Need, Plan, make_plan, need_of
 from grokgrid.provenance import provenance
 from grokgrid.tracking import AnswerRun, Tracking, TrackingAway
 from grokgrid.view import State, View, load_view
-from search_spaces import Study, digest, read_study, to_yaml
+from search_spaces import Study, digest, pinned, read_study, to_yaml
 from trainables.data.config import NpzConfig
 from trainables.data.place import check_present
 from trainables.mistakes import Mistake, Mistakes
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from grokgrid.exchange import Imported
     from grokgrid.running import Source
     from grokgrid.search.searching import Searched
-    from trainables.own.source import SourceCode
 
 MakeEngine = Callable[[], AbstractContextManager[Engine]]
 Result = TypeVar("Result")
@@ -128,7 +127,7 @@ def run(
     """
     from grokgrid.running import WholeStudy
 
-    study = _study(study)
+    study = pinned(_study(study))
     run = _Run(study, engine, device, num_threads, checkpoint_every_s, retry_failed, runs_here, folder, console)
     needs = make_plan(study, run.tracking, retry_failed=retry_failed).needs
     is_settled = not set(needs) - {Need.NOTHING, Need.LEAVE}
@@ -163,7 +162,7 @@ def optimise(
     from grokgrid.search.proposals import Proposals
     from grokgrid.search.searching import Searching, search_digest
 
-    study = _study(study)
+    study = pinned(_study(study))
     if study.search is None:
         wrong = "is missing: it says which settings to search. `grokgrid show lambda-ce-small` has one to copy"
         raise Mistakes(study.name, [Mistake(("search",), wrong)])
@@ -233,7 +232,7 @@ class _Run:
         if source is not None:
             if self._runs_here:
                 self._check_present()
-            self._how = replace(self._how, sources=_check_parts(self._study, rehearse=self._runs_here))
+            _check_parts(self._study, rehearse=self._runs_here)
         name, console = self._study.name, self._console
         answer_run = self.tracking.open_answer(name, study_digest, provenance())
         try:
@@ -260,15 +259,14 @@ class _Run:
         _check_device(self._how.device)
 
 
-def _check_parts(study: Study, *, rehearse: bool) -> "Mapping[str, SourceCode]":
-    """The sources of people's own parts, by digest, once these are found to work."""
+def _check_parts(study: Study, *, rehearse: bool) -> None:
+    """Whether people's own parts work, as far as that is known before they do."""
     trials = {f"arms.{cell.name}": study.trial_of(cell, study.seed_list[0]) for cell in study.cells}
-    if not any(trial.config.own_parts for trial in trials.values()):
-        return {}
-    # Not above: it imports torch.
-    from trainables.own.rehearsal import check_parts
+    if any(trial.config.own_parts for trial in trials.values()):
+        # Not above: it imports torch.
+        from trainables.own.rehearsal import check_parts
 
-    return check_parts(trials, rehearse=rehearse)
+        check_parts(trials, rehearse=rehearse)
 
 
 def _begun(study: Study | str | Path) -> View:

@@ -30,6 +30,7 @@ from grokgrid.progress import Progress
 from grokgrid.provenance import provenance
 from grokgrid.tracking import AnswerRun, Claim, Tracking, TrackingAway, TrialRecord
 from search_spaces import Study
+from trainables.own.loading import source_of
 from trainables.own.source import SourceCode
 from trainables.records import Snapshot, TrialFolder, ending
 from trainables.trial import Trial
@@ -49,7 +50,6 @@ class How:
     """How trials are run, which decides nothing about their results but times.
 
     storage  root of the folders of trials in flight; on a cluster a folder that every node sees
-    sources  of people's own parts, by digest
     """
 
     storage: Path
@@ -57,7 +57,6 @@ class How:
     num_threads: int = 1
     checkpoint_every_s: float = 60.0
     retry_failed: bool = False
-    sources: Mapping[str, SourceCode] = field(default_factory=dict)
 
 
 @dataclass
@@ -119,6 +118,7 @@ class Driver:
         self._source, self._engine, self._tracking, self._answer = source, engine, tracking, answer
         self._progress, self._how = progress, how
         self._trials: dict[str, Trial] = {}
+        self._sources: dict[str | None, SourceCode] = {}
         self._is_over = False
         self._to_look_up: list[str] = []
         self._waiting: deque[str] = deque()
@@ -183,6 +183,11 @@ class Driver:
         new = {name: trial for name, trial in more.items() if trial.key not in self._trials}
         self._progress.expect(new)
         self._trials |= {trial.key: trial for trial in new.values()}
+        for trial in new.values():
+            # Now: files may be edited while their study runs.
+            self._sources |= {
+                part.source: source_of(part) for _, part in trial.config.own_parts if part.source not in self._sources
+            }
         if new:
             self._to_look_up += dict.fromkeys(trial.key for trial in new.values())
             self._look_up_at = 0.0
@@ -224,7 +229,7 @@ class Driver:
 
     def _submit(self, keys: Sequence[str]) -> None:
         self._with_engine |= set(keys)
-        parts = {part.source: None for key in keys for _, part in self._trials[key].config.own_parts}
+        parts = {part.source for key in keys for _, part in self._trials[key].config.own_parts}
         self._engine.submit(
             Block(
                 id=f"block-{next(self._block_numbers)}",
@@ -233,7 +238,7 @@ class Driver:
                 device=self._how.device,
                 num_threads=self._how.num_threads,
                 checkpoint_every_s=self._how.checkpoint_every_s,
-                sources=tuple(self._how.sources[part] for part in parts if part is not None),
+                sources=tuple(source for digest, source in self._sources.items() if digest in parts),
             )
         )
 

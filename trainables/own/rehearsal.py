@@ -4,26 +4,21 @@ from collections.abc import Mapping
 
 from trainables.mistakes import Mistake, Mistakes
 from trainables.own.loading import load_part, source_of, told
-from trainables.own.source import SourceCode
 from trainables.trial import Trial, TrialConfig
 
 _NUM_IMAGES = 8
 
 
-def check_parts(trials: Mapping[str, Trial], *, rehearse: bool) -> dict[str, SourceCode]:
+def check_parts(trials: Mapping[str, Trial], *, rehearse: bool) -> None:
     """Imports the parts of one's own of some trials, given by names for people, and sees whether they can be called.
 
     rehearse: train each combination of them for one update on a few images, and take its measurements. That needs the
     data, and tells what a signature does not: shapes, types, values that are no numbers.
 
-    Returns:
-        Their sources, by digest.
-
     Raises:
         Mistakes: all that is wrong with any of them.
         DataError: the data is missing, or is not what it should be.
     """
-    sources: dict[str, SourceCode] = {}
     checked = set()
     mistakes: list[Mistake] = []
     for name, trial in trials.items():
@@ -35,8 +30,6 @@ def check_parts(trials: Mapping[str, Trial], *, rehearse: bool) -> dict[str, Sou
                 load_part(part)
             except Mistakes as found:
                 mistakes += [Mistake((name, field, *each.path), each.message) for each in found.mistakes]
-            else:
-                sources[part.source or ""] = source_of(part)
     if mistakes:
         raise Mistakes("parts of one's own", mistakes)
     if rehearse:
@@ -45,11 +38,10 @@ def check_parts(trials: Mapping[str, Trial], *, rehearse: bool) -> dict[str, Sou
             combination = tuple(part.model_dump_json() for _, part in trial.config.own_parts)
             if combination and combination not in done:
                 done.add(combination)
-                _rehearse(name, trial, sources)
-    return sources
+                _rehearse(name, trial)
 
 
-def _rehearse(name: str, trial: Trial, sources: Mapping[str, SourceCode]) -> None:
+def _rehearse(name: str, trial: Trial) -> None:
     import torch
 
     from trainables.data.place import DataError
@@ -64,7 +56,7 @@ def _rehearse(name: str, trial: Trial, sources: Mapping[str, SourceCode]) -> Non
     except DataError:
         raise
     except Exception as error:
-        roots = [sources[part.source or ""].root for _, part in trial.config.own_parts]
+        roots = [source_of(part).root for _, part in trial.config.own_parts]
         raise Mistakes(name, [Mistake((), f"one update on a few images fails: {told(error, *roots)}")]) from error
 
 

@@ -1,0 +1,175 @@
+"""Studies with parts of one's own: docs/extending.md as written, what is kept, what is refused, shipping to Ray."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from driver_studies import SMALL, drive, study, view
+
+from grokgrid import api
+from grokgrid.engine import InlineEngine
+from grokgrid.engine.interface import Block, Failed, Finished
+from search_spaces import digest, read_study
+from trainables.mistakes import Mistakes
+from trainables.own.source import read_source
+from trainables.records import TrialFolder
+
+EXTENDING = (Path(__file__).parents[2] / "docs" / "extending.md").read_text()
+
+pytestmark = pytest.mark.usefixtures("ready_home")
+
+PART = "def shrink(step, *, strength):\n    return strength * step.outputs.square().mean()\n"
+
+
+def blocks(language: str) -> list[str]:
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", EXTENDING, flags=re.DOTALL | re.MULTILINE)
+    return [text for told, text in found if told == language]
+
+
+def grokgrid(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).with_name("grokgrid")), *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture
+def part(tmp_path: Path) -> Path:
+    path = tmp_path / "my_part.py"
+    path.write_text(PART)
+    return path
+
+
+def with_part(part: Path, **settings: object):
+    regulariser = {"name": f"{part}:shrink", "strength": 0.1, **settings}
+    return study(arms={"baseline": {}, "shrunk": {"regulariser": regulariser}}, seeds=1)
+
+
+class TestTheDocumentation:
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        folder = tmp_path / "extending"
+        folder.mkdir()
+        (folder / "my_parts.py").write_text("\n\n".join(blocks("python")))
+        (folder / "my-study.yaml").write_text(blocks("yaml")[0])
+        return folder
+
+    def test_each_part_is_short(self):
+        assert len(blocks("python")) == 3
+        assert all(len(block.splitlines()) < 30 for block in blocks("python"))
+
+    def test_its_commands_do_what_they_are_there_for(self, folder: Path):
+        commands = [line for block in blocks("") for line in block.splitlines() if line.startswith("grokgrid ")]
+        assert len(commands) == 3
+        for command in commands:
+            done = grokgrid(*command.split()[1:], cwd=folder)
+            assert done.returncode == 0, done.stderr
+            last = done.stdout
+        assert "train_effective_rank" in last
+        trials = view(read_study(folder / "my-study.yaml")).trials
+        assert list(trials["state"]) == ["finished"] * 9
+        # By its definition between 1 and the number of classes.
+        assert trials["final/train_effective_rank"].between(1, 10).all()
+
+
+class TestKept:
+    def test_the_source_is_an_artifact_and_params_name_no_folder(self, part: Path):
+        drive(with_part(part))
+        record = next(r for r in view(with_part(part)).facts.records.values() if "regulariser.strength" in r.params)
+        assert record.params["regulariser.name"] == "my_part.py:shrink"
+        kept = yaml.safe_load((Path(record.artifact_uri.removeprefix("file://")) / "parts.yaml").read_text())
+        assert kept == {record.params["regulariser.source"]: {"object": "shrink", "files": {"my_part.py": PART}}}
+
+    def test_an_edited_part_is_another_trial_and_another_version_of_the_study(self, part: Path):
+        drive(with_part(part))
+        before = digest(with_part(part))
+        part.write_text(PART + "# edited\n")
+        after = with_part(part)
+        assert digest(after) != before
+        assert list(view(after).trials["state"]) == ["reached", "missing"]
+
+    def test_the_page_names_no_folder(self, part: Path, tmp_path: Path):
+        report = api.run(with_part(part), engine=InlineEngine, folder=tmp_path / "report")
+        page = report.path.read_text()
+        assert "my_part.py:shrink" in page
+        assert str(part.parent) not in page
+
+
+class TestRefused:
+    """Nothing has started: no trial is there."""
+
+    @pytest.mark.parametrize("verb", ["plan", "run"])
+    def test_what_cannot_be_called(self, part: Path, verb: str):
+        with pytest.raises(Mistakes, match="arms.shrunk.regulariser.strenght: is not a setting of shrink"):
+            getattr(api, verb)(with_part(part, strenght=1))
+        assert set(view(with_part(part)).trials["state"]) == {"missing"}
+
+    def test_what_fails_in_rehearsal(self, part: Path):
+        part.write_text("def shrink(step, *, strength):\n    return step.outputs @ step.outputs\n")
+        with pytest.raises(Mistakes, match="my_part.py, line 2: RuntimeError"):
+            api.run(with_part(part), engine=InlineEngine)
+        assert set(view(with_part(part)).trials["state"]) == {"missing"}
+
+    def test_from_the_command_line_in_sentences(self, part: Path):
+        file = part.with_name("s.yaml")
+        settings = {**SMALL, "arms": {"mine": {"regulariser": {"name": "my_part.py:shrink"}}}}
+        file.write_text(yaml.safe_dump(settings))
+        done = grokgrid("plan", "s.yaml", cwd=part.parent)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "arms.mine.regulariser.strength: is missing: shrink needs it" in done.stderr
+        assert "Traceback" not in done.stderr
+
+    def test_reading_and_reporting_run_nothing_of_it(self, part: Path):
+        drive(with_part(part))
+        part.write_text(PART)
+        part.with_name("s.yaml").write_text(
+            yaml.safe_dump(with_part(part).model_dump(mode="json", exclude_defaults=True))
+        )
+        code = f"""
+import sys
+from grokgrid import api
+api.view({str(part.with_name("s.yaml"))!r})
+print([name for name in sys.modules if name.startswith("my_part")])
+"""
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+        assert done.stdout == "[]\n"
+
+
+def test_the_driver_hands_the_source_on_and_workers_need_no_file(part: Path, tmp_path: Path):
+    """A worker in a process of its own, with nothing but the block: the file is gone by then."""
+    import pickle
+
+    made = with_part(part)
+    trial = made.trials[1]
+    source = read_source(f"{part}:shrink")
+    block = Block(id="b", trials=(trial,), storage=tmp_path / "storage", sources=(source,))
+    without = Block(id="w", trials=(trial,), storage=tmp_path / "elsewhere")
+    part.unlink()
+    (tmp_path / "blocks").write_bytes(pickle.dumps((block, without)))
+    code = f"""
+import pickle
+from pathlib import Path
+from grokgrid.engine.work import work
+block, without = pickle.loads(Path({str(tmp_path / "blocks")!r}).read_bytes())
+print(type(list(work(without))[-1]).__name__, type(list(work(block))[-1]).__name__)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.split() == [Failed.__name__, Finished.__name__]
+    assert "is not there" in (TrialFolder(tmp_path / "elsewhere", trial.key).failure() or "")
+
+
+@pytest.mark.ray
+def test_under_ray_a_part_may_be_edited_while_its_study_runs(part: Path, tmp_path: Path):
+    """What was read at the start is what all trials compute with, whenever they start."""
+    from grokgrid.engine.ray import RayEngine
+
+    made = with_part(part)
+
+    class Edits(RayEngine):
+        def submit(self, block: Block) -> None:
+            part.write_text("raise RuntimeError('edited')\n")
+            super().submit(block)
+
+    report = api.run(made, engine=lambda: Edits(num_slots=1), folder=tmp_path / "report")
+    assert list(report.view.trials["state"]) == ["reached", "reached"]
