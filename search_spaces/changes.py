@@ -13,9 +13,9 @@ def narrow(
 ) -> Study:
     """A study with other seeds, with some of its arms, or with other settings.
 
-    settings: `path=value` as in the study's file, `trial.budget.passes=2000`. Published figures are then no longer
-    comparable. Analyses against a baseline that is left out are left out too, as are figures published of them;
-    measurements stand without it.
+    settings: `path=value` as in the study's file, `trial.budget.passes=2000`. Where trials change, published figures
+    are no longer comparable. Analyses against a baseline that is left out are left out too, as are figures published of
+    them; measurements stand without it.
 
     Raises:
         Mistakes: unknown arms or fields, or what makes the changed study wrong.
@@ -32,9 +32,10 @@ def narrow(
     mistakes += [Mistake((), f"--arms {arm}: is no arm; {nearest(arm, study.arms)}") for arm in unknown]
     if mistakes:
         raise Mistakes(study.name, mistakes)
-    if settings:
+    changed = [setting for setting in settings if setting.startswith(("trial.", "arms."))]
+    if changed:
         for reference in content["reference"]:
-            reference["not_comparable"] = reference["not_comparable"] or f"changed: {', '.join(settings)}"
+            reference["not_comparable"] = reference["not_comparable"] or f"changed: {', '.join(changed)}"
     if seeds is not None:
         content["seeds"] = seeds if isinstance(seeds, int) else tuple(seeds)
     if arms:

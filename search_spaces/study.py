@@ -16,7 +16,7 @@ from pydantic import (
 
 from search_spaces.cells import Cell, Settings, cells_of, nested, overlay, without
 from search_spaces.search import TIMES, Better, Search, better_of, no_seed_twice
-from trainables.configuration import Config, Float, NonNegativeFloat, PositiveFloat, PositiveInt, spelled
+from trainables.configuration import Bool, Config, Float, NonNegativeFloat, PositiveFloat, PositiveInt, spelled
 from trainables.mistakes import Mistake, Mistakes, mistakes_of, nearest
 from trainables.probes.config import ProbeConfig
 from trainables.schedule import Goal
@@ -152,6 +152,9 @@ class Study(Config):
     trial      what all trials share: fields of TrialConfig
     arms       name -> what the arm changes in `trial`, and its `grid`
     search     the settings of an arm of which `grokgrid optimise` finds the best
+    keep_checkpoints
+               whether the last checkpoint of a trial that ended stays in MLflow, so that it can be trained on; without
+               it the trial would start anew
     """
 
     name: StudyName
@@ -163,6 +166,7 @@ class Study(Config):
     reference: tuple[Reference, ...] = ()
     resources: Resources = Resources()
     search: Search | None = None
+    keep_checkpoints: Bool = True
 
     @field_validator("name")
     @classmethod

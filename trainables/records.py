@@ -199,6 +199,10 @@ class TrialFolder:
                     shutil.rmtree(left, ignore_errors=True)
         return snapshot
 
+    def last_written(self) -> float:
+        """When a worker last wrote into it, in seconds since the epoch."""
+        return max(path.stat().st_mtime for path in (self.path, *self.path.iterdir()))
+
     def failure(self) -> str | None:
         """The log of the last attempt if it failed."""
         return self._failure_path.read_text() if self._failure_path.exists() else None

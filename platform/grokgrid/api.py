@@ -200,7 +200,7 @@ class _Run:
         folder: Path | None,
         console: Console | None,
     ) -> None:
-        from grokgrid.running import How
+        from grokgrid.running import How, remove_abandoned
 
         self._study, self._engine, self._runs_here = study, engine or _ray(study), runs_here
         self._console = console or Console(stderr=True)
@@ -213,10 +213,12 @@ class _Run:
             num_threads=num_threads,
             checkpoint_every_s=checkpoint_every_s,
             retry_failed=retry_failed,
+            keep_checkpoints=study.keep_checkpoints,
         )
         self.tracking = Tracking()
         self.tracking.connect()
         self.tracking.clean_up()
+        remove_abandoned(self._how.storage, home.storage_days())
 
     def answered(
         self,

@@ -308,12 +308,31 @@ def data_get(
 
 
 @data_app.command("digest")
-def data_digest(file: Annotated[Path, typer.Argument(help="An .npz file.")]) -> None:
-    """Print the digest of an .npz file, for `data.digest` in a study."""
-    with _errors():
-        from trainables.data.load import digest, read_npz
+def data_digest(
+    source: Annotated[str, typer.Argument(metavar="FILE", help="An .npz file, or data of your own: file.py:object.")],
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of data of your own.")
+    ] = None,
+) -> None:
+    """Print the digest of an .npz file or of data of your own, for `data.digest` in a study."""
+    from trainables.own.config import is_own
 
-        print(digest(read_npz(file)))
+    with _errors():
+        from trainables.data.config import OwnDataConfig
+        from trainables.data.load import check_digest, digest, read_npz
+        from trainables.mistakes import validate
+        from trainables.reading import parse_value
+
+        if is_own(source) and not Path(source).exists():
+            given = [setting.partition("=") for setting in settings or []]
+            if wrong := [name for name, equals, _ in given if not equals]:
+                _refuse(f"--set {wrong[0]}: write it as name=value")
+            content = {"name": source, **{name: parse_value(value) for name, _, value in given}}
+            print(digest(check_digest(validate(OwnDataConfig, content, source="data"))))
+            return
+        if settings:
+            _refuse(f"--set {settings[0]}: {source} is a file, which has no settings")
+        print(digest(read_npz(Path(source))))
 
 
 def main() -> None:

@@ -5,14 +5,20 @@
     <home>/storage/trials/  folders of trials in flight, unless GROKGRID_STORAGE names another place
     <home>/optuna.journal   candidates of searches, unless GROKGRID_OPTUNA names another file or a server's database
 
+What lies on storage and was not written to for GROKGRID_STORAGE_DAYS, by default 60, is removed when a study next
+starts: trials that were stopped, and whose study nobody has run since. 0 keeps everything.
+
 On a cluster, storage must be a folder that every node sees. Artifacts matter where MLFLOW_TRACKING_URI is a database
 that several machines share without an MLflow server; a server decides by itself where artifacts go.
 """
 
+import math
 import os
 from pathlib import Path
 
 import platformdirs
+
+from trainables.mistakes import Mistake, Mistakes
 
 
 def home() -> Path:
@@ -21,6 +27,23 @@ def home() -> Path:
 
 def storage_root() -> Path:
     return _path("GROKGRID_STORAGE", home() / "storage") / "trials"
+
+
+def storage_days() -> float:
+    """After how many days without a word a trial in flight is given up; infinite: never.
+
+    Raises:
+        Mistakes: GROKGRID_STORAGE_DAYS is no number of days.
+    """
+    text = os.environ.get("GROKGRID_STORAGE_DAYS") or "60"
+    try:
+        days = float(text)
+    except ValueError:
+        days = -1.0
+    if not days >= 0:
+        wrong = f"{text!r} is not allowed: it should be a number of days, or 0 to keep everything"
+        raise Mistakes("environment", [Mistake(("GROKGRID_STORAGE_DAYS",), wrong)])
+    return days or math.inf
 
 
 def artifact_root() -> str:

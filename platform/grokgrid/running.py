@@ -29,6 +29,7 @@ from grokgrid.planning import Need, need_of
 from grokgrid.progress import Progress
 from grokgrid.provenance import provenance
 from grokgrid.tracking import AnswerRun, Claim, Tracking, TrackingAway, TrialRecord
+from grokgrid.tracking.records import WITHOUT_CHECKPOINT
 from search_spaces import Study
 from trainables.own.loading import source_of
 from trainables.own.source import SourceCode
@@ -49,7 +50,8 @@ _AHEAD_S = 6.0
 class How:
     """How trials are run, which decides nothing about their results but times.
 
-    storage  root of the folders of trials in flight; on a cluster a folder that every node sees
+    storage           root of the folders of trials in flight; on a cluster a folder that every node sees
+    keep_checkpoints  whether what ended is recorded with its last checkpoint
     """
 
     storage: Path
@@ -57,6 +59,7 @@ class How:
     num_threads: int = 1
     checkpoint_every_s: float = 60.0
     retry_failed: bool = False
+    keep_checkpoints: bool = True
 
 
 @dataclass
@@ -66,6 +69,19 @@ class Outcome:
     finished: set[str] = field(default_factory=set)
     failed: dict[str, str] = field(default_factory=dict)
     lost: dict[str, str] = field(default_factory=dict)
+
+
+def remove_abandoned(storage: Path, days: float) -> int:
+    """Removes the folders of trials that no worker has written to for so many days; returns how many there were."""
+    until = time.time() - days * 24 * 3600
+    removed = 0
+    for path in storage.iterdir() if storage.is_dir() else ():
+        folder = TrialFolder(storage, path.name)
+        with suppress(FileNotFoundError):
+            if path.is_dir() and folder.last_written() < until:
+                folder.remove()
+                removed += 1
+    return removed
 
 
 class Source(Protocol):
@@ -324,7 +340,8 @@ class Driver:
             del self._to_record[key], self._claims[key]
 
     def _ingest(self, key: str, snapshot: Snapshot) -> None:
-        if self._tracking.ingest(self._claims[key], snapshot, provenance()) is None:
+        tags = provenance() if self._how.keep_checkpoints else provenance() | {WITHOUT_CHECKPOINT: "true"}
+        if self._tracking.ingest(self._claims[key], snapshot, tags) is None:
             # We were taken for dead, and whoever took the trial over is at it now, perhaps in this very folder.
             self._to_look_up.append(key)
             return

@@ -1,9 +1,11 @@
 """Running studies in this process: what is run and what is not, and that nothing in between changes the table."""
 
 import io
+import os
 import random
 import re
 import signal
+import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +21,7 @@ from grokgrid.tracking.client import Client
 from grokgrid.view import View
 from search_spaces import Study
 from trainables.data.load import load
+from trainables.mistakes import Mistakes
 
 Undisturbed = Callable[[Study], View]
 
@@ -441,3 +444,42 @@ class TestMlflowAway:
         settled(keys(study()))
         same(view(study()), undisturbed(study()))
         assert folders() == set()
+
+
+class TestRoom:
+    """Nothing fills the disk for ever."""
+
+    @pytest.mark.parametrize("keep", [True, False])
+    def test_checkpoints_of_what_ended_are_kept_unless_told_otherwise(self, keep: bool, ready_home: Path):
+        drive(study(), keep_checkpoints=keep)
+        artifacts = ready_home / "artifacts"
+        assert len(list(artifacts.rglob("curves.parquet"))) == 6
+        assert len(list(artifacts.rglob("state.safetensors"))) == (6 if keep else 0)
+
+    def test_a_study_says_so(self, ready_home: Path):
+        api.run(study(keep_checkpoints=False, seeds=1), engine=InlineEngine)
+        assert not list((ready_home / "artifacts").rglob("state.safetensors"))
+
+    def test_without_its_checkpoint_a_trial_starts_anew_where_more_is_asked(self, undisturbed: Undisturbed):
+        longer = study(trial={"budget": {"updates": 90, "look_every": 5}})
+        drive(study(), keep_checkpoints=False)
+        watched = Watched()
+        drive(longer, watched)
+        assert [watched.updates(key)[0] for key in watched.keys] == [1] * len(watched.keys) != []
+        same(view(longer), undisturbed(longer))
+
+    def test_what_nobody_wrote_to_for_long_is_removed_from_storage(self, tmp_path: Path):
+        storage = tmp_path / "storage"
+        for name, days in (("old", 61), ("fresh", 59)):
+            (storage / name / "at-000000001").mkdir(parents=True)
+            for path in (storage / name / "at-000000001", storage / name):
+                os.utime(path, (time.time() - days * 86400,) * 2)
+        assert running.remove_abandoned(storage, float("inf")) == 0
+        assert running.remove_abandoned(storage, 60) == 1
+        assert [path.name for path in storage.iterdir()] == ["fresh"]
+
+    @pytest.mark.parametrize("days", ["soon", "-1"])
+    def test_a_number_of_days_that_is_none_is_refused(self, days: str, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setenv("GROKGRID_STORAGE_DAYS", days)
+        with pytest.raises(Mistakes, match="GROKGRID_STORAGE_DAYS: .* should be a number of days"):
+            api.run(study(), engine=InlineEngine)

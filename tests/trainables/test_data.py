@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(autouse=True)
-def nothing_cached():
+def nothing_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Neither by this process nor on this node."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     load.cache_clear()
     yield
     load.cache_clear()
@@ -277,3 +280,55 @@ class TestMnist:
         labels.write_bytes(content)
         with pytest.raises(DataError, match="not the data set that the trial was defined on"):
             load(MnistConfig(root=tmp_path), torch.float32, CPU)
+
+
+class TestOnceANode:
+    """Large data is read by one process of a node; the others map what it has made of it."""
+
+    @pytest.fixture
+    def file(self, tmp_path: Path) -> Path:
+        rng = np.random.default_rng(0)
+        arrays = {
+            "x_train": rng.normal(size=(500, 300)),
+            "y_train": rng.integers(3, size=500),
+            "x_test": rng.normal(size=(20, 300)),
+            "y_test": rng.integers(3, size=20),
+        }
+        np.savez(tmp_path / "large.npz", **arrays)
+        return tmp_path / "large.npz"
+
+    def settings(self, file: Path, **settings: Any) -> dict[str, Any]:
+        return {"name": "npz", "path": file, "digest": digest(read_npz(file)), "num_validation": 10, **settings}
+
+    def test_what_was_read_is_not_read_again(self, file: Path):
+        settings = self.settings(file, num_train=480)
+        first = loaded(**settings)
+        load.cache_clear()
+        file.unlink()
+        again = loaded(**settings)
+        for name in ("x_train", "y_train", "x_test", "y_test", "x_validation", "y_validation"):
+            assert torch.equal(getattr(first, name), getattr(again, name))
+        assert first.num_classes == again.num_classes == 3
+
+    def test_other_content_and_other_parts_are_others(self, file: Path):
+        settings = self.settings(file, num_train=480)
+        whole = loaded(**settings)
+        assert loaded(**settings | {"num_train": 400}).x_train.shape == (400, 300)
+        assert loaded(torch.float32, **settings).x_train.dtype == torch.float32
+        with np.load(file) as arrays:
+            np.savez(file, **{**arrays, "x_train": arrays["x_train"] + 1})
+        assert not torch.equal(loaded(**self.settings(file, num_train=480)).x_train, whole.x_train)
+
+    def test_nothing_is_taken_from_a_folder_that_others_can_write_to(self, file: Path, tmp_path: Path):
+        (folder := tmp_path / f"grokgrid-data-{os.getuid()}").mkdir(mode=0o777)
+        folder.chmod(0o777)
+        loaded(**self.settings(file, num_train=480))
+        assert list(folder.iterdir()) == []
+
+    def test_what_nobody_opened_for_a_week_goes(self, file: Path, tmp_path: Path):
+        loaded(**self.settings(file, num_train=480))
+        (old,) = (tmp_path / f"grokgrid-data-{os.getuid()}").glob("*.safetensors")
+        os.utime(old, (0, 0))
+        loaded(**self.settings(file, num_train=470))
+        (new,) = old.parent.glob("*.safetensors")
+        assert new != old

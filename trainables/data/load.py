@@ -14,8 +14,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from trainables.configuration import decisive
 from trainables.data.config import DigitsConfig, MnistConfig, NpzConfig, OwnDataConfig
 from trainables.data.place import DataError, check_present, data_root
+from trainables.data.shared import shared
 from trainables.own.loading import load_part
 
 On = Literal["train", "validation", "test"]
@@ -56,6 +58,17 @@ def load(config: AnyConfig, dtype: torch.dtype, device: torch.device) -> Data:
     Raises:
         DataError: the data is missing, or its digest is not the declared one.
     """
+    if config.digest is None:
+        # Its function may read what no name tells of.
+        tensors = _tensors(config, dtype)
+    else:
+        tensors = shared([decisive(config), config.digest, str(dtype)], lambda: _tensors(config, dtype))
+    on_device = {name: tensor.to(device) for name, tensor in tensors.items()}
+    return Data(num_classes=int(on_device.pop("num_classes")), **on_device)
+
+
+def _tensors(config: AnyConfig, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+    """The fields of Data, on the CPU."""
     arrays = check_digest(config)
     for part, num in (("train", config.num_train), ("test", config.num_test)):
         if num is not None and num > len(arrays[f"x_{part}"]):
@@ -69,25 +82,21 @@ def load(config: AnyConfig, dtype: torch.dtype, device: torch.device) -> Data:
     mean, std = _NORMALISATION.get(type(config), (0.0, 1.0))
 
     def inputs(part: str, images: slice) -> torch.Tensor:
-        x = torch.from_numpy(arrays[f"x_{part}"][images]).to(device=device, dtype=dtype)
+        x = torch.from_numpy(arrays[f"x_{part}"][images]).to(dtype)
         scale = 255.0 if arrays[f"x_{part}"].dtype == np.uint8 else 1.0
         return ((x / scale) - mean) / std
 
     def classes(part: str, images: slice) -> torch.Tensor:
-        return torch.from_numpy(arrays[f"y_{part}"][images]).to(device=device, dtype=torch.int64)
+        return torch.from_numpy(arrays[f"y_{part}"][images]).to(torch.int64)
 
-    train, test = slice(num_train), slice(config.num_test)
-    held_out = slice(num_train, (num_train or 0) + num_validation)
-
-    return Data(
-        x_train=inputs("train", train),
-        y_train=classes("train", train),
-        x_test=inputs("test", test),
-        y_test=classes("test", test),
-        num_classes=1 + int(max(arrays["y_train"].max(), arrays["y_test"].max())),
-        x_validation=inputs("train", held_out) if num_validation else None,
-        y_validation=classes("train", held_out) if num_validation else None,
-    )
+    parts = {"train": ("train", slice(num_train)), "test": ("test", slice(config.num_test))}
+    if num_validation:
+        parts["validation"] = ("train", slice(num_train, (num_train or 0) + num_validation))
+    return {
+        "num_classes": torch.tensor(1 + int(max(arrays["y_train"].max(), arrays["y_test"].max()))),
+        **{f"x_{name}": inputs(*part) for name, part in parts.items()},
+        **{f"y_{name}": classes(*part) for name, part in parts.items()},
+    }
 
 
 def check_digest(config: AnyConfig) -> Arrays:

@@ -76,10 +76,13 @@ def _stamps(source: SourceCode) -> tuple[object, ...]:
 
 
 def _find_file(path: Path) -> tuple[Path, str]:
+    """A file of a package is found as a module of it, so that what it imports of the package is, too."""
     if not path.is_file():
         raise ValueError(f"{path} is not there")
-    path = path.absolute()
-    return path.parent, path.name
+    root = (path := path.absolute()).parent
+    while (root / "__init__.py").is_file():
+        root = root.parent
+    return root, path.relative_to(root).as_posix()
 
 
 def _find_module(name: str) -> tuple[Path, str]:

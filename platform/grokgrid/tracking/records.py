@@ -10,7 +10,7 @@ metrics updates, passes, seconds, wall_seconds
         updates_to/GOAL, seconds_to/GOAL    if the goal was reached: at the first look that met it
         M                       a sparse curve for MLflow's own pages; all of it is in curves.parquet
 files   config.yaml, curves.parquet, summary.json, state.safetensors; failure.log of a failed one
-tag grokgrid.without_checkpoint     it was imported, without state.safetensors
+tag grokgrid.without_checkpoint     it was imported, or recorded, without state.safetensors
 """
 
 import json

@@ -18,6 +18,7 @@ from grokgrid.tracking.records import (
     OWNER,
     REASON,
     STATUS,
+    WITHOUT_CHECKPOINT,
     TrialRecord,
     TrialStatus,
     params,
@@ -163,8 +164,9 @@ def _log_result(
     table = curve_tables.from_csv(snapshot.curves_path)
 
     with tempfile.TemporaryDirectory() as temporary:
+        left_out = {snapshot.curves_path, *([snapshot.state_path] if WITHOUT_CHECKPOINT in tags else [])}
         for path in snapshot.path.iterdir():
-            if path != snapshot.curves_path and not path.name.startswith("."):
+            if path not in left_out and not path.name.startswith("."):
                 _link(path, Path(temporary) / path.name)
         pyarrow.parquet.write_table(table, Path(temporary) / CURVES)
         client.upload(run.artifact_uri, Path(temporary))
