@@ -106,7 +106,7 @@ def keep_answer(chosen: Study) -> float:
     start = time.perf_counter()
     first = api.report(chosen)
     seconds = time.perf_counter() - start
-    api._keep(first, tracking.open_answer(chosen.name, digest(chosen)))
+    api._keep(first, chosen, tracking.open_answer(chosen.name, digest(chosen)))
     return seconds
 
 

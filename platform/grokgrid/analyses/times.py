@@ -7,10 +7,8 @@ censored where it was last seen: until then it had not reached the goal. One wit
 from enum import StrEnum
 from typing import Literal
 
-import pandas as pd
-
 from grokgrid.statistics import Times, phase_seconds, time_to_goal
-from grokgrid.view import State, View
+from grokgrid.view import View
 from search_spaces import Cell
 
 
@@ -33,11 +31,11 @@ def goal_times(view: View, cell: Cell, column: TimeColumn) -> Times:
     """From the start to the first look that met the goal."""
     goal, budget = cell.config.goal, cell.config.budget
     assert goal is not None
-    looks, trials = _seen(view, cell, goal.metric)
+    trials = view.seen_of(cell)
     if not len(trials):
         return Times([], [], [])
     table = time_to_goal(
-        looks,
+        view.looks_of(cell),
         trials,
         metric=goal.metric,
         above=goal.above,
@@ -53,11 +51,11 @@ def phase_times(view: View, cell: Cell, phase_from: float) -> Times:
     """Seconds from the first look at `phase_from` to the goal."""
     goal, budget = cell.config.goal, cell.config.budget
     assert goal is not None and goal.above is not None
-    looks, trials = _seen(view, cell, goal.metric)
+    trials = view.seen_of(cell)
     if not len(trials):
         return Times([], [], [])
     table = phase_seconds(
-        looks,
+        view.looks_of(cell),
         trials,
         metric=goal.metric,
         lower=phase_from,
@@ -76,10 +74,3 @@ def budget_in_updates(view: View, cell: Cell) -> float | None:
     looks = view.looks_of(cell)
     return float(round((looks["updates"] / looks["passes"]).median() * budget.last_look)) if len(looks) else None
 
-
-def _seen(view: View, cell: Cell, metric: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    columns = ["key", "updates", "passes", "seconds"]
-    looks = view.looks_of(cell).reindex(columns=[*columns, metric])
-    trials = view.seen_of(cell).reindex(columns=[*columns, "seed", "state", "diverged_at"])
-    # Whether it diverged within this study's budget is what its state says.
-    return looks, trials.assign(diverged_at=trials["diverged_at"].where(trials["state"] == State.DIVERGED))

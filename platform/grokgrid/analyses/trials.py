@@ -1,6 +1,7 @@
 """How many trials are where, and where they ran: what every figure of a report rests on."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -72,11 +73,11 @@ def unlike_places(view: View) -> tuple[str, ...]:
 
 def ran_differently(view: View, cells: Iterable[Cell]) -> str | None:
     """Why seconds of these cells' trials do not compare, if so."""
-    seen = pd.concat([view.seen_of(cell) for cell in cells]).reindex(columns=[*PLACE])
-    found: dict[str, int] = {}
-    for _, row in seen.groupby(list(PLACE), dropna=False).size().reset_index(name="num").iterrows():
-        how = _how(row)
-        found[how] = found.get(how, 0) + int(row["num"])
+    found: Counter[str] = Counter()
+    for cell in cells:
+        seen = view.seen_of(cell).reindex(columns=["device", "num_threads", "share"])
+        for place, num in Counter(zip(*seen.to_dict("list").values(), strict=True)).items():
+            found[_how(*place)] += num
     if len(found) < 2:
         return None
     return f"the trials ran differently: {listed([f'{num} on {how}' for how, num in sorted(found.items())])}"
@@ -110,12 +111,12 @@ def _why(view: View, state: State) -> str:
     return f" Reason: {reasons[0].rstrip('.')}{more}." if reasons else ""
 
 
-def _how(row: "pd.Series[float]") -> str:
-    if pd.isna(row["device"]):
+def _how(device: Any, num_threads: Any, share: Any) -> str:
+    if pd.isna(device):
         return "a device that is not known"
-    threads = "" if pd.isna(row["num_threads"]) else f" with {plural(int(row['num_threads']), 'thread')}"
-    share = "" if pd.isna(row["share"]) or row["share"] == 1 else f", a share of {row['share']:g}"
-    return f"{str(row['device']).partition(':')[0]}{threads}{share}"
+    threads = "" if pd.isna(num_threads) else f" with {plural(int(num_threads), 'thread')}"
+    part = "" if pd.isna(share) or share == 1 else f", a share of {share:g}"
+    return f"{str(device).partition(':')[0]}{threads}{part}"
 
 
 def _state_table(view: View) -> Table:

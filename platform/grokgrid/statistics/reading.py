@@ -11,10 +11,13 @@ its own pace (at the others' median pace if it has none). A diverged trial is ce
 The goal of a trial is met at looks alone, so a budget is best given as that of its last look.
 """
 
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import pandas as pd
+
+from grokgrid.statistics.times import Bools, Floats, Ints
 
 Unit = Literal["updates", "passes"]
 Column = Literal["updates", "passes", "seconds"]
@@ -35,9 +38,9 @@ def time_to_goal(
     if (above is None) == (below is None):
         raise ValueError(f"above: {above}, below: {below}; one of the two is needed")
     looks = _within(curves, trials, metric, column, budget, budget_unit)
-    holds = looks[metric] > above if above is not None else looks[metric] < below
-    met, seen = _by_trial(looks[holds], trials, column, "min"), _by_trial(looks, trials, column, "max")
-    return _table(trials, met.fillna(seen).fillna(0.0), met.notna(), column, budget, budget_unit)
+    met = looks.first(looks.value > above if above is not None else looks.value < below)
+    seen = np.where(np.isfinite(met), met, looks.last)
+    return _table(trials, np.nan_to_num(seen), np.isfinite(met), column, budget, budget_unit)
 
 
 def phase_seconds(
@@ -60,15 +63,37 @@ def phase_seconds(
     if not lower < upper:
         raise ValueError(f"lower: {lower}; less than upper, {upper}, is allowed")
     looks = _within(curves, trials, metric, "seconds", budget, budget_unit)
-    begun = _by_trial(looks[looks[metric] >= lower], trials, "seconds", "min")
-    done = _by_trial(looks[looks[metric] > upper], trials, "seconds", "min")
-    seen = _by_trial(looks, trials, "seconds", "max")
-    return _table(trials, (done.fillna(seen) - begun).fillna(0.0), done.notna(), "seconds", budget, budget_unit)
+    begun, done = looks.first(looks.value >= lower), looks.first(looks.value > upper)
+    seen = np.where(np.isfinite(done), done, looks.last)
+    return _table(trials, np.nan_to_num(seen - begun), np.isfinite(done), "seconds", budget, budget_unit)
+
+
+@dataclass(frozen=True, eq=False)
+class _Looks:
+    """Looks (n,) of the trials (t,): of which row of them, when, and the metric."""
+
+    num_trials: int
+    row: Ints
+    time: Floats
+    value: Floats
+
+    def first(self, where: Bools) -> Floats:
+        """The time of each trial's first look of these, (t,); NaN without any."""
+        found = np.full(self.num_trials, np.nan)
+        np.fmin.at(found, self.row[where], self.time[where])
+        return found
+
+    @property
+    def last(self) -> Floats:
+        """The time of each trial's last look, (t,); NaN without any."""
+        found = np.full(self.num_trials, np.nan)
+        np.fmax.at(found, self.row, self.time)
+        return found
 
 
 def _within(
     curves: pd.DataFrame, trials: pd.DataFrame, metric: str, column: Column, budget: float, budget_unit: Unit
-) -> pd.DataFrame:
+) -> _Looks:
     """The looks within the budget."""
     problems = []
     for name, table, wanted in (
@@ -81,35 +106,33 @@ def _within(
         problems.append(f"budget: {budget}; a finite, positive number of {budget_unit} is allowed")
     if problems:
         raise ValueError("\n".join(problems))
-    return curves[curves[budget_unit] <= budget]
-
-
-def _by_trial(
-    looks: pd.DataFrame, trials: pd.DataFrame, column: Column, which: Literal["min", "max"]
-) -> "pd.Series[float]":
-    """The first or last time of these looks, by row of `trials`; NaN for a trial without any."""
-    codes, keys = pd.factorize(looks["key"])
-    found = np.full(len(keys), np.nan)
-    (np.fmin if which == "min" else np.fmax).at(found, codes, looks[column].to_numpy(float))
-    return pd.Series(found, index=pd.Index(keys, dtype=object)).reindex(trials["key"]).set_axis(trials.index)
+    codes, keys = pd.factorize(curves["key"])
+    row = pd.Index(trials["key"]).get_indexer(pd.Index(keys, dtype=object))[codes]
+    within = (curves[budget_unit].to_numpy(float) <= budget) & (row >= 0)
+    time, value = (curves[name].to_numpy(float)[within] for name in (column, metric))
+    return _Looks(len(trials), row[within], time, value)
 
 
 def _table(
-    trials: pd.DataFrame,
-    time: "pd.Series[float]",
-    reached: "pd.Series[bool]",
-    column: Column,
-    budget: float,
-    budget_unit: Unit,
+    trials: pd.DataFrame, time: Floats, reached: Bools, column: Column, budget: float, budget_unit: Unit
 ) -> pd.DataFrame:
-    diverged = trials["diverged_at"].notna() & (trials[budget_unit] <= budget)
-    table = trials[["key", "seed"]].assign(time=time, reached=reached, diverged=diverged)
+    done = trials[budget_unit].to_numpy(float)
     if column == budget_unit:
-        return table.assign(budget=float(budget))
-    done = trials[budget_unit].astype(float)
-    pace = (trials[column] / done).where(done > 0)
-    at_pace = (pace.fillna(pace.median()) * budget).fillna(0.0)
-    if column == "updates":
-        at_pace = at_pace.round()
-    # Times jitter: what was seen within the budget is within it.
-    return table.assign(budget=np.maximum(at_pace, time))
+        limit = np.full(len(trials), float(budget))
+    else:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            pace = trials[column].to_numpy(float) / done
+        has_pace = np.isfinite(pace)
+        pace[~has_pace] = np.median(pace[has_pace]) if has_pace.any() else 0.0
+        at_pace = pace * budget
+        # Times jitter: what was seen within the budget is within it.
+        limit = np.maximum(at_pace.round() if column == "updates" else at_pace, time)
+    columns = {
+        "key": trials["key"],
+        "seed": trials["seed"],
+        "time": time,
+        "reached": reached,
+        "diverged": trials["diverged_at"].notna() & (done <= budget),
+        "budget": limit,
+    }
+    return pd.DataFrame(columns)
