@@ -89,9 +89,9 @@ def _means(view: View, metrics: list[str]) -> pd.DataFrame:
                 continue
             mean = mean_curve(looks, metric, updates[thin(updates)])
             low, high = mean.confidence_interval(LEVEL)
-            frame = {"updates": mean.grid, "mean": mean.mean, "sd": mean.sd, "low": low, "high": high, "n": mean.n}
-            frames.append(pd.DataFrame(frame).assign(cell=cell.name, metric=metric, level=LEVEL))
-    return pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
+            row = (cell.name, metric, mean.grid, mean.mean, mean.sd, low, high, mean.n, LEVEL)
+            frames.append(pd.DataFrame(dict(zip(columns, row, strict=True))))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
 
 
 def _ends(view: View, analysis: Curves, name: str) -> Table:

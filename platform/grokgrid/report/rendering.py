@@ -78,7 +78,9 @@ def _drawn(figure: Figure) -> Images:
     with matplotlib.rc_context(rc):
         drawing: Drawing = figure.draw()
         # Laid out once: `savefig` would do so for each file.
-        drawing.draw_without_rendering()
+        layout = drawing.get_layout_engine()
+        assert layout is not None
+        layout.execute(drawing)
         drawing.set_layout_engine("none")
         # Without the date, the same answer gives the same file.
         FigureCanvasSVG(drawing).print_svg(files[0], metadata={"Date": None})  # type: ignore[no-untyped-call]

@@ -5,6 +5,7 @@ unknown; none is dropped in silence. How the typical ratio is estimated is in ty
 what a reader must know beside it.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -68,7 +69,11 @@ class Acceleration(Typical):
 
     def num(self, kind: RatioKind) -> int:
         """The number of pairs of a kind."""
-        return int((self.ratios["kind"] == kind).sum())
+        return self._kinds[kind]
+
+    @cached_property
+    def _kinds(self) -> Counter[RatioKind]:
+        return Counter(self.ratios["kind"])
 
     @property
     def geometric_mean(self) -> GeometricMean | None:

@@ -121,8 +121,9 @@ def mean_curve(curves: pd.DataFrame, metric: str, grid: ArrayLike | None = None)
     if missing := [name for name in ("key", "updates", metric) if name not in curves.columns]:
         raise ValueError(f"curves: no column {', '.join(missing)}; there are {', '.join(map(str, curves.columns))}")
     measured = list(by_trial(curves, metric))
-    looks = np.unique(np.concatenate([[], *(updates for updates, _ in measured)]))
-    points = _grid(looks if grid is None else grid)
+    if grid is None:
+        grid = np.unique(np.concatenate([[], *(updates for updates, _ in measured)]))
+    points = _grid(grid)
     trials = [np.interp(points, updates, values, left=np.nan, right=np.nan) for updates, values in measured]
     values = np.stack(trials) if trials else np.empty((0, len(points)))
     n = np.isfinite(values).sum(axis=0)
