@@ -252,4 +252,4 @@ class TestSparseCurves:
         of_seeds = [lines.get_segments() for lines in axes.collections if isinstance(lines, LineCollection)]
         assert all(np.isfinite(line).all() for line in [*means, *sum(of_seeds, [])])
         assert sum(len(mean) == 11 for mean in means) == 2
-        assert [[len(line) for line in lines] for lines in of_seeds] == [[11] * 3] * 2
+        assert [[len(line) for line in lines] for lines in of_seeds] == [[11] * 2 * 3]

@@ -4,12 +4,14 @@ import functools
 import io
 import re
 import sys
+import zlib
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from fontTools.ttLib import TTFont
 from rich.console import Console
 from synthetic_views import Outcome, synthetic_study, synthetic_view
 
@@ -249,6 +251,15 @@ class TestFiles:
         files.write(complete(), tmp_path)
         names = {figure.name for section in complete().sections for figure in section.figures}
         assert {path.stem for path in tmp_path.glob("*.pdf")} == {path.stem for path in tmp_path.glob("*.svg")} == names
+
+    def test_a_pdf_embeds_the_letters_in_use_as_a_font(self, tmp_path: Path):
+        """TrueType, which publishers take, and without the tables that only who sets text anew could use."""
+        files.write(complete(), tmp_path)
+        content = (tmp_path / "reached-fraction.pdf").read_bytes()
+        streams = re.findall(rb"/FlateDecode.*?stream\r?\n(.*?)endstream", content, re.DOTALL)
+        (font,) = (data for each in streams if (data := zlib.decompress(each)).startswith(b"\0\1\0\0"))
+        tables = TTFont(io.BytesIO(font)).keys()
+        assert "glyf" in tables and not {"GDEF", "GPOS", "GSUB"} & set(tables)
 
     @ANSWERS
     def test_latex_has_a_row_a_row_and_nothing_unescaped(self, found):

@@ -85,16 +85,20 @@ def curves(study: Study, metric: str, seed_curves: Mapping[str, Sequence[Floats]
     values = np.concatenate([line[:, 1] for line in lines])
     # What is alike is one artist: each one costs a millisecond in every file.
     axes.add_collection(LineCollection(lines, colors=inks, linewidths=0.6, alpha=0.45))
-    axes.scatter(*np.array([line[-1] for line in lines]).T, s=16, marker=".", color=inks, zorder=2)
+    last_updates, last_values = np.array([line[-1] for line in lines]).T
+    axes.scatter(last_updates, last_values, s=16, marker=".", color=inks, zorder=2)
     bands = {}
-    for cell, mean in means.groupby("cell", sort=False):
+    for cell, style in styles.items():
+        mean = means[means["cell"] == cell]
+        if not len(mean):
+            continue
         # Once the quick trials have ended, the mean would be that of the slow ones.
         whole = mean[mean["n"] == mean["n"].max()]
         updates, low, high = whole[["updates", "low", "high"]].to_numpy(float).T
         if np.isfinite(low).all():
             ends = np.clip(np.concatenate([low, high[::-1]]), values.min(), values.max())
             bands[cell] = np.column_stack([np.concatenate([updates, updates[::-1]]), ends])
-        axes.plot(updates, whole["mean"].to_numpy(float), label=names[cell], **styles[cell])
+        axes.plot(updates, whole["mean"].to_numpy(float), label=names[cell], **style)
     shades = [styles[cell]["color"] for cell in bands]
     axes.add_collection(PolyCollection([*bands.values()], facecolors=shades, alpha=0.13, linewidths=0))
     axes.set_ylabel(metric.replace("_", " "))
@@ -112,7 +116,11 @@ def accelerations(study: Study, comparisons: Sequence["Comparison"]) -> "Figure"
     row_of = np.repeat(rows, [c.found.n for c in comparisons])
     for kind, marker in ((RatioKind.EXACT, "o"), (RatioKind.AT_LEAST, ">"), (RatioKind.AT_MOST, "<")):
         mine = ratios["kind"].to_numpy() == kind
-        x, y, colours_of = ratios["ratio"].to_numpy(float)[mine], row_of[mine] + 0.22, [inks[row] for row in row_of[mine]]
+        x, y, colours_of = (
+            ratios["ratio"].to_numpy(float)[mine],
+            row_of[mine] + 0.22,
+            [inks[row] for row in row_of[mine]],
+        )
         axes.scatter(x, y, s=20, marker=marker, color=colours_of, alpha=0.55)
     for row, (c, colour) in enumerate(zip(comparisons, inks, strict=True)):
         ends = c.interval
@@ -120,7 +128,8 @@ def accelerations(study: Study, comparisons: Sequence["Comparison"]) -> "Figure"
             # An open end runs out of the figure.
             low, high = max(ends.low, 1e-9), min(ends.high, 1e9)
             axes.plot([low, high], [row - 0.12] * 2, color=colour, linewidth=2, scalex=False)
-    axes.scatter([c.estimate for c in comparisons], rows - 0.12, s=49, marker="D", color=inks, zorder=3)
+    estimates = np.array([c.estimate for c in comparisons], float)
+    axes.scatter(estimates, rows - 0.12, s=49, marker="D", color=inks, zorder=3)
     seen = np.concatenate([[1.0], *_extents(comparisons)])
     axes.set_xlim(seen.min() / 1.15, seen.max() * 1.15)
     axes.axvline(1.0, color=BASELINE, linewidth=1, linestyle="--")

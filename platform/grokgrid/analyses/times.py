@@ -73,4 +73,3 @@ def budget_in_updates(view: View, cell: Cell) -> float | None:
         return budget.last_look
     looks = view.looks_of(cell)
     return float(round((looks["updates"] / looks["passes"]).median() * budget.last_look)) if len(looks) else None
-

@@ -38,7 +38,8 @@ def time_to_goal(
     if (above is None) == (below is None):
         raise ValueError(f"above: {above}, below: {below}; one of the two is needed")
     looks = _within(curves, trials, metric, column, budget, budget_unit)
-    met = looks.first(looks.value > above if above is not None else looks.value < below)
+    holds = looks.value > above if above is not None else looks.value < below  # type: ignore[operator]
+    met = looks.first(holds)
     seen = np.where(np.isfinite(met), met, looks.last)
     return _table(trials, np.nan_to_num(seen), np.isfinite(met), column, budget, budget_unit)
 
