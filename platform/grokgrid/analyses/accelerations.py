@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
 
+import numpy as np
 import pandas as pd
 
 from grokgrid.analyses import drawing
@@ -198,12 +199,15 @@ def _tidy(comparisons: Sequence[Comparison], adjusted: Sequence[float | None]) -
 
 
 def _pairs(comparisons: Sequence[Comparison], name: str) -> Table:
-    frames = [
-        c.found.ratios.assign(cell=c.cell.name, measure=c.measure.value, kind=[str(k) for k in c.found.ratios["kind"]])
-        for c in comparisons
-    ]
     columns = ["cell", "measure", "seed", "baseline", "arm", "ratio", "kind"]
-    pairs = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+    pairs = pd.DataFrame(columns=columns)
+    if comparisons:
+        of = np.repeat(np.arange(len(comparisons)), [c.found.n for c in comparisons])
+        pairs = pd.concat([c.found.ratios for c in comparisons], ignore_index=True).assign(
+            cell=np.array([c.cell.name for c in comparisons], object)[of],
+            measure=np.array([c.measure.value for c in comparisons], object)[of],
+            kind=lambda ratios: [str(kind) for kind in ratios["kind"]],
+        )
     return Table(name, "Every pair", pairs[columns].rename(columns={"baseline": "time_baseline", "arm": "time"}))
 
 
