@@ -100,7 +100,8 @@ def _fonts_without_tables_of_layout() -> Iterator[None]:
     """
     from fontTools.subset import Options  # type: ignore[import-untyped]
 
-    usual = Options._drop_tables_default
+    # Should fontTools do without this attribute one day, PDFs only take longer.
+    usual = getattr(Options, "_drop_tables_default", [])
     Options._drop_tables_default = [*usual, "GDEF", "GPOS", "GSUB"]
     try:
         yield
