@@ -8,7 +8,7 @@ No torch is imported here: listing, showing and planning are quick.
 
 from search_spaces.cells import Cell
 from search_spaces.changes import narrow
-from search_spaces.reading import digest, pinned, read_study, to_yaml
+from search_spaces.reading import digest, pinned, read_study, to_portable_yaml, to_yaml
 from search_spaces.study import Study
 
-__all__ = ["Cell", "Study", "digest", "narrow", "pinned", "read_study", "to_yaml"]
+__all__ = ["Cell", "Study", "digest", "narrow", "pinned", "read_study", "to_portable_yaml", "to_yaml"]

@@ -36,15 +36,60 @@ def read_study(source: str | Path) -> Study:
 
 def to_yaml(study: Study) -> str:
     """A study as YAML that `read_study` reads as the same study."""
-    content = study.model_dump(mode="json", exclude_defaults=True)
-    for analysis, dumped in zip(study.analyses, content.get("analyses", ()), strict=False):
-        dumped["kind"] = analysis.kind
-    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
+    return _yaml(_content(study))
+
+
+def to_portable_yaml(study: Study) -> tuple[str, dict[Path, Path]]:
+    """A study as YAML that names its files by where they lie beside it, and the files themselves, by those places: also
+    what parts of one's own import. Files of one folder stay together, the first folder's in files/0.
+
+    Modules lie where `import` finds them from the folder of the YAML. Installed packages are left out, and are found
+    wherever they are installed.
+    """
+    content, files, place_of = _portable(study)
+    for cell in study.cells:
+        for _, part in cell.config.own_parts:
+            source = read_source(part.name)
+            if not source.is_installed:
+                is_file = part.name.rpartition(":")[0].endswith(".py")
+                place = place_of(source.root) if is_file else Path()
+                files |= {place / path: source.root / path for path, _ in source.files}
+    return _yaml(content), files
 
 
 def digest(study: Study) -> str:
-    """Tells versions of a study apart that share a name; other source of a part of one's own is another version."""
-    return hashlib.sha256(to_yaml(pinned(study)).encode()).hexdigest()[:32]
+    """Tells versions of a study apart that share a name, wherever their files lie; other source of a part of one's own
+    is another version.
+    """
+    return hashlib.sha256(_yaml(_portable(pinned(study))[0]).encode()).hexdigest()[:32]
+
+
+def _portable(study: Study) -> tuple[dict[str, Any], dict[Path, Path], Callable[[Path], Path]]:
+    """The content with places for files, the files by their places, and the place of a folder."""
+    folders: dict[Path, int] = {}
+    files: dict[Path, Path] = {}
+
+    def place_of(folder: Path) -> Path:
+        return Path("files", str(folders.setdefault(folder, len(folders))))
+
+    def beside(name: str) -> str:
+        file = Path(name).absolute()
+        place = place_of(file.parent) / file.name
+        files[place] = file
+        return str(place)
+
+    return with_files(_content(study), beside, root=lambda folder: folder), files, place_of
+
+
+def _content(study: Study) -> dict[str, Any]:
+    content = study.model_dump(mode="json", exclude_defaults=True)
+    for analysis, dumped in zip(study.analyses, content.get("analyses", ()), strict=False):
+        dumped["kind"] = analysis.kind
+    return content
+
+
+def _yaml(content: dict[str, Any]) -> str:
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
 
 
 def pinned(study: Study) -> Study:
@@ -72,9 +117,12 @@ def _with_absolute_paths(content: dict[str, Any], folder: Path) -> dict[str, Any
     return with_files(content, lambda file: str(folder / Path(file).expanduser()))
 
 
-def with_files(content: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
-    """A study's content with every file or folder that it names changed: `path` and `root` of data, and the files of
-    parts of one's own, `file.py:Object`, wherever they are named.
+def with_files(
+    content: dict[str, Any], change: Callable[[str], str], *, root: Callable[[str], str] | None = None
+) -> dict[str, Any]:
+    """A study's content with every file or folder that it names changed: `path` of data, and the files of parts of
+    one's own, `file.py:Object`, wherever they are named; and `root`, a folder of data that every machine has, by `root`
+    if that is given.
     """
 
     def changed(value: Any) -> Any:
@@ -90,9 +138,9 @@ def with_files(content: dict[str, Any], change: Callable[[str], str]) -> dict[st
     def settings(given: Any) -> Any:
         given = changed(given)
         data = given.get("data") if isinstance(given, dict) else None
-        for field in ("path", "root"):
+        for field, place in (("path", change), ("root", root or change)):
             if isinstance(data, dict) and isinstance(data.get(field), str):
-                data[field] = change(data[field])
+                data[field] = place(data[field])
         return given
 
     arms = content.get("arms")

@@ -2,6 +2,7 @@
 
     run(study)      run what is missing, and answer
     optimise(study) search for the best settings, and hold them against the baseline on fresh seeds
+    submit(study, address)      the same on a running Ray cluster, as a job
     plan(study)     what would run
     report(study)   the answer from what is there
     load(study)     the trials as a pandas DataFrame
@@ -14,9 +15,9 @@ A study is a `search_spaces.Study`, the name of one in the library, or the path 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from grokgrid.api import Report, export, import_trials, load, optimise, plan, report, run, view
+    from grokgrid.api import Report, export, import_trials, load, optimise, plan, report, run, submit, view
 
-__all__ = ["Report", "export", "import_trials", "load", "optimise", "plan", "report", "run", "view"]
+__all__ = ["Report", "export", "import_trials", "load", "optimise", "plan", "report", "run", "submit", "view"]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,10 +3,12 @@
 Each takes a study as a Study, as the name of one in the library, or as the path of a YAML file.
 """
 
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -33,6 +35,15 @@ if TYPE_CHECKING:
 
 MakeEngine = Callable[[], AbstractContextManager[Engine]]
 Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """A job that a cluster has taken, and the settings that went along with it."""
+
+    job_id: str
+    address: str
+    settings: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -163,9 +174,8 @@ def optimise(
     from grokgrid.search.searching import Searching, search_digest
 
     study = pinned(_study(study))
-    if study.search is None:
-        wrong = "is missing: it says which settings to search. `grokgrid show lambda-ce-small` has one to copy"
-        raise Mistakes(study.name, [Mistake(("search",), wrong)])
+    _check_search(study)
+    assert study.search is not None
     run = _Run(study, engine, device, num_threads, checkpoint_every_s, retry_failed, runs_here, folder, console)
     version = search_digest(study)
     proposals = Proposals(study.search, f"{study.name}-{version[:8]}", home.optuna_storage())
@@ -183,6 +193,63 @@ def optimise(
         return report
     source = None if is_settled else FoundFirst(first, searching)
     return run.answered(source, f"search-{version}", answer, searching.status)
+
+
+def submit(
+    study: Study | str | Path,
+    address: str,
+    *,
+    optimise: bool = False,
+    num_slots: int | None = None,
+    num_cpus_per_trial: float | None = None,
+    num_gpus_per_trial: float | None = None,
+    num_threads: int = 1,
+    checkpoint_every_s: float = 60.0,
+    retry_failed: bool = False,
+) -> "Submitted":
+    """Hands a study to the job server of a running Ray cluster, http://HEAD:8265, and returns once that has it. With it
+    go the files that it names, this grokgrid, and the settings of `grokgrid.bundle.TRAVELS`.
+
+    optimise    search for the best settings, as `optimise` does, in the place of `run`
+    The other arguments are those of `run` and of the Ray engine; None leaves it to the study.
+
+    Raises:
+        Mistakes: the study is wrong, or a password would be shown to all who see the dashboard; nothing was sent.
+        DataError: a file that the study names is missing, or is not what it declares; nothing was sent.
+        EngineError: the job server cannot be reached, or refuses.
+    """
+    from grokgrid import bundle
+    from grokgrid.engine.jobs import Jobs
+
+    study = _study(study)
+    if optimise:
+        _check_search(study)
+    _check_own_files(study)
+    settings = bundle.settings()
+    jobs = Jobs(address)
+    options = {
+        "--slots": num_slots,
+        "--cpus": num_cpus_per_trial,
+        "--gpus": num_gpus_per_trial,
+        "--threads": num_threads,
+        "--checkpoint-every": checkpoint_every_s,
+    }
+    given = [text for option, value in options.items() if value is not None for text in (option, str(value))]
+    verb = "optimise" if optimise else "run"
+    command = ["python", "-m", "grokgrid", verb, bundle.STUDY_FILE, "--address", "auto", *given]
+    job_id = f"{study.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    with tempfile.TemporaryDirectory(prefix="grokgrid-bundle-") as name:
+        folder = Path(name)
+        bundle.write_study(study, folder)
+        bundle.write_code(folder)
+        jobs.submit(
+            job_id,
+            [*command, "--retry-failed"] if retry_failed else command,
+            folder=folder,
+            env=settings,
+            study=study.name,
+        )
+    return Submitted(job_id, address, settings)
 
 
 class _Run:
@@ -253,11 +320,7 @@ class _Run:
     def _check_present(self) -> None:
         for config in {cell.config.data for cell in self._study.cells}:
             check_present(config)
-            if isinstance(config, NpzConfig):
-                # Somebody's own file changes more easily than a data set that was downloaded.
-                from trainables.data.load import check_digest
-
-                check_digest(config)
+        _check_own_files(self._study)
         _check_device(self._how.device)
 
 
@@ -269,6 +332,21 @@ def _check_parts(study: Study, *, rehearse: bool) -> None:
         from trainables.own.rehearsal import check_parts
 
         check_parts(trials, rehearse=rehearse)
+
+
+def _check_search(study: Study) -> None:
+    if study.search is None:
+        wrong = "is missing: it says which settings to search. `grokgrid show lambda-ce-small` has one to copy"
+        raise Mistakes(study.name, [Mistake(("search",), wrong)])
+
+
+def _check_own_files(study: Study) -> None:
+    """Somebody's own file changes more easily than a data set that was downloaded."""
+    for config in {cell.config.data for cell in study.cells}:
+        if isinstance(config, NpzConfig):
+            from trainables.data.load import check_digest
+
+            check_digest(config)
 
 
 def _begun(study: Study | str | Path) -> View:

@@ -2,13 +2,29 @@
 
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+
+from grokgrid import cli_cluster
+from grokgrid.cli_options import (
+    ArmsOption,
+    CheckpointOption,
+    CpusOption,
+    GpusOption,
+    RetryOption,
+    SeedsOption,
+    SetOption,
+    SlotsOption,
+    StudyArgument,
+    ThreadsOption,
+    errors,
+    find_study,
+    new_console,
+    refuse,
+)
 
 if TYPE_CHECKING:
     from grokgrid.api import Report
@@ -23,13 +39,8 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Data sets, fetched beforehand: a trial never downloads.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+app.add_typer(cli_cluster.app)
 
-StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="A study of the library, or a .yaml file.")]
-SetOption = Annotated[
-    list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change a setting: trial.budget.passes=2000.")
-]
-SeedsOption = Annotated[str | None, typer.Option("--seeds", help="A number of seeds, or a list: 3, or 0,4,7.")]
-ArmsOption = Annotated[str | None, typer.Option("--arms", help="Some of the arms: baseline,jacobian.")]
 OutOption = Annotated[Path | None, typer.Option("--out", file_okay=False, help="Folder for the report.")]
 
 
@@ -40,12 +51,6 @@ class EngineName(StrEnum):
 
 EngineOption = Annotated[EngineName, typer.Option(help="ray, or inline: in this process, one trial at a time.")]
 AddressOption = Annotated[str | None, typer.Option(help="A running Ray cluster: auto, or HOST:PORT.")]
-SlotsOption = Annotated[int | None, typer.Option(min=1, help="Trials at a time; by default as many as fit.")]
-CpusOption = Annotated[float | None, typer.Option(min=0.01, help="CPUs a trial; by default the study's.")]
-GpusOption = Annotated[float | None, typer.Option(min=0.0, help="GPUs a trial, or a share of one.")]
-ThreadsOption = Annotated[int, typer.Option(min=1, help="Threads a trial computes on; changes float32 results.")]
-CheckpointOption = Annotated[float, typer.Option(min=0.0, help="Seconds between checkpoints.")]
-RetryOption = Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")]
 
 
 class Format(StrEnum):
@@ -74,14 +79,14 @@ def list_studies(
         _list_parts(files or [])
         return
     if files:
-        _refuse(f"{files[0]}: give --parts to list the parts in it")
+        refuse(f"{files[0]}: give --parts to list the parts in it")
     from search_spaces.library import LIBRARY
 
     table = Table("study", "trials", "question", box=None, pad_edge=False)
     for make in LIBRARY.values():
         study = make()
         table.add_row(study.name, str(len(study.trials)), study.question)
-    _console().print(table)
+    new_console().print(table)
 
 
 def _list_parts(files: list[Path]) -> None:
@@ -92,7 +97,7 @@ def _list_parts(files: list[Path]) -> None:
 
     from trainables.own.listing import in_file, shipped
 
-    with _errors():
+    with errors():
         found = [*shipped(), *(part for file in files for part in in_file(file))]
     console = _console()
     for field, each in groupby(found, key=lambda part: part.field):
@@ -109,7 +114,7 @@ def show(study: StudyArgument, settings: SetOption = None, seeds: SeedsOption = 
     """Print a study as YAML: the template to copy and edit."""
     from search_spaces import to_yaml
 
-    sys.stdout.write(to_yaml(_study(study, settings, seeds, arms)))
+    sys.stdout.write(to_yaml(find_study(study, settings, seeds, arms)))
 
 
 @app.command()
@@ -123,14 +128,14 @@ def plan(study: StudyArgument, settings: SetOption = None, seeds: SeedsOption = 
     from grokgrid.planning import Need
     from trainables.data.place import DataError, check_present
 
-    with _errors():
-        made = api.plan(_study(study, settings, seeds, arms))
+    with errors():
+        made = api.plan(find_study(study, settings, seeds, arms))
     used = [need for need in Need if need in made.needs]
     table = Table("cell", *(need.value for need in used), box=None, pad_edge=False)
     for cell, needs in made.cells.items():
         table.add_row(cell, *(str(needs.get(need, 0)) for need in used))
     budget = made.study.cells[0].config.budget
-    console = _console()
+    console = new_console()
     console.print(table)
     num, num_cells = len(made.study.trials), len(made.study.cells) * len(made.study.seed_list)
     console.print(
@@ -174,9 +179,10 @@ def run(
     """
     from grokgrid import api
 
-    chosen = _study(study, settings, seeds, arms)
+    chosen = find_study(study, settings, seeds, arms)
     how = _how(chosen, engine, address, slots, cpus, gpus, threads, checkpoint_every, retry_failed, out)
-    with _errors():
+    with errors():
+        _tell_place_on(address)
         report = api.run(chosen, **how)
         _tell_place_and_show(report)
     if not report.view.is_complete:
@@ -206,11 +212,12 @@ def optimise(
     """
     from grokgrid import api
 
-    chosen = _study(study, settings, seeds, arms)
-    if arms is not None and chosen.search is None and _study(study, settings, seeds, None).search is not None:
-        _refuse(f"--arms {arms}: leaves out an arm of the search; it needs the one that it varies and the baseline")
+    chosen = find_study(study, settings, seeds, arms)
+    if arms is not None and chosen.search is None and find_study(study, settings, seeds, None).search is not None:
+        refuse(f"--arms {arms}: leaves out an arm of the search; it needs the one that it varies and the baseline")
     how = _how(chosen, engine, address, slots, cpus, gpus, threads, checkpoint_every, retry_failed, out)
-    with _errors():
+    with errors():
+        _tell_place_on(address)
         report = api.optimise(chosen, **how)
         _tell_place_and_show(report)
     assert report.searched is not None
@@ -233,8 +240,8 @@ def report(
     """Give the answer again, from MLflow, at any time, also of a study still running."""
     from grokgrid import api
 
-    with _errors():
-        _show(api.report(_study(study, settings, seeds, arms), folder=out))
+    with errors():
+        _show(api.report(find_study(study, settings, seeds, arms), folder=out))
 
 
 @app.command()
@@ -251,12 +258,12 @@ def query(
     from grokgrid import api
 
     if format is Format.PARQUET and out is None:
-        _refuse("--format parquet needs a file: --out FILE")
+        refuse("--format parquet needs a file: --out FILE")
     formats = {f".{each}": each for each in Format}
     if out is not None and formats.get(out.suffix, format) is not format:
-        _refuse(f"--out {out}: the name says {formats[out.suffix]}; add --format {formats[out.suffix]}")
-    with _errors():
-        view = api.view(_study(study, settings, seeds, arms))
+        refuse(f"--out {out}: the name says {formats[out.suffix]}; add --format {formats[out.suffix]}")
+    with errors():
+        view = api.view(find_study(study, settings, seeds, arms))
         # Blanks would make a column of numbers with decimals of them.
         table = view.curves if curves else view.trials.astype({"updates": "Int64", "diverged_at": "Int64"})
         match format:
@@ -279,8 +286,8 @@ def export(
     """Write a study's trials to a folder: to publish, or for another MLflow. Checkpoints stay behind."""
     from grokgrid import api
 
-    with _errors():
-        print(f"{api.export(_study(study, settings, seeds, arms), folder)} trials are in {folder}")
+    with errors():
+        print(f"{api.export(find_study(study, settings, seeds, arms), folder)} trials are in {folder}")
 
 
 @app.command("import")
@@ -290,7 +297,7 @@ def import_trials(
     """Record trials that were exported, or that `python -m trainables` has run."""
     from grokgrid import api
 
-    with _errors():
+    with errors():
         done = api.import_trials(folder)
     print(f"{done.num_new} trials imported, {done.num_known} were here already")
 
@@ -301,7 +308,7 @@ def data_get(
     root: Annotated[Path | None, typer.Option(help="Folder; by default GROKGRID_DATA or grokgrid's home.")] = None,
 ) -> None:
     """Download a data set, and verify it."""
-    with _errors():
+    with errors():
         from trainables.data.fetch import fetch_mnist
 
         print(fetch_mnist(root))
@@ -317,7 +324,7 @@ def data_digest(
     """Print the digest of an .npz file or of data of your own, for `data.digest` in a study."""
     from trainables.own.config import is_own
 
-    with _errors():
+    with errors():
         from trainables.data.config import OwnDataConfig
         from trainables.data.load import check_digest, digest, read_npz
         from trainables.mistakes import validate
@@ -326,12 +333,12 @@ def data_digest(
         if is_own(source) and not Path(source).exists():
             given = [setting.partition("=") for setting in settings or []]
             if wrong := [name for name, equals, _ in given if not equals]:
-                _refuse(f"--set {wrong[0]}: write it as name=value")
+                refuse(f"--set {wrong[0]}: write it as name=value")
             content = {"name": source, **{name: parse_value(value) for name, _, value in given}}
             print(digest(check_digest(validate(OwnDataConfig, content, source="data"))))
             return
         if settings:
-            _refuse(f"--set {settings[0]}: {source} is a file, which has no settings")
+            refuse(f"--set {settings[0]}: {source} is a file, which has no settings")
         print(digest(read_npz(Path(source))))
 
 
@@ -358,7 +365,7 @@ def _how(
     if engine is EngineName.INLINE:
         for option, value in (("--address", address), ("--slots", slots), ("--cpus", cpus)):
             if value is not None:
-                _refuse(f"{option} {value}: the inline engine runs one trial at a time, here; leave one of the two out")
+                refuse(f"{option} {value}: the inline engine runs one trial at a time, here; leave one of the two out")
 
     def make_engine() -> Any:
         if engine is EngineName.INLINE:
@@ -385,6 +392,25 @@ def _how(
     }
 
 
+def _tell_place_on(address: str | None) -> None:
+    """On a cluster, before anything runs: what stays on one machine is lost with it."""
+    if address is None:
+        return
+    import socket
+
+    from grokgrid import home
+    from grokgrid.tracking import Tracking
+
+    place = Tracking().place
+    alone = (
+        f", a file on {socket.gethostname()}: gone when that machine is, unless MLFLOW_TRACKING_URI names a server"
+        if place.startswith("sqlite:")
+        else ""
+    )
+    print(f"MLflow: {place}{alone}", file=sys.stderr)
+    print(f"Storage: {home.storage_root()}; every node has to see it", file=sys.stderr)
+
+
 def _tell_place_and_show(report: "Report") -> None:
     from grokgrid.tracking import Tracking
 
@@ -392,32 +418,10 @@ def _tell_place_and_show(report: "Report") -> None:
     _show(report)
 
 
-def _study(study: str, settings: list[str] | None, seeds: str | None, arms: str | None) -> "Study":
-    from search_spaces import narrow, read_study
-
-    with _errors():
-        found = read_study(study)
-        if settings is None and seeds is None and arms is None:
-            return found
-        return narrow(
-            found,
-            seeds=_seeds(seeds) if seeds is not None else None,
-            arms=[arm.strip() for arm in arms.split(",")] if arms is not None else (),
-            settings=settings or (),
-        )
-
-
-def _seeds(text: str) -> int | list[int]:
-    parts = text.split(",")
-    if not all(part.strip().isdecimal() for part in parts):
-        _refuse(f"--seeds {text}: give a number of seeds, 3, or a list of them, 0,4,7")
-    return [int(part) for part in parts] if len(parts) > 1 else int(text)
-
-
 def _show(report: "Report") -> None:
     from grokgrid.report import terminal
 
-    terminal.show(report.answer, _console())
+    terminal.show(report.answer, new_console())
     # A line of its own, unwrapped: for eyes, for terminals that make links of it, and for scripts.
     print(report.path)
 
@@ -432,41 +436,6 @@ def _say_what_is_missing(report: "Report") -> None:
         " Run it again for what is missing, with --retry-failed for what failed.",
         file=sys.stderr,
     )
-
-
-def _console() -> Any:
-    from rich.console import Console
-
-    return Console(highlight=False)
-
-
-@contextmanager
-def _errors() -> Iterator[None]:
-    """What the user can put right is told in a sentence, without a traceback."""
-    from grokgrid.engine import EngineError
-    from grokgrid.tracking import TrackingAway, TrackingError
-    from trainables.data.place import DataError
-    from trainables.mistakes import Mistakes
-
-    try:
-        yield
-    except (Mistakes, DataError, EngineError, TrackingError) as error:
-        _refuse(str(error))
-    except TrackingAway as error:
-        print(error, file=sys.stderr)
-        raise typer.Exit(1) from None
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
-    except KeyboardInterrupt:
-        print("Stopped. What was done is kept: run it again to go on.", file=sys.stderr)
-        raise typer.Exit(130) from None
-
-
-def _refuse(message: str) -> NoReturn:
-    print(message, file=sys.stderr)
-    raise typer.Exit(2)
 
 
 def _terminated(signum: int, frame: object) -> NoReturn:

@@ -1,17 +1,25 @@
 """Which grokgrid made a result: for the tags of its runs."""
 
+import os
 import subprocess
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
+COMMIT = "GROKGRID_COMMIT"
+"""Names the commit where grokgrid was sent to from a checkout."""
+
 
 @cache
 def provenance() -> dict[str, str]:
-    """The version, and the commit if this runs from a checkout; `+` behind it where that had changes of its own."""
+    """The version, and the commit if this is, or was sent from, a checkout; `+` behind it where that had changes of its
+    own.
+    """
     tags = {"grokgrid.version": version("grokgrid")}
     if (commit := _git("rev-parse", "--short=12", "HEAD")) is not None:
         tags["grokgrid.commit"] = commit + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
+    elif os.environ.get(COMMIT):
+        tags["grokgrid.commit"] = os.environ[COMMIT]
     return tags
 
 

@@ -1,0 +1,81 @@
+"""What the commands share: their options, the study that they name, and how they end."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from search_spaces import Study
+
+StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="A study of the library, or a .yaml file.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change a setting: trial.budget.passes=2000.")
+]
+SeedsOption = Annotated[str | None, typer.Option("--seeds", help="A number of seeds, or a list: 3, or 0,4,7.")]
+ArmsOption = Annotated[str | None, typer.Option("--arms", help="Some of the arms: baseline,jacobian.")]
+SlotsOption = Annotated[int | None, typer.Option(min=1, help="Trials at a time; by default as many as fit.")]
+CpusOption = Annotated[float | None, typer.Option(min=0.01, help="CPUs a trial; by default the study's.")]
+GpusOption = Annotated[float | None, typer.Option(min=0.0, help="GPUs a trial, or a share of one.")]
+ThreadsOption = Annotated[int, typer.Option(min=1, help="Threads a trial computes on; changes float32 results.")]
+CheckpointOption = Annotated[float, typer.Option(min=0.0, help="Seconds between checkpoints.")]
+RetryOption = Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")]
+
+
+def find_study(study: str, settings: list[str] | None, seeds: str | None, arms: str | None) -> "Study":
+    from search_spaces import narrow, read_study
+
+    with errors():
+        found = read_study(study)
+        if settings is None and seeds is None and arms is None:
+            return found
+        return narrow(
+            found,
+            seeds=_seeds(seeds) if seeds is not None else None,
+            arms=[arm.strip() for arm in arms.split(",")] if arms is not None else (),
+            settings=settings or (),
+        )
+
+
+def _seeds(text: str) -> int | list[int]:
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() for part in parts):
+        refuse(f"--seeds {text}: give a number of seeds, 3, or a list of them, 0,4,7")
+    return [int(part) for part in parts] if len(parts) > 1 else int(text)
+
+
+def new_console() -> Any:
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+@contextmanager
+def errors() -> Iterator[None]:
+    """What the user can put right is told in a sentence, without a traceback."""
+    from grokgrid.engine import EngineError
+    from grokgrid.tracking import TrackingAway, TrackingError
+    from trainables.data.place import DataError
+    from trainables.mistakes import Mistakes
+
+    try:
+        yield
+    except (Mistakes, DataError, EngineError, TrackingError) as error:
+        refuse(str(error))
+    except TrackingAway as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(1) from None
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except KeyboardInterrupt:
+        print("Stopped. What was done is kept: run it again to go on.", file=sys.stderr)
+        raise typer.Exit(130) from None
+
+
+def refuse(message: str) -> NoReturn:
+    print(message, file=sys.stderr)
+    raise typer.Exit(2)
