@@ -5,7 +5,7 @@ Each takes a study as a Study, as the name of one in the library, or as the path
 
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -206,7 +206,7 @@ def submit(
     num_threads: int = 1,
     checkpoint_every_s: float = 60.0,
     retry_failed: bool = False,
-) -> "Submitted":
+) -> Submitted:
     """Hands a study to the job server of a running Ray cluster, http://HEAD:8265, and returns once that has it. With it
     go the files that it names, this grokgrid, and the settings of `grokgrid.bundle.TRAVELS`.
 
@@ -218,15 +218,9 @@ def submit(
         DataError: a file that the study names is missing, or is not what it declares; nothing was sent.
         EngineError: the job server cannot be reached, or refuses.
     """
-    from grokgrid import bundle
-    from grokgrid.engine.jobs import Jobs
-
     study = _study(study)
     if optimise:
         _check_search(study)
-    _check_own_files(study)
-    settings = bundle.settings()
-    jobs = Jobs(address)
     options = {
         "--slots": num_slots,
         "--cpus": num_cpus_per_trial,
@@ -235,20 +229,32 @@ def submit(
         "--checkpoint-every": checkpoint_every_s,
     }
     given = [text for option, value in options.items() if value is not None for text in (option, str(value))]
-    verb = "optimise" if optimise else "run"
-    command = ["python", "-m", "grokgrid", verb, bundle.STUDY_FILE, "--address", "auto", *given]
-    job_id = f"{study.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    with tempfile.TemporaryDirectory(prefix="grokgrid-bundle-") as name:
-        folder = Path(name)
-        bundle.write_study(study, folder)
-        bundle.write_code(folder)
-        jobs.submit(
-            job_id,
-            [*command, "--retry-failed"] if retry_failed else command,
-            folder=folder,
-            env=settings,
-            study=study.name,
-        )
+    if retry_failed:
+        given.append("--retry-failed")
+    return _submit("optimise" if optimise else "run", study, address, given)
+
+
+def submit_doctor(study: Study | str | Path | None, address: str) -> Submitted:
+    """Has a cluster examine itself, with the study's data and by the settings that would travel with the study."""
+    return _submit("doctor", _study(study) if study is not None else None, address, [])
+
+
+def _submit(verb: str, study: Study | None, address: str, options: Sequence[str]) -> Submitted:
+    from grokgrid import bundle
+    from grokgrid.engine.jobs import Jobs
+
+    if study is not None:
+        _check_own_files(study)
+    settings = bundle.settings()
+    jobs = Jobs(address)
+    name = study.name if study is not None and verb != "doctor" else verb
+    job_id = f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    command = ["python", "-m", "grokgrid", verb, *([bundle.STUDY_FILE] if study is not None else [])]
+    with tempfile.TemporaryDirectory(prefix="grokgrid-bundle-") as folder:
+        bundle.write_code(Path(folder))
+        if study is not None:
+            bundle.write_study(study, Path(folder))
+        jobs.submit(job_id, [*command, "--address", "auto", *options], folder=Path(folder), env=settings, study=name)
     return Submitted(job_id, address, settings)
 
 

@@ -149,6 +149,44 @@ def cancel(job: JobArgument, address: JobAddressOption) -> None:
         raise typer.Exit(1)
 
 
+@app.command()
+def doctor(
+    study: Annotated[str | None, typer.Argument(metavar="[STUDY]", help="Its data must be there.")] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            envvar="GROKGRID_ADDRESS",
+            help="A cluster: http://HEAD:8265, from anywhere; on one of its machines also auto, or HOST:PORT.",
+        ),
+    ] = None,
+) -> None:
+    """Check a set-up, and say what to mend: a line a check, marked as well, noteworthy or wrong.
+
+    Exit code 1: something is wrong.
+    """
+    chosen = find_study(study, None, None, None) if study is not None else None
+    with errors():
+        if address is not None and address.startswith(("http://", "https://")):
+            from grokgrid import api
+            from grokgrid.engine.jobs import Jobs, JobState
+
+            submitted = api.submit_doctor(chosen, address)
+            jobs = Jobs(address)
+            for part in jobs.follow(submitted.job_id):
+                sys.stdout.write(part)
+                sys.stdout.flush()
+            is_well = jobs.find(submitted.job_id).state is JobState.SUCCEEDED
+        else:
+            from grokgrid.doctor import Mark, examine
+
+            is_well = True
+            for finding in examine(chosen, address):
+                print(finding, flush=True)
+                is_well = is_well and finding.mark is not Mark.BAD
+    if not is_well:
+        raise typer.Exit(1)
+
+
 def _what_goes_where(settings: "Mapping[str, str]") -> list[str]:
     """What is to be known before a machine is switched off: where the results will be."""
     uri = settings.get("MLFLOW_TRACKING_URI")

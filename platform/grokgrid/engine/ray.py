@@ -120,7 +120,7 @@ class RayEngine:
         if self._owns_ray:
             # Interrupted half way Ray would be left behind, or fail in ways of its own.
             with deferred_interrupts() as interrupted:
-                _connect(address, num_cpus=math.ceil(num_slots * num_cpus_per_trial) if num_slots else None)
+                connect(address, num_cpus=math.ceil(num_slots * num_cpus_per_trial) if num_slots else None)
             if interrupted():
                 ray.shutdown()
                 raise KeyboardInterrupt
@@ -213,7 +213,7 @@ class RayEngine:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _connect(address: str | None, *, num_cpus: int | None) -> None:
+def connect(address: str | None, *, num_cpus: int | None) -> None:
     if address is None:
         _init(
             "local",

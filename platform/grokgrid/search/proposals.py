@@ -78,39 +78,34 @@ class Proposals:
         """
         self._proposer, self._place = Proposer(search), str(place)
         self._sampler = _Sampler(self._proposer)
-        try:
-            with self._away_is_told():
-                self._study = optuna.create_study(
-                    study_name=name,
-                    storage=_storage(self._place),
-                    sampler=self._sampler,
-                    directions=["minimize"] * len(search.objectives),
-                    load_if_exists=True,
-                )
-        except JSONDecodeError:
-            raise TrackingError(f"Optuna cannot use {self._place}: it is no journal of Optuna’s") from None
-        except (OSError, ImportError, ValueError) as error:
-            raise TrackingError(f"Optuna cannot use {redact(self._place)}: {_first_line(error)}") from None
+        with _usable(self._place):
+            self._study = optuna.create_study(
+                study_name=name,
+                storage=_storage(self._place),
+                sampler=self._sampler,
+                directions=["minimize"] * len(search.objectives),
+                load_if_exists=True,
+            )
 
     def all(self) -> tuple[list[Candidate], int]:
         """By number, and how many were asked for. Among those is one more if its settings are just being written, or
         were when its search was killed: that one is given up.
         """
-        with self._away_is_told():
+        with _away_is_told(self._place):
             trials = self._study.get_trials(deepcopy=False)
             return [self._candidate(trial) for trial in trials if self._is_whole(trial)], len(trials)
 
     def ask(self, scored: Sequence[Scored]) -> Candidate:
         """A new candidate, given how all others stand."""
         self._sampler.scored = scored
-        with self._away_is_told():
+        with _away_is_told(self._place):
             trial = self._study.ask(self._proposer.distributions)
             return Candidate(trial.number, dict(trial.params), Fate.OPEN)
 
     def tell(self, number: int, fate: Fate, scores: Sequence[float] = ()) -> None:
         """Settles a candidate. Of several searches that do so the first one counts."""
         values = [float(score) for score in scores] if fate is Fate.DONE else None
-        with self._away_is_told():
+        with _away_is_told(self._place):
             try:
                 self._study.tell(number, values, state=fate.value, skip_if_finished=True)
             except (UpdateFinishedTrialError, ValueError):
@@ -129,15 +124,6 @@ class Proposals:
             warnings.simplefilter("ignore")
             found = optuna.importance.get_param_importances(study, target=lambda trial: trial.values[objective])
         return dict(found)
-
-    @contextmanager
-    def _away_is_told(self) -> Iterator[None]:
-        try:
-            yield
-        except Exception as error:
-            if isinstance(error, StorageInternalError) or is_away(error):
-                raise TrackingAway(self._place, error, whose="Optuna's database") from error
-            raise
 
     def _is_whole(self, trial: FrozenTrial) -> bool:
         whole = set(trial.params) == set(self._proposer.distributions)
@@ -272,6 +258,36 @@ def _at(distribution: BaseDistribution, share: float) -> Any:
         case CategoricalDistribution(choices=choices):
             return choices[int(share * len(choices))]
     raise AssertionError(distribution)
+
+
+def check_storage(place: str) -> None:
+    """Raises:
+    TrackingError: Optuna cannot use it.
+    TrackingAway: the server cannot be reached.
+    """
+    with _usable(place):
+        _storage(place).get_all_studies()
+
+
+@contextmanager
+def _usable(place: str) -> Iterator[None]:
+    try:
+        with _away_is_told(place):
+            yield
+    except JSONDecodeError:
+        raise TrackingError(f"Optuna cannot use {place}: it is no journal of Optuna’s") from None
+    except (OSError, ImportError, ValueError) as error:
+        raise TrackingError(f"Optuna cannot use {redact(place)}: {_first_line(error)}") from None
+
+
+@contextmanager
+def _away_is_told(place: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, StorageInternalError) or is_away(error):
+            raise TrackingAway(place, error, whose="Optuna's database") from error
+        raise
 
 
 def _storage(place: str | Path) -> BaseStorage:

@@ -9,7 +9,7 @@ able to repeat itself: see how claims and ingestion do.
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -103,6 +103,22 @@ class Client:
         if path is not None:
             check_sqlite(path)
         return path is not None and not path.exists()
+
+    def version(self) -> str:
+        """MLflow's: the server's where there is one that tells, and ours."""
+        with self._reaching():
+            import mlflow
+
+        ours = f"MLflow {mlflow.__version__}"
+        if not self.is_remote:
+            return ours
+        import requests
+
+        with suppress(requests.RequestException):
+            told = requests.get(f"{self.uri.rstrip('/')}/version", timeout=10)
+            if told.ok and told.text != mlflow.__version__:
+                return f"{ours} here, {told.text[:20]} there"
+        return ours
 
     # Experiments
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import final
 
 from grokgrid import home
-from grokgrid.tracking import answers, claims, facts, runs, sweep, trials
+from grokgrid.tracking import answers, claims, facts, runs, sweep, trials, trying
 from grokgrid.tracking.answers import Answer, AnswerRun
 from grokgrid.tracking.claims import Claim, Claims
 from grokgrid.tracking.client import Client
@@ -42,6 +42,15 @@ class Tracking:
     def clean_up(self) -> None:
         """Ends what dead owners left open: to be called before anything is claimed."""
         sweep.clean_up(self._client)
+
+    def try_out(self) -> str:
+        """Writes to MLflow, reads it again and removes it; returns which MLflow that is.
+
+        Raises:
+            TrackingError: it does not keep what it is given.
+        """
+        trying.try_out(self._client)
+        return self._client.version()
 
     # Trials
 

@@ -1,0 +1,103 @@
+"""What one machine has of all that trials need; looked up on this one, or on a cluster's nodes."""
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from grokgrid.provenance import provenance
+from trainables.data.config import DigitsConfig, MnistConfig, NpzConfig
+from trainables.data.place import DataError, check_present
+
+DataConfig = DigitsConfig | MnistConfig | NpzConfig
+
+PACKAGES = ("grokgrid", "ray", "torch", "torchvision", "mlflow", "optuna")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """packages    versions, of those that are there; grokgrid with its commit
+    num_gpus    that torch can use, of `num_gpu_devices` that the system has
+    missing     data sets that are not there, and what to do about it
+    """
+
+    host: str
+    packages: dict[str, str]
+    num_gpus: int
+    num_gpu_devices: int
+    torch_cuda: str | None
+    missing: tuple[str, ...]
+
+    @classmethod
+    def here(cls, data: Iterable[DataConfig] = ()) -> "Machine":
+        import torch
+
+        return cls(
+            host=socket.gethostname(),
+            packages=_packages(),
+            num_gpus=torch.cuda.device_count(),
+            num_gpu_devices=len(list(Path("/proc/driver/nvidia/gpus").glob("*"))),
+            torch_cuda=torch.version.cuda,
+            missing=tuple(_missing(data)),
+        )
+
+
+@dataclass(frozen=True)
+class Storage:
+    """A folder as one machine finds it. seen: names of the marks that others left there."""
+
+    error: str | None
+    seen: frozenset[str]
+    free_gb: float
+
+
+def mark_storage(folder: Path, mark: str) -> Storage:
+    """Leaves a mark in a folder, which is made if it is not there, and tells which marks it finds."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / mark).write_text(mark)
+        return Storage(None, marks(folder), shutil.disk_usage(folder).free / 1e9)
+    except OSError as error:
+        return Storage(error.strerror or str(error), frozenset(), 0.0)
+
+
+def marks(folder: Path) -> frozenset[str]:
+    return frozenset(path.name for path in folder.iterdir() if path.read_text() == path.name)
+
+
+def remove_marks(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_writable(folder: Path) -> str | None:
+    """None, or why it is not; the folder need not be there yet."""
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    return None if os.access(there, os.W_OK) and there.is_dir() else f"{there} cannot be written to"
+
+
+def free_gb(folder: Path) -> float:
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    return shutil.disk_usage(there).free / 1e9
+
+
+def _packages() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    commit = provenance().get("grokgrid.commit")
+    return found | ({"grokgrid": f"{found['grokgrid']} at {commit}"} if commit else {})
+
+
+def _missing(data: Iterable[DataConfig]) -> Iterable[str]:
+    for config in data:
+        try:
+            check_present(config)
+        except DataError as error:
+            yield str(error)
