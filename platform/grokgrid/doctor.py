@@ -212,6 +212,7 @@ def _storage_shared(nodes: "Nodes") -> Finding:
             elif "here" not in found.seen or node.id not in seen:
                 wrong.append(f"{node.name} has another folder of that name")
     finally:
+        nodes.ask(remove_marks, ours)
         remove_marks(ours)
     if wrong:
         told = f"{folder}: {'; '.join(wrong)}. GROKGRID_STORAGE must name a folder that all nodes see"

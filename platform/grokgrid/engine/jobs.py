@@ -4,11 +4,11 @@ A job is a command that the cluster runs on its head, in a copy of a folder that
 command starts get the same folder, first on their PYTHONPATH. From when it is submitted nobody need wait for it.
 """
 
-import asyncio
 import logging
 import os
 import shlex
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +16,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, final
 
-import aiohttp
 import requests
 from ray.job_submission import JobSubmissionClient
 
@@ -30,6 +29,7 @@ STOP_WAIT_S = 60
 for _talkative in ("dashboard.modules.dashboard_sdk", "dashboard.modules.job.sdk", "_private.runtime_env.packaging"):
     logging.getLogger(f"ray.{_talkative}").setLevel(logging.WARNING)
 
+_FOLLOWED_EVERY_S = 1.0
 _STUDY = "grokgrid.study"
 _WHERE = "a cluster's job server is at http://HEAD:8265, or wherever a tunnel to that port begins"
 
@@ -107,11 +107,18 @@ class Jobs:
             return self._client.get_job_logs(id)
 
     def follow(self, id: str) -> Iterator[str]:
-        """What it has printed and prints, until it is over."""
-        lines: AsyncIterator[str] = self._client.tail_job_logs(id)
-        with self._asking(), asyncio.Runner() as runner:
-            while (part := runner.run(_next(lines))) is not None:
-                yield part
+        """What it has printed and prints, until it is over. Asked for again and again: Ray's own way of telling goes on
+        for seconds after a job has ended.
+        """
+        num_told = 0
+        while True:
+            is_over = self.find(id).state.is_over
+            text = self.log(id)
+            yield text[num_told:]
+            num_told = len(text)
+            if is_over:
+                return
+            time.sleep(_FOLLOWED_EVERY_S)
 
     def stop(self, id: str) -> None:
         """Asks it to stop; returns at once. It has STOP_WAIT_S seconds then."""
@@ -122,14 +129,10 @@ class Jobs:
     def _asking(self) -> Iterator[None]:
         try:
             yield
-        except (ConnectionError, requests.ConnectionError, requests.Timeout, aiohttp.ClientConnectionError) as error:
+        except (ConnectionError, requests.ConnectionError, requests.Timeout) as error:
             raise EngineError(f"address {self.address}: no job server answers there; {_WHERE}") from error
-        except (RuntimeError, ValueError, requests.RequestException, aiohttp.ClientError) as error:
+        except (RuntimeError, ValueError, requests.RequestException) as error:
             raise EngineError(f"address {self.address}: {str(error).strip().splitlines()[-1]}") from error
-
-
-async def _next(lines: AsyncIterator[str]) -> str | None:
-    return await anext(lines, None)
 
 
 def _job(details: Any) -> Job:
