@@ -79,6 +79,8 @@ class Cluster:
         # A node's Python has to come first on its PATH: a job's `python` is looked for there.
         env = {**os.environ, **self._env, "PATH": f"{BIN}:{os.environ['PATH']}"}
         env |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_memory_monitor_refresh_ms": "0", "RAY_worker_niceness": "0"}
+        # Else it hangs on whether a Ray has run here before, and left a token.
+        env |= {"RAY_AUTH_MODE": "disabled"}
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / f"node-{number}.log").open("w") as log:
             command = [str(BIN / "ray"), "start", "--block", *options]

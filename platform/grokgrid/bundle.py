@@ -81,8 +81,13 @@ def settings() -> dict[str, str]:
     mistakes = [_secret(name, given[name]) for name in _with_secrets(given)]
     if mistakes:
         raise Mistakes("submit", mistakes)
+    return {name: _absolute(value) for name, value in given.items()} | of_code()
+
+
+def of_code() -> dict[str, str]:
+    """What goes with the code, which is no checkout there."""
     commit = provenance().get("grokgrid.commit")
-    return {name: _absolute(value) for name, value in given.items()} | ({COMMIT: commit} if commit else {})
+    return {COMMIT: commit} if commit else {}
 
 
 def _absolute(place: str) -> str:

@@ -50,7 +50,7 @@ class EngineName(StrEnum):
 
 
 EngineOption = Annotated[EngineName, typer.Option(help="ray, or inline: in this process, one trial at a time.")]
-AddressOption = Annotated[str | None, typer.Option(help="A running Ray cluster: auto, or HOST:PORT.")]
+AddressOption = Annotated[str | None, typer.Option(help="A running Ray cluster: auto, HOST:PORT, or ray://HOST:PORT.")]
 
 
 class Format(StrEnum):
@@ -372,14 +372,19 @@ def _how(
             from grokgrid.engine import InlineEngine
 
             return InlineEngine()
+        room: dict[str, Any] = {
+            "num_cpus_per_trial": study.resources.cpus if cpus is None else cpus,
+            "num_gpus_per_trial": num_gpus,
+            "num_slots": slots,
+        }
+        if address is not None and address.startswith("ray://"):
+            from grokgrid import home
+            from grokgrid.engine.attached import AttachedEngine
+
+            return AttachedEngine(address, storage=home.storage_root(), **room)
         from grokgrid.engine.ray import RayEngine
 
-        return RayEngine(
-            num_cpus_per_trial=study.resources.cpus if cpus is None else cpus,
-            num_gpus_per_trial=num_gpus,
-            address=address,
-            num_slots=slots,
-        )
+        return RayEngine(address=address, **room)
 
     return {
         "engine": make_engine,

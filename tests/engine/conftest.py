@@ -1,5 +1,6 @@
 """Engines for the tests."""
 
+import os
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -19,9 +20,21 @@ def new_ray_engine() -> Iterator[Callable[[], Engine]]:
             yield lambda: ray.RayEngine(num_slots=2)
 
 
-@pytest.fixture(scope="session", params=["inline", pytest.param("ray", marks=pytest.mark.ray)])
-def new_engine(request: pytest.FixtureRequest) -> Callable[[], Engine]:
+CLIENT_ADDRESS = os.environ.get("GROKGRID_TEST_RAY_CLIENT")
+"""Set by test_attached.py for a process of its own, for one process can be connected to one Ray."""
+
+ENGINES = ["attached"] if CLIENT_ADDRESS else ["inline", pytest.param("ray", marks=pytest.mark.ray)]
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def new_engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Engine]:
     """Starts an engine, for tests that close it themselves."""
+    if request.param == "attached":
+        from grokgrid.engine.attached import AttachedEngine
+
+        assert CLIENT_ADDRESS is not None
+        storage = tmp_path_factory.mktemp("attached") / "trials"
+        return lambda: AttachedEngine(CLIENT_ADDRESS, storage=storage, num_slots=2)
     new: Callable[[], Engine] = InlineEngine if request.param == "inline" else request.getfixturevalue("new_ray_engine")
     return new
 

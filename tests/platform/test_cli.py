@@ -413,7 +413,7 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("address", "sentence"),
         [
-            ("ray://head:10001", "start from a machine of the cluster"),
+            ("ray://127.0.0.1:9", "no Ray is to be had there"),
             ("nonsense", "nonsense"),
             ("127.0.0.1:9", "127.0.0.1:9"),
         ],

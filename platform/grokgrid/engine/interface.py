@@ -74,6 +74,12 @@ class Lost:
 Event = Started | Looked | Finished | Failed | Lost
 
 
+WANTS_TOKEN = (
+    "the cluster wants its token, or another one. Here too: RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN, or"
+    " RAY_AUTH_TOKEN_PATH, a file that holds it"
+)
+
+
 class EngineError(ValueError):
     """The engine, or the device, that was asked for cannot be had; the message says why."""
 

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any, final
 
 import requests
+from ray.exceptions import AuthenticationError
 from ray.job_submission import JobSubmissionClient
 
-from grokgrid.engine.interface import EngineError
+from grokgrid.engine.interface import WANTS_TOKEN, EngineError
 from trainables.mistakes import nearest
 
 STOP_WAIT_S = 60
@@ -131,6 +132,8 @@ class Jobs:
             yield
         except (ConnectionError, requests.ConnectionError, requests.Timeout) as error:
             raise EngineError(f"address {self.address}: no job server answers there; {_WHERE}") from error
+        except AuthenticationError as error:
+            raise EngineError(f"address {self.address}: {WANTS_TOKEN}") from error
         except (RuntimeError, ValueError, requests.RequestException) as error:
             raise EngineError(f"address {self.address}: {str(error).strip().splitlines()[-1]}") from error
 

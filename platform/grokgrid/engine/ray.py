@@ -69,7 +69,8 @@ from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from grokgrid.engine.interface import Block, EngineError, Event, Lost, Started
+from grokgrid.bundle import of_code, write_code
+from grokgrid.engine.interface import WANTS_TOKEN, Block, EngineError, Event, Lost, Started
 from grokgrid.engine.ledger import Ledger
 from grokgrid.engine.work import work
 from grokgrid.interrupts import deferred_interrupts
@@ -93,7 +94,7 @@ class RayEngine:
         what a slot takes; a fraction of a GPU shares it
     address
         None: the Ray to which this process is connected already, else a new one on this machine, which close() ends.
-        "auto" or "host:port": a running cluster, from one of its machines
+        "auto" or "host:port": a running cluster, from one of its machines; from elsewhere see AttachedEngine
     num_slots
         how many blocks at a time; by default as many as there is room for
     """
@@ -108,11 +109,6 @@ class RayEngine:
     ) -> None:
         self._resources = {"cpu": num_cpus_per_trial, "gpu": num_gpus_per_trial}
         self._owns_ray = not ray.is_initialized()
-        if address is not None and address.startswith("ray://"):
-            raise EngineError(
-                f"address {address!r}: through Ray's client Tune runs elsewhere and hands back no news;"
-                " start from a machine of the cluster with 'auto' or 'host:port', or submit the study as a job"
-            )
         if not self._owns_ray and address not in (None, "auto"):
             raise EngineError(
                 f"address {address!r}: this process is connected to a Ray already; give no address to use it"
@@ -222,13 +218,21 @@ def connect(address: str | None, *, num_cpus: int | None) -> None:
             object_store_memory=200_000_000,  # Nothing but events passes through it; the default is 30% of memory.
         )
         return
-    host, colon, port = address.rpartition(":")
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
     try:
         if colon and port.isdecimal():
             # Ray itself would try for many minutes, and fill the screen with it.
             socket.create_connection((host, int(port)), timeout=10).close()
-        _init(address)
-    except (ValueError, OSError) as error:
+        if address.startswith("ray://"):
+            # To a cluster that has another grokgrid, or none.
+            with tempfile.TemporaryDirectory(prefix="grokgrid-bundle-") as folder:
+                write_code(Path(folder))
+                _init(address, runtime_env={"working_dir": folder, "env_vars": of_code()})
+        else:
+            _init(address)
+    except ray.exceptions.AuthenticationError as error:
+        raise EngineError(f"address {address!r}: {WANTS_TOKEN}") from error
+    except (ValueError, OSError, RuntimeError) as error:
         raise EngineError(f"address {address!r}: no Ray is to be had there: {error}") from error
 
 
