@@ -244,7 +244,9 @@ def _submit(verb: str, study: Study | None, address: str, options: Sequence[str]
     from grokgrid.engine.jobs import Jobs
 
     if study is not None:
+        study = pinned(study)
         _check_own_files(study)
+        _check_parts(study, rehearse=False)
     settings = bundle.settings()
     jobs = Jobs(address)
     name = study.name if study is not None and verb != "doctor" else verb

@@ -99,7 +99,7 @@ def _list_parts(files: list[Path]) -> None:
 
     with errors():
         found = [*shipped(), *(part for file in files for part in in_file(file))]
-    console = _console()
+    console = new_console()
     for field, each in groupby(found, key=lambda part: part.field):
         console.print(Text(field, style="bold"))
         for part in each:

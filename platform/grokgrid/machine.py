@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grokgrid.provenance import provenance
-from trainables.data.config import DigitsConfig, MnistConfig, NpzConfig
+from trainables.data.config import DigitsConfig, MnistConfig, NpzConfig, OwnDataConfig
 from trainables.data.place import DataError, check_present
 
-DataConfig = DigitsConfig | MnistConfig | NpzConfig
+DataConfig = DigitsConfig | MnistConfig | NpzConfig | OwnDataConfig
 
 PACKAGES = ("grokgrid", "ray", "torch", "torchvision", "mlflow", "optuna")
 
