@@ -11,14 +11,15 @@ from pathlib import Path
 
 
 class Server:
-    """An MLflow server on a port of this machine's loopback, over an SQLite of its own."""
+    """An MLflow server on a port of this machine's loopback, over the database at `store`, or an SQLite of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, store: str | None = None) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.uri = f"http://127.0.0.1:{self.port}"
         self._folder = folder
+        self._store = store or f"sqlite:///{folder / 'server.db'}"
 
     def start(self) -> None:
         command = [
@@ -33,7 +34,7 @@ class Server:
         ]
         # What `mlflow server` starts, without the seconds that its command line takes and without its job runner.
         settings = {
-            "_MLFLOW_SERVER_FILE_STORE": f"sqlite:///{self._folder / 'server.db'}",
+            "_MLFLOW_SERVER_FILE_STORE": self._store,
             "_MLFLOW_SERVER_ARTIFACT_ROOT": "mlflow-artifacts:/",
             "_MLFLOW_SERVER_ARTIFACT_DESTINATION": str(self._folder / "artifacts"),
             "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",

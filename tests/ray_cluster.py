@@ -60,7 +60,7 @@ class Cluster:
             return 0
         return sum(node["raylet"].get("state") == "ALIVE" for node in nodes)
 
-    def wait_for_nodes(self, num: int, timeout_s: float = 60) -> None:
+    def wait_for_nodes(self, num: int, timeout_s: float = 120) -> None:
         deadline = time.monotonic() + timeout_s
         while self.num_nodes() != num:
             assert self._nodes[0].poll() is None and time.monotonic() < deadline, self.log()
