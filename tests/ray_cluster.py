@@ -38,7 +38,6 @@ class Cluster:
             f"--dashboard-port={dashboard}",
             "--dashboard-host=127.0.0.1",
             f"--ray-client-server-port={client}",
-            f"--temp-dir={folder}",
             *_of_any_node(num_cpus, agent),
         )
         self.gcs_address = f"127.0.0.1:{port}"
@@ -83,7 +82,8 @@ class Cluster:
         env |= {"RAY_AUTH_MODE": "disabled"}
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / f"node-{number}.log").open("w") as log:
-            command = [str(BIN / "ray"), "start", "--block", *options]
+            # A node that shares its files with another one removes and unpacks anew what a job is just reading.
+            command = [str(BIN / "ray"), "start", "--block", f"--temp-dir={self._folder / str(number)}", *options]
             node = subprocess.Popen(command, stdout=log, stderr=log, env=env, cwd=self._folder, start_new_session=True)
         self._nodes.append(node)
         return number
