@@ -4,6 +4,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -146,11 +147,37 @@ class TestWhatTravels:
         sent = {cell.config.data.path for cell in read_study(tmp_path / bundle.STUDY_FILE).cells}  # type: ignore[union-attr]
         assert {path.read_bytes() for path in sent} == {(tmp_path / n / "own.npz").read_bytes() for n in ("one", "two")}
 
-    def test_more_than_ray_takes_is_refused(
-        self, some: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, grokgrid: Callable[..., Result]
-    ):
+    @pytest.mark.parametrize("name", ["{folder}/mine/part.py:shrink", "mine.part:shrink"])
+    def test_parts_of_ones_own_with_what_they_import(self, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "mine").mkdir()
+        (tmp_path / "mine" / "helper.py").write_text("HALF = 0.5\n")
+        helper = "helper" if name.startswith("{") else "mine.helper"
+        (tmp_path / "mine" / "part.py").write_text(
+            f"from {helper} import HALF\n\ndef shrink(step, *, strength):\n    return HALF * step.outputs.sum()\n"
+        )
+        regulariser = {"name": name.format(folder=tmp_path), "strength": 0.1}
+        own = study(arms={"baseline": {}, "shrunk": {"regulariser": regulariser}})
+        (tmp_path / "bundle").mkdir()
+        bundle.write_study(own, tmp_path / "bundle")
+        shutil.rmtree(tmp_path / "mine")
+        monkeypatch.chdir(tmp_path / "bundle")
+        read = read_study(bundle.STUDY_FILE)
+        assert [trial.key for trial in read.trials] == [trial.key for trial in own.trials]
+        assert len(list((tmp_path / "bundle").rglob("*.py"))) == 2
+
+    def test_the_code_is_all_that_a_wheel_would_hold(self, tmp_path: Path):
+        bundle.write_code(tmp_path)
+        root = Path(__file__).parents[2]
+        for package, place in {"grokgrid": root / "platform", "search_spaces": root, "trainables": root}.items():
+            files = {path.relative_to(place) for path in (place / package).rglob("*") if path.is_file()}
+            assert {path for path in files if "__pycache__" not in path.parts} == {
+                path.relative_to(tmp_path) for path in (tmp_path / package).rglob("*") if path.is_file()
+            }
+        assert metadata.Distribution.at(next(tmp_path.glob("*.dist-info"))).version == metadata.version("grokgrid")
+
+    def test_more_than_ray_takes_is_refused(self, some: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setattr(bundle, "MAX_BYTES", 1000)
-        (tmp_path / "some.yaml").write_text(to_yaml(some))
         with pytest.raises(ValueError, match="can be sent along. Lay them where all nodes see them"):
             bundle.write_study(some, tmp_path)
 
