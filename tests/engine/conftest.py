@@ -21,7 +21,7 @@ def new_ray_engine() -> Iterator[Callable[[], Engine]]:
 
 
 CLIENT_ADDRESS = os.environ.get("GROKGRID_TEST_RAY_CLIENT")
-"""Set by test_attached.py for a process of its own, for one process can be connected to one Ray."""
+"""Set by tests/platform/test_cluster.py, which runs the contract on the engine that is attached to its cluster."""
 
 ENGINES = ["attached"] if CLIENT_ADDRESS else ["inline", pytest.param("ray", marks=pytest.mark.ray)]
 

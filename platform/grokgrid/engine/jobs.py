@@ -135,7 +135,11 @@ class Jobs:
         except AuthenticationError as error:
             raise EngineError(f"address {self.address}: {WANTS_TOKEN}") from error
         except (RuntimeError, ValueError, requests.RequestException) as error:
-            raise EngineError(f"address {self.address}: {str(error).strip().splitlines()[-1]}") from error
+            raise EngineError(f"address {self.address}: {_last_line(error)}") from error
+
+
+def _last_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[-1]
 
 
 def _job(details: Any) -> Job:

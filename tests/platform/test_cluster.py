@@ -1,6 +1,9 @@
-"""Studies as jobs on a real Ray cluster: submitted, looked at, cancelled and gone on with; and what is refused."""
+"""What grokgrid does with a real Ray cluster, from outside: jobs, attached runs, the doctor; and what is refused."""
 
+import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -31,7 +34,8 @@ def cluster_home(tmp_path_factory: pytest.TempPathFactory, empty_database: Path)
 @pytest.fixture(scope="module")
 def cluster(cluster_home: Path) -> Iterator[Cluster]:
     folder = Path(tempfile.mkdtemp(prefix="ray-"))
-    cluster = Cluster(folder, {"GROKGRID_HOME": str(cluster_home)})
+    # Room for several attached engines, as each keeps its workers.
+    cluster = Cluster(folder, {"GROKGRID_HOME": str(cluster_home)}, num_cpus=16)
     try:
         cluster.wait_for_nodes(1)
         yield cluster
@@ -124,6 +128,37 @@ class TestAJob:
         for command in ("status", "logs", "cancel"):
             told = grokgrid(command, "small-1", "--address", cluster.address)
             assert told.exit_code == 2 and "job 'small-1'" in told.stderr, told.output
+
+
+@pytest.mark.ray
+class TestAttached:
+    def test_keeps_what_every_engine_promises(self, cluster: Cluster):
+        """In a process of its own, for one process can be connected to one Ray."""
+        contract = Path(__file__).parents[1] / "engine" / "test_contract.py"
+        ran = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(contract)],
+            env={**os.environ, "GROKGRID_TEST_RAY_CLIENT": cluster.client_address},
+            capture_output=True,
+            text=True,
+            timeout=500,
+        )
+        assert ran.returncode == 0 and "7 passed" in ran.stdout, ran.stdout
+
+    def test_needs_storage_that_both_see(self, cluster: Cluster, ready_home: Path, tmp_path: Path):
+        # A folder that is another one to every process stands for one that is another to every machine.
+        (tmp_path / "small.yaml").write_text(to_yaml(study()))
+        run = subprocess.run(
+            [sys.executable, "-m", "grokgrid", "run", "small.yaml", "--address", cluster.client_address],
+            cwd=tmp_path,
+            env={**os.environ, "GROKGRID_STORAGE": "/proc/self/cwd"},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert run.returncode == 2, run.stderr
+        told = run.stderr.splitlines()[-1]
+        assert "storage /proc/self/cwd: the cluster has another one" in told and "grokgrid submit" in told
+        settled(())
 
 
 class TestWhatTravels:
