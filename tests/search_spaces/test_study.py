@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from search_spaces import Study, narrow, read_study, to_yaml
+from search_spaces import Study, digest, narrow, read_study, to_portable_yaml, to_yaml
 from search_spaces.cells import overlay
 from search_spaces.library import LIBRARY
 from trainables.mistakes import Mistakes
@@ -238,3 +238,17 @@ def test_files_that_a_study_names_are_meant_from_where_it_lies(tmp_path: Path) -
     (tmp_path / "study.yaml").write_text(to_yaml(study()).replace("data: digits", f"data: {data}"))
     config = read_study(tmp_path / "study.yaml").cells[0].config
     assert config.data.path == tmp_path / "mine.npz"  # type: ignore[union-attr]
+
+
+def test_where_its_files_lie_makes_no_other_version_of_a_study(tmp_path: Path):
+    def with_data(path: str) -> Study:
+        data = {"name": "npz", "path": path, "digest": f"sha256:{'0' * 64}"}
+        return study(trial={**study().trial, "data": data})
+
+    assert digest(with_data("/one/mine.npz")) == digest(with_data("/other/mine.npz"))
+    assert digest(with_data("/one/mine.npz")) != digest(with_data("/one/yours.npz"))
+
+
+def test_a_portable_study_leaves_folders_of_data_where_every_machine_has_them():
+    text, files = to_portable_yaml(study(trial={**study().trial, "data": {"name": "mnist", "root": "/data"}}))
+    assert "root: /data" in text and not files
