@@ -12,7 +12,7 @@ from search_spaces.library import LIBRARY
 from search_spaces.study import Study
 from trainables.mistakes import Mistake, Mistakes, nearest, validate
 from trainables.own.config import is_own
-from trainables.own.source import read_source
+from trainables.own.source import read_source, root_of
 from trainables.reading import read_yaml
 from trainables.trial import OWN_FIELDS
 
@@ -74,7 +74,8 @@ def _portable(study: Study) -> tuple[dict[str, Any], dict[Path, Path], Callable[
 
     def beside(name: str) -> str:
         file = Path(name).absolute()
-        place = place_of(file.parent) / file.name
+        root = root_of(file) if file.suffix == ".py" else file.parent
+        place = place_of(root) / file.relative_to(root)
         files[place] = file
         return str(place)
 

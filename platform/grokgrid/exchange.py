@@ -1,13 +1,14 @@
 """Taking trials from one MLflow to another, or from machines that have none.
 
 An export of a study is a folder of three files: study.yaml, and the trials and their looks as an answer keeps them
-(`tracking/facts.py`). It holds no checkpoints, and is small enough to be published beside a paper: a trial of some
-hundred looks takes some ten kilobytes. What is imported can be reported, compared and counted as done; should it have
-to go on, it starts anew.
+(`tracking/facts.py`); with the source of parts of people's own under files/. It holds no checkpoints, and is small
+enough to be published beside a paper: a trial of some hundred looks takes some ten kilobytes. What is imported can be
+reported, compared and counted as done; should it have to go on, it starts anew.
 
 A folder that `python -m trainables` has written can be imported too, checkpoints included.
 """
 
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from grokgrid.tracking import AnswerRun, Tracking, TrialRecord
 from grokgrid.tracking.curves import to_csv
 from grokgrid.tracking.facts import Facts, keep, read_kept
 from grokgrid.tracking.records import WITHOUT_CHECKPOINT
-from search_spaces import Study, read_study, to_yaml
+from search_spaces import Study, pinned, read_study, to_portable_yaml
 from trainables.__main__ import read_trial
 from trainables.mistakes import Mistake, Mistakes
 from trainables.records import Snapshot, Summary, TrialFolder, ending
@@ -46,7 +47,13 @@ def export(study: Study, facts: Facts, folder: Path) -> int:
         FileExistsError: there is such a folder.
     """
     folder.mkdir(parents=True)
-    (folder / _STUDY).write_text(to_yaml(study))
+    text, files = to_portable_yaml(pinned(study))
+    (folder / _STUDY).write_text(text)
+    for place, file in files.items():
+        # Data may be large, and somebody else's; code is what the trials were computed with.
+        if file.suffix == ".py":
+            (folder / place).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, folder / place)
     keep(replace(facts, looks_in={}), folder, "")
     return sum(record.summary is not None for record in facts.records.values())
 

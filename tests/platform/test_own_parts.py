@@ -1,18 +1,19 @@
 """Studies with parts of one's own: docs/extending.md as written, what is kept, what is refused, shipping to Ray."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
-from driver_studies import SMALL, drive, study, view
+from driver_studies import SMALL, drive, same, study, view
 
 from grokgrid import api
 from grokgrid.engine import InlineEngine
 from grokgrid.engine.interface import Block, Failed, Finished
-from search_spaces import digest, read_study
+from search_spaces import digest, narrow, read_study
 from trainables.mistakes import Mistakes
 from trainables.own.source import read_source
 from trainables.records import TrialFolder
@@ -173,3 +174,28 @@ def test_under_ray_a_part_may_be_edited_while_its_study_runs(part: Path, tmp_pat
 
     report = api.run(made, engine=lambda: Edits(num_slots=1), folder=tmp_path / "report")
     assert list(report.view.trials["state"]) == ["reached", "reached"]
+
+
+@pytest.mark.parametrize("where", ["my_part.py", "package/my_part.py"])
+def test_an_export_stands_by_itself(where: str, tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch):
+    """Elsewhere, where the part is in no other place, its trials are known, and more of them can be run."""
+    part = tmp_path / "here" / where
+    part.parent.mkdir(parents=True)
+    part.write_text(PART)
+    if "/" in where:
+        (part.parent / "__init__.py").write_text("")
+    made = with_part(part)
+    drive(made)
+    seen = view(made)
+    exported = tmp_path / "exported"
+    assert api.export(made, exported) == 2
+    shutil.rmtree(tmp_path / "here")
+    (tmp_path / "another").mkdir()
+    shutil.copyfile(empty_database, tmp_path / "another" / "mlflow.db")
+    monkeypatch.setenv("GROKGRID_HOME", str(tmp_path / "another"))
+    assert api.import_trials(exported).num_new == 2
+    there = read_study(exported / "study.yaml")
+    same(view(there), seen)
+    assert str(tmp_path) not in (exported / "study.yaml").read_text()
+    report = api.run(narrow(there, seeds=2), engine=InlineEngine, folder=tmp_path / "report")
+    assert list(report.view.trials["state"]) == ["reached"] * 4

@@ -114,7 +114,7 @@ def _written(source: SourceCode) -> SourceCode:
 
 
 _provided: dict[str, SourceCode] = {}
-_imported: dict[str, str] = {}
+_imported: dict[str, str | None] = {}
 """Name of a module that a part consists of -> its text when it was first seen here."""
 
 
@@ -136,7 +136,7 @@ def _module(source: SourceCode) -> ModuleType:
         beside = tuple(file for file in source.files if file[0] != source.main)
     for path, text in beside:
         name = module_of(path)
-        if name in sys.modules and not _imported.setdefault(name, text) == text == _text_of(sys.modules[name]):
+        if name in sys.modules and _imported.setdefault(name, _text_of(sys.modules[name])) != text:
             wrong = (
                 f"module {name!r} was imported by this process from another source, {sys.modules[name].__file__}:"
                 " start a new process, or give the module another name"

@@ -76,13 +76,18 @@ def _stamps(source: SourceCode) -> tuple[object, ...]:
 
 
 def _find_file(path: Path) -> tuple[Path, str]:
-    """A file of a package is found as a module of it, so that what it imports of the package is, too."""
     if not path.is_file():
         raise ValueError(f"{path} is not there")
-    root = (path := path.absolute()).parent
+    root = root_of(path)
+    return root, path.absolute().relative_to(root).as_posix()
+
+
+def root_of(file: Path) -> Path:
+    """The folder from which `import` finds a file: one of a package is a module of it, and finds the others there."""
+    root = file.absolute().parent
     while (root / "__init__.py").is_file():
         root = root.parent
-    return root, path.relative_to(root).as_posix()
+    return root
 
 
 def _find_module(name: str) -> tuple[Path, str]:
