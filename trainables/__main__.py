@@ -16,6 +16,7 @@ from trainables.data.place import DataError, check_present
 from trainables.mistakes import Mistakes, validate
 from trainables.reading import read_yaml
 from trainables.records import End, Look, Snapshot, TrialFolder, ending
+from trainables.snapshot_requests import snapshot_requests
 from trainables.trial import Seed, Trial, TrialConfig
 
 _LINE_EVERY_S = 1.0
@@ -71,6 +72,7 @@ def _run(trial: Trial, folder: TrialFolder, arguments: argparse.Namespace) -> in
         device=arguments.device,
         num_threads=arguments.threads,
         checkpoint_every_s=arguments.checkpoint_every,
+        snapshot_asked=snapshot_requests(),
     )
     printed = -_LINE_EVERY_S
     for look in looks:

@@ -5,7 +5,7 @@ import math
 import platform
 import socket
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import torch
@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from trainables.own.loading import source_of
 from trainables.records import End, Look, Segment, Snapshot, Summary, TrialFolder, ending
+from trainables.snapshot_requests import never
 from trainables.training import Training
 from trainables.trial import Trial
 
@@ -25,6 +26,7 @@ def run_trial(
     num_threads: int = 1,
     share: float = 1.0,
     checkpoint_every_s: float = 60.0,
+    snapshot_asked: Callable[[], bool] = never,
 ) -> Generator[Look, None, None]:
     """Trains `trial` from its latest snapshot, or from the start, and yields every look.
 
@@ -32,6 +34,7 @@ def run_trial(
     then continued equals the uninterrupted trial, bit for bit on a CPU. A trial that is over already yields nothing.
 
     share: of the device this trial has to itself; recorded, for times only compare where it is the same.
+    snapshot_asked: called at every look; whether to save one out of turn.
 
     Raises:
         DataError: the data is missing or not what the configuration declares.
@@ -111,7 +114,7 @@ def run_trial(
             if end is not None:
                 final = training.measure(trial.config.all_probes) if training.diverged_at is None else {}
                 save(summary(end, final))
-            elif time.perf_counter() - saved >= checkpoint_every_s:
+            elif snapshot_asked() or time.perf_counter() - saved >= checkpoint_every_s:
                 save(progress)
                 saved = time.perf_counter()
             if training.diverged_at is None:

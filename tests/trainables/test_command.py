@@ -27,7 +27,7 @@ def write(path: Path, **settings: Any) -> Path:
 @pytest.fixture
 def main(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The command in this process, its signal handlers put back."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
 
     def main(*arguments: str | Path) -> int:
         monkeypatch.setattr(sys, "argv", ["python -m trainables", *map(str, arguments)])

@@ -115,6 +115,19 @@ def test_no_periodic_snapshot_before_it_is_due(root: Path):
     assert folder.latest() is not None
 
 
+def test_a_snapshot_that_is_asked_for_is_saved_at_once(root: Path, kept: Path):
+    trial, _, looks = uninterrupted("everything", kept)
+    folder = TrialFolder(root, trial.key)
+    asked = iter([False, True])
+    running = run_trial(trial, folder, checkpoint_every_s=3600.0, snapshot_asked=lambda: next(asked, False))
+    next(running)
+    assert folder.latest() is None
+    next(running)
+    assert summary(trial, root).updates == looks[1].updates
+    list(running)
+    assert_equals_uninterrupted("everything", root, kept)
+
+
 def test_only_the_latest_snapshot_stays(root: Path):
     trial = tiny_trial()
     folder = TrialFolder(root, trial.key)

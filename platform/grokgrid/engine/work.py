@@ -6,13 +6,14 @@ from contextlib import closing
 
 from grokgrid.engine.interface import Block, Event, Failed, Finished, Looked, Started
 from trainables.records import TrialFolder
+from trainables.snapshot_requests import snapshot_requests
 
 
 def work(block: Block) -> Generator[Event, None, None]:
     """Runs the trials of `block` in order, and yields what happens as it happens.
 
     A trial that raises is Failed and the next one starts. Closing the generator stops the running trial, which saves a
-    snapshot.
+    snapshot; so it does upon SIGUSR1, and goes on.
     """
     # Not above: they import torch, which an engine's driver has no use for.
     from trainables.own.loading import provide
@@ -20,6 +21,7 @@ def work(block: Block) -> Generator[Event, None, None]:
 
     for source in block.sources:
         provide(source)
+    snapshot_asked = snapshot_requests()
     for trial in block.trials:
         yield Started(trial.key)
         folder = TrialFolder(block.storage, trial.key)
@@ -31,6 +33,7 @@ def work(block: Block) -> Generator[Event, None, None]:
             num_threads=block.num_threads,
             share=block.share,
             checkpoint_every_s=block.checkpoint_every_s,
+            snapshot_asked=snapshot_asked,
         )
         with closing(looks):
             try:
