@@ -26,7 +26,7 @@ import optuna
 import pandas as pd
 from scipy.interpolate import PchipInterpolator
 
-from grokgrid.search.proposals import Proposer, Scored, num_first, num_spread
+from grokgrid.search.proposals import Proposer, Scored, num_first
 from grokgrid.search.race import Race, is_turn_of_a_new_one
 from search_spaces.search import Search
 
@@ -114,32 +114,27 @@ def fixed(world: World, generator: np.random.Generator, horizon: int, num_seeds:
 
 
 def racing(world: World, generator: np.random.Generator, horizon: int) -> list[float]:
-    """Candidates and races of `grokgrid optimise`, one trial at a time. Its first points, which are the same in every
-    search of a range, are turned round by a random shift.
-    """
+    """Candidates and races of `grokgrid optimise`, one trial at a time, each search with draws of its own."""
     trial, far = world.trials(generator), []
     search = Search.model_validate(
         {"arm": "a", "baseline": "b", "settings": {SETTING: {"log_uniform": {"from": LOW, "to": HIGH}}}}
     )
-    proposer, shift = Proposer(search), generator.random()
+    proposer = Proposer(search, draw=int(generator.integers(2**31)))
     strengths: list[float] = []
     values = np.full((horizon, NUM_SEEDS, 1), np.nan)
+    race = Race.of(values[:0], horizon)
     while len(far) < horizon:
-        race = Race.of(values[: len(strengths)], horizon)
         index = None
         if not is_turn_of_a_new_one(len(strengths), len(far), num_first(1)):
             index = race.next_for_a_seed(np.zeros(len(strengths)), np.ones(len(strengths), bool))
         if index is None:
             scores = [Scored({SETTING: s}, race.scores[i].tolist()) for i, s in enumerate(strengths)]
-            strength = float(proposer.propose(len(strengths), scores)[SETTING])
-            if len(strengths) < num_spread(1):
-                share = np.log(strength / LOW) / np.log(HIGH / LOW) + shift
-                strength = float(LOW * (HIGH / LOW) ** (share % 1))
-            strengths.append(strength)
+            strengths.append(float(proposer.propose(len(strengths), scores)[SETTING]))
             index = len(strengths) - 1
         seed = int(np.isnan(values[index, :, 0]).argmax())
         values[index, seed, 0] = trial(strengths[index], seed)
-        (named,) = Race.of(values[: len(strengths)], horizon).best()
+        race = Race.of(values[: len(strengths)], horizon)
+        (named,) = race.best()
         far.append(world.value(strengths[named]))
     return far
 

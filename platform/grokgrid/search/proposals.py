@@ -4,8 +4,9 @@ Optuna keeps it in a journal file or a server's database, where optuna-dashboard
 several searches of one study share its candidates, and a killed one finds those that it had asked for.
 
 A candidate is told once, but its scores change as seeds come in. So a new one is proposed from a snapshot, a study in
-memory that holds the present scores of all, on which Optuna's Gaussian process is fitted. The first few candidates, for
-which little is known yet, lie on a Sobol sequence instead.
+memory that holds the present scores of all, of which Optuna's tree-structured Parzen estimator (TPE) learns where the
+good ones lie. It goes by their order alone: a cliff, where trials diverge or never reach their goal, does not matter to
+it. The first candidates, for which nothing is known yet, lie on a Sobol sequence instead.
 """
 
 import warnings
@@ -23,8 +24,8 @@ from urllib.parse import urlsplit
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.exceptions import ExperimentalWarning, StorageInternalError, UpdateFinishedTrialError
-from optuna.samplers import BaseSampler, GPSampler
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
+from optuna.samplers import BaseSampler, TPESampler
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -138,22 +139,24 @@ class Proposals:
 
 
 class Proposer:
-    """Proposes settings. The same candidates with the same scores make for the same proposal."""
+    """Proposes settings. The same candidates with the same scores make for the same proposal.
 
-    def __init__(self, search: Search) -> None:
+    draw  another one gives other proposals of the same kind, for searches that are simulated
+    """
+
+    def __init__(self, search: Search, draw: int = 0) -> None:
         self.distributions = {path: _distribution(spread) for path, spread in search.settings.items()}
         self._num_objectives = len(search.objectives)
+        self._draw = draw
 
     def propose(self, number: int, scored: Sequence[Scored]) -> dict[str, Any]:
         """For the candidate of this number, given how the others stand."""
         known = [each for each in scored if each.scores is not None]
-        if number < num_spread(len(self.distributions)) or len(known) < 2:
+        if number < num_first(len(self.distributions)) or len(known) < 2:
             return self._untried(self._spread(number), number, scored)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)
-            gaussian = GPSampler(seed=number, n_startup_trials=0, warn_independent_sampling=False)
-            level = _without_heights(scored, num_first(len(self.distributions)))
-            proposed = self.snapshot(level, gaussian).ask(self.distributions).params
+        seed = int(np.random.SeedSequence([self._draw, number]).generate_state(1)[0])
+        sampler = TPESampler(seed=seed, n_startup_trials=0)
+        proposed = self.snapshot(scored, sampler).ask(self.distributions).params
         return self._untried({path: self._rounded(path, value) for path, value in proposed.items()}, number, scored)
 
     def _untried(self, proposed: dict[str, Any], number: int, scored: Sequence[Scored]) -> dict[str, Any]:
@@ -180,7 +183,7 @@ class Proposer:
         from scipy.stats import qmc
 
         # Sobol's sequence is balanced at powers of two, and SciPy warns of other lengths.
-        points = qmc.Sobol(len(self.distributions), rng=0).random(1 << number.bit_length())
+        points = qmc.Sobol(len(self.distributions), rng=self._draw).random(1 << number.bit_length())
         places = zip(self.distributions.items(), points[number], strict=True)
         return {path: self._rounded(path, _at(distribution, share)) for (path, distribution), share in places}
 
@@ -212,27 +215,9 @@ class _Sampler(BaseSampler):
         raise AssertionError("every setting is proposed together with the others")
 
 
-def num_spread(num_settings: int) -> int:
-    """Candidates that lie on the Sobol sequence."""
-    return 2 + 2 * num_settings
-
-
 def num_first(num_settings: int) -> int:
-    """Candidates that are tried on one seed each before any gets a second: as many again come from the sampler."""
-    return 2 * num_spread(num_settings)
-
-
-def _without_heights(scored: Sequence[Scored], num: int) -> list[Scored]:
-    """With scores that are worse than the median of the first `num` cut down to it. Near a cliff, where trials diverge
-    or never reach their goal, the Gaussian process would have eyes for nothing else. (The median of all would fall as
-    the search closes in, until all that is not the best looks the same. Of several objectives each score may belong to
-    the front, and none is cut.)
-    """
-    first = [each.scores[0] for each in scored[:num] if each.scores is not None and len(each.scores) == 1]
-    if not first:
-        return list(scored)
-    top = float(np.median(first))
-    return [Scored(e.settings, None if e.scores is None else [min(float(e.scores[0]), top)]) for e in scored]
+    """Candidates that lie on the Sobol sequence, each tried on one seed before any gets a second."""
+    return 8 + 2 * num_settings
 
 
 def _distribution(spread: Range) -> BaseDistribution:

@@ -1,10 +1,11 @@
 """The race: which candidate gets the next seed, which one is out, which one is best.
 
 Candidates get the same seeds in the same order, and are compared on those that both have. While few candidates have
-been tried, each new one gets one seed. From then on new candidates and further seeds take turns: a further seed goes
-to the best candidate that has not had all of them, so luck on the first seeds does not last. At the end of a budget in
-trials no new candidates are tried. A candidate is out once another one is told to be better in every objective, by a
-test that holds at every look (statistics/sequential.py).
+been tried, each new one gets one seed. From then on new candidates alternate with further seeds, more of them as the
+search goes on: the more candidates, the luckier is the luckiest. A further seed goes to the candidate that would be the
+best if its seeds so far were unlucky by two standard errors: so good luck on the first seeds is found out, and bad luck
+is, too. At the end of a budget in trials no new candidates are tried. A candidate is out once another one is told to be
+better in every objective, by a test that holds at every look (statistics/sequential.py).
 
 What is guaranteed: the best of all candidates is ever out with a probability of at most `ERROR_RATE`, if paired
 differences are independent and normal. For it to be out, one of the others must be told to be better, which is wrong;
@@ -23,6 +24,13 @@ from grokgrid.statistics import is_greater
 from grokgrid.statistics.times import Floats
 
 ERROR_RATE = 0.05
+GROWTH = 1.5
+"""The n-th new candidate, not counting the first ones, comes after n to this power further seeds: the 4th after 8, the
+25th after 125. With as many further seeds to each (1) good candidates stay behind whose first seed was unlucky; if
+their number grew as that of candidates does (2), too few candidates would be tried.
+"""
+OPTIMISM = 2.0
+"""In standard errors."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +83,27 @@ class Race:
         return scores
 
     @cached_property
+    def optimistic_scores(self) -> Floats | None:
+        """Scores less `OPTIMISM` standard errors, (candidates, objectives); None while nothing is known of how
+        differences scatter.
+
+        The error is that of the mean difference on the seeds had so far, taken for the one on all seeds: none for a
+        candidate that has them all. The standard deviation of a difference is pooled over candidates.
+        """
+        if not self.num_done.any():
+            return None
+        x, reference, n = self._leading, int(self.num_done.argmax()), self.num_done
+        several = (n >= 2) & (np.arange(len(n)) != reference)
+        freedom = int((n[several] - 1).sum())
+        if not freedom:
+            return None
+        differences = x[several] - x[reference]
+        squares = np.nansum((differences - np.nanmean(differences, axis=1, keepdims=True)) ** 2, axis=(0, 1))
+        share = 1 / np.maximum(n, 1) - 1 / self.num_seeds
+        optimistic: Floats = self.scores - OPTIMISM * np.sqrt(squares / freedom) * np.sqrt(share)[:, None]
+        return optimistic
+
+    @cached_property
     def is_out(self) -> np.ndarray:
         """Of each candidate whether another is told to be better in every objective, (candidates,)."""
         k = len(self.values)
@@ -88,37 +117,25 @@ class Race:
 
     @cached_property
     def ranks(self) -> np.ndarray:
-        """From 0, the best, (candidates,): of one objective by score; of several, how many times the front of those
-        that no other dominates must be taken away before one belongs to it. Without a seed: behind all others.
-        """
-        ranks = np.full(len(self.values), len(self.values))
-        left = np.flatnonzero(self.num_done > 0)
-        for rank in range(len(left)):
-            if not len(left):
-                break
-            scores = self.scores[left]
-            no_worse = (scores[:, None] <= scores[None, :]).all(axis=2)
-            better = (scores[:, None] < scores[None, :]).any(axis=2)
-            dominated = (no_worse & better).any(axis=0)
-            ranks[left[~dominated]] = rank
-            left = left[dominated]
-        return ranks
+        """By score, from 0, the best, (candidates,)."""
+        return _ranks(self.scores)
 
     def best(self) -> list[int]:
-        """The winner or, of several objectives, the front; of candidates that are in, and have at least a third of
-        the most seeds that one of these has: a single lucky seed makes no winner.
+        """The winner or, of several objectives, the front; of candidates that are in, and have at least half of
+        the most seeds that one of these has: a few lucky seeds make no winner.
         """
         is_in = ~self.is_out & (self.num_done > 0)
         if not is_in.any():
             return []
-        enough = is_in & (3 * self.num_done >= self.num_done[is_in].max())
+        enough = is_in & (2 * self.num_done >= self.num_done[is_in].max())
         if self.values.shape[2] == 1:
             return [int(np.where(enough, self.scores[:, 0], np.inf).argmin())]
         rest = Race(self.values[enough], self.most_candidates)
         return [int(index) for index in np.flatnonzero(enough)[rest.ranks == 0]]
 
     def next_for_a_seed(self, num_waiting: ArrayLike, may_run: ArrayLike) -> int | None:
-        """The candidate to get a further seed: the best that has not all of them, one with none under way first.
+        """The candidate to get a further seed: the best by optimistic score that has not all of them, one with none
+        under way first. Of several objectives the best are a front, and of a front the one with the fewest seeds is.
 
         num_waiting  seeds under way of each candidate, (candidates,)
         may_run      whether it may be given any, (candidates,)
@@ -131,8 +148,10 @@ class Race:
         fresh = open_[given[open_] == 0]
         if len(fresh):
             return int(fresh[0])
-        score = self.scores[:, 0] if self.values.shape[2] == 1 else given.astype(float)
-        order = np.lexsort((open_, score[open_], self.ranks[open_], waiting[open_] > 0))
+        ranks = _ranks(self.scores if self.optimistic_scores is None else self.optimistic_scores)
+        # How differences scatter takes two candidates with two seeds each.
+        first, second = (given, ranks) if self.optimistic_scores is None else (ranks, given)
+        order = np.lexsort((open_, second[open_], first[open_], waiting[open_] > 0))
         return int(open_[order[0]])
 
 
@@ -143,7 +162,26 @@ def is_turn_of_a_new_one(num_candidates: int, num_seeds_given: int, num_first: i
     num_first        candidates to be tried on one seed before any gets a second
     """
     num_further = num_seeds_given - num_candidates
-    return num_candidates < num_first or num_candidates - num_first < num_further
+    num_new = num_candidates - num_first + 1
+    return num_new <= 0 or num_new**GROWTH <= num_further
+
+
+def _ranks(scores: Floats) -> np.ndarray:
+    """From 0, the best, (candidates,), of scores (candidates, objectives): of one objective by score; of several, how
+    many times the front of those that no other dominates must be taken away before one belongs to it. Blanks (NaN) are
+    behind all others.
+    """
+    ranks = np.full(len(scores), len(scores))
+    left = np.flatnonzero(~np.isnan(scores).any(axis=1))
+    for rank in range(len(left)):
+        if not len(left):
+            break
+        no_worse = (scores[left][:, None] <= scores[left][None, :]).all(axis=2)
+        better = (scores[left][:, None] < scores[left][None, :]).any(axis=2)
+        dominated = (no_worse & better).any(axis=0)
+        ranks[left[~dominated]] = rank
+        left = left[dominated]
+    return ranks
 
 
 def last_seeds(num_trials: int, num_seeds: int) -> int:
