@@ -75,6 +75,22 @@ class TestTheNextSeed:
         assert next_one(race([3.0, _], [1.0, 1.0], [2.0, _])) == 2
         assert next_one(race([3.0, 1.0], [1.0, 1.0])) is None
 
+    def test_while_it_is_not_known_how_they_scatter_the_fewest_have_it(self):
+        assert race([1.0, 1.0, _], [2.0, _, _]).optimistic_scores is None
+        assert next_one(race([1.0, 1.0, _], [2.0, _, _], [1.5, _, _])) == 2
+
+    def test_may_be_one_s_that_had_bad_luck(self):
+        """Differences from the first, 0.5 and 1.5, scatter by 0.707. On one seed of four, two standard errors are
+        2 * 0.707 * sqrt(1 - 1/4) = 1.22; on two of four, 0.71.
+        """
+        found = race([0.0, 0.0, 0.0, 0.0], [0.5, 1.5, _, _], [1.2, _, _, _], [1.8, _, _, _])
+        assert found.optimistic_scores is not None
+        assert found.optimistic_scores[:, 0].tolist() == pytest.approx([0.0, 0.293, -0.025, 0.575], abs=1e-3)
+        assert found.best() == [0] and next_one(found) == 2
+
+    def test_is_the_best_one_s_where_seeds_make_no_difference(self):
+        assert next_one(race([0.0] * 4, [1.0, 1.0, _, _], [1.2, _, _, _])) == 1
+
     def test_a_new_one_comes_first(self):
         assert next_one(race([1.0, _], [_, _])) == 1
 
@@ -87,25 +103,27 @@ class TestTheNextSeed:
         assert next_one(race([1.0, _], [2.0, _]), may_run=[False, True]) == 1
 
     def test_of_several_objectives_the_one_on_the_front_with_the_fewest(self):
-        values = np.full((3, 4, 2), np.nan)
-        values[0, :2], values[1, :1], values[2, :1] = (0, 1), (1, 0), (2, 2)
-        assert Race.of(values, 10).next_for_a_seed([0, 0, 0], [True] * 3) == 1
+        """The last one is better than none, in no objective, though it has one seed alone."""
+        values = np.full((4, 4, 2), np.nan)
+        values[0, :3], values[1, :2], values[2, :3], values[3, :1] = (0, 1), (1, 0), (0.5, 0.5), (2, 2)
+        assert Race.of(values, 10).next_for_a_seed([0] * 4, [True] * 4) == 1
 
-    def test_new_candidates_and_further_seeds_take_turns(self):
+    def test_come_between_new_candidates_more_and_more(self):
+        """The n-th new one after n^1.5 further seeds, rounded up: 1, 3, 6, 8."""
         num, given, turns = 0, 0, ""
-        for _step in range(12):
+        for _step in range(16):
             new = is_turn_of_a_new_one(num, given, 4)
             num, given, turns = num + new, given + 1, turns + "ns"[not new]
-        assert turns == "nnnnsnsnsnsn"
+        assert turns == "nnnnsnssnsssnssn"
 
     def test_the_end_of_a_budget_belongs_to_those_that_are_there(self):
         assert last_seeds(100, 10) == 20 and last_seeds(12, 10) == 4
 
 
 class TestTheBest:
-    def test_is_no_single_lucky_seed_s(self):
-        assert race([2.0, 2.0, 2.0, 2.0], [1.0, _, _, _]).best() == [0]
-        assert race([2.0, 2.0, 2.0, 2.0], [1.0, 1.0, _, _]).best() == [1]
+    def test_is_not_that_of_a_few_lucky_seeds(self):
+        assert race([2.0] * 6, [1.0, 1.0, _, _, _, _]).best() == [0]
+        assert race([2.0] * 6, [1.0, 1.0, 1.0, _, _, _]).best() == [1]
 
     def test_is_not_out(self):
         found = race([0.0] * 6, [1.0] * 6, most=2)
