@@ -26,7 +26,7 @@ def narrow(
         path, equals, value = setting.partition("=")
         if not equals:
             mistakes.append(Mistake((), f"--set {setting}: write it as path=value"))
-        elif not _put(content, _steps(path), parse_value(value)):
+        elif not _put(content, _steps(study, path), parse_value(value)):
             mistakes.append(Mistake((), f"--set {setting}: is no setting; {nearest(path, _paths(study.model_dump()))}"))
     unknown = [arm for arm in arms if arm not in study.arms]
     mistakes += [Mistake((), f"--arms {arm}: is no arm; {nearest(arm, study.arms)}") for arm in unknown]
@@ -75,10 +75,18 @@ def _put(content: dict[str, Any], path: list[str], value: Any) -> bool:
     return True
 
 
-def _steps(path: str) -> list[str]:
-    """`arms.ARM.grid.SETTING=…`: a grid's settings are named by their whole path."""
+def _steps(study: Study, path: str) -> list[str]:
+    """`arms.ARM.grid.SETTING=…`, `search.settings.SETTING=…`: settings of a grid and of a search are named by their
+    whole path. Of a search it is a whole range, or one of its ends, `search.settings.SETTING.log_uniform.to=1.0`.
+    """
     start, grid, setting = path.partition(".grid.")
-    return [*start.split("."), "grid", setting] if grid and start.startswith("arms.") else path.split(".")
+    if grid and start.startswith("arms."):
+        return [*start.split("."), "grid", setting]
+    if study.search is not None and path.startswith("search.settings."):
+        setting = path.removeprefix("search.settings.")
+        known = next((name for name in study.search.settings if f"{setting}.".startswith(f"{name}.")), setting)
+        return ["search", "settings", known, *setting.removeprefix(known).split(".")[1:]]
+    return path.split(".")
 
 
 def _paths(content: dict[str, Any], prefix: str = "") -> list[str]:

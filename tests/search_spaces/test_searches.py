@@ -170,6 +170,18 @@ def test_narrowed(tmp_path: Path):
     assert changed is not None and changed.budget.candidates == 7
 
 
+def test_ranges_are_set_by_a_setting_s_whole_path():
+    study = read_study("lambda-ce-small")
+    setting = "search.settings.regulariser.strength"
+    ends = narrow(study, settings=[f"{setting}.log_uniform.to=1.0"]).search
+    whole = narrow(study, settings=[f"{setting}={{choice: [0.1, 1.0]}}"]).search
+    another = narrow(study, settings=["search.settings.optimiser.weight_decay={uniform: {from: 0, to: 0.1}}"]).search
+    assert ends is not None and whole is not None and another is not None
+    assert ends.settings["regulariser.strength"].extremes == (1e-3, 1.0)
+    assert whole.settings["regulariser.strength"].choice == (0.1, 1.0)
+    assert list(another.settings) == ["regulariser.strength", "optimiser.weight_decay"]
+
+
 @pytest.mark.parametrize("name", [name for name in LIBRARY if name.startswith("lambda")])
 def test_the_library_s_lambda_studies_can_be_searched_over_their_grids(name: str):
     study = LIBRARY[name]()
