@@ -110,10 +110,14 @@ class Race:
         if k < 2:
             return np.zeros(k, bool)
         level = ERROR_RATE / (max(self.most_candidates, k) - 1)
+        # One seed alone tells nothing, and most candidates have no more.
+        several = np.flatnonzero(self.num_done >= 2)
         # (candidate, other, objective, seed): a blank in either is one in the difference.
-        x = self._leading.transpose(0, 2, 1)
+        x = self._leading[several].transpose(0, 2, 1)
         worse = np.all(is_greater(x[:, None] - x[None, :], level), axis=2)
-        return np.asarray(np.any(worse, axis=1))
+        is_out = np.zeros(k, bool)
+        is_out[several] = np.any(worse, axis=1)
+        return is_out
 
     @cached_property
     def ranks(self) -> np.ndarray:
