@@ -35,6 +35,12 @@ MOST_CANDIDATES = 1000
 Better = Literal["less", "more"]
 
 
+def measured_by(metric: str) -> str:
+    """What is measured for a metric where training ends: METRIC for itself, max/METRIC and min/METRIC."""
+    extreme, _, name = metric.rpartition("/")
+    return name if extreme in ("max", "min") else metric
+
+
 def better_of(metric: str) -> Better | None:
     """Whether less or more of a metric is better, if its name tells."""
     if metric in TIMES or metric.endswith("_loss"):
@@ -120,7 +126,7 @@ class Objective(Config):
     """What is to be small or large, in the mean over seeds.
 
     metric  updates, passes or seconds to the goal, of which the logarithm of min(time, budget) is taken; or anything
-            that is measured, where training ends
+            that is measured, where training ends, or max/METRIC or min/METRIC, its extreme over the looks until then
     better  whether less or more of it is better; needed unless its name tells: times, losses, accuracies
     """
 
@@ -140,7 +146,7 @@ class Objective(Config):
     @field_validator("metric")
     @classmethod
     def _is_not_of_the_test_images(cls, metric: str) -> str:
-        if not metric.startswith("test_"):
+        if not measured_by(metric).startswith("test_"):
             return metric
         other = f"give {metric.replace('test_', 'train_', 1)!r}"
         if metric.endswith(("_accuracy", "_loss")):

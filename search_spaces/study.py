@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from search_spaces.cells import Cell, Settings, cells_of, nested, overlay, without
-from search_spaces.search import TIMES, Better, Search, better_of, no_seed_twice
+from search_spaces.search import TIMES, Better, Search, better_of, measured_by, no_seed_twice
 from trainables.configuration import Bool, Config, Float, NonNegativeFloat, PositiveFloat, PositiveInt, spelled
 from trainables.mistakes import Mistake, Mistakes, mistakes_of, nearest
 from trainables.probes.config import ProbeConfig
@@ -57,7 +57,8 @@ class Curves(Config):
 
 
 class Measurements(Config):
-    """Metrics where training ends, over seeds; with a baseline their differences from it, paired by seed.
+    """Metrics where training ends, over seeds; with a baseline their differences from it, paired by seed. max/METRIC
+    and min/METRIC are extremes over all looks until then.
 
     Where a trial ends all its probes are due. If another study has trained it on, a metric is as last measured by then:
     a budget whose last look is one at which the probes are due anyway makes no difference.
@@ -297,7 +298,7 @@ def _mistakes_of_analysis(
         measured = [*TIMES, *measured] if measured else measured
     if kind in ("curves", "measurements", "lambda_curve") and measured:
         for metric in _metrics(analysis):
-            if metric not in measured:
+            if (metric if kind == "curves" else measured_by(metric)) not in measured:
                 yield Mistake(("metrics",), f"{metric!r} is not measured; {nearest(metric, measured)}")
 
 
@@ -343,8 +344,8 @@ def _mistakes_of_search(study: dict[str, Any], cells: list[Cell], measured: list
         place = ("objectives", index, "metric")
         if objective.is_time and cells and cells[0].config.goal is None:
             yield Mistake(place, f"{objective.metric!r} needs a goal: give trial.goal")
-        elif measured and objective.metric not in (*TIMES, *measured):
-            held_out = "; give data.num_validation" if objective.metric.startswith("validation_") else ""
+        elif measured and not objective.is_time and measured_by(objective.metric) not in measured:
+            held_out = "; give data.num_validation" if "validation_" in objective.metric else ""
             known = nearest(objective.metric, [*TIMES, *(m for m in measured if not m.startswith("test_"))])
             yield Mistake(place, f"{objective.metric!r} is not measured{held_out}; {known}")
     if search.arm in arms:

@@ -177,6 +177,24 @@ class TestObjectives:
         assert "test_accuracy beside baseline’s: tuned lr=" in report.answer.headline
         assert set(report.answer.tables["measurements"]["metric"]) == {"test_accuracy"}
 
+    def test_an_extreme_is_taken_over_the_looks_and_claimed_of_the_test_images(self):
+        data = {"name": "digits", "num_train": 100, "num_validation": 60, "num_test": 100}
+        it = searched_study(
+            {"objectives": ["max/validation_accuracy"], "budget": {"trials": 12}}, trial={"data": data, "goal": None}
+        )
+        report = optimise(it)
+        trials = table(report, "search-trials")
+        highest = Tracking().read(trials["key"]).curves.groupby("key")["validation_accuracy"].max()
+        assert list(trials["max/validation_accuracy"]) == pytest.approx(list(highest[trials["key"]]))
+        claimed = report.answer.tables["measurements"]
+        assert set(claimed["metric"]) == {"max/test_accuracy"}
+        shown = (
+            report.view.curves.groupby(["cell", "seed"], observed=True)["test_accuracy"].max().groupby("cell").mean()
+        )
+        assert dict(zip(claimed["cell"], claimed["mean"], strict=True)) == pytest.approx(shown.to_dict())
+        notes = [note for section in report.answer.sections for note in section.notes]
+        assert any("best (or worst) on the test images themselves" in note for note in notes)
+
     def test_several_make_a_front(self):
         it = searched_study({"objectives": ["updates", {"metric": "train_loss", "better": "less"}]})
         report = optimise(it)

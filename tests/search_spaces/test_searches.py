@@ -71,6 +71,8 @@ WRONG = {
     ),
     "a seed twice": ("seeds: 4", "seeds: [7, 7]", "search.seeds: holds 7 twice"),
     "no seed": ("seeds: 4", "seeds: 0", "search.seeds: 0 is not allowed"),
+    "the best look on test images": ("[updates,", "[max/test_accuracy,", "and 'max/validation_accuracy' here"),
+    "an extreme of nothing": ("[updates,", "[max/valid_accuracy,", "'max/valid_accuracy' is not measured"),
     "test images": ("[updates,", "[test_accuracy,", "give data.num_validation, and 'validation_accuracy' here"),
     "an unknown metric": ("[updates,", "[update,", "whether less or more of 'update' is better is not known"),
     "what is not measured": ("[updates,", "[{metric: train_norm, better: less},", "'train_norm' is not measured"),

@@ -14,8 +14,17 @@ of a network that was about to be lost.
 
 
 def end_values(view: View, cell: Cell, metric: str) -> "pd.Series[float]":
-    """By seed, of the trials that ended; one whose value is no number is left out."""
-    values = _ended(view, cell).set_index("seed").reindex(columns=[f"final/{metric}"]).iloc[:, 0].astype(float)
+    """By seed, of the trials that ended; one whose value is no number is left out.
+
+    metric: where training ended; or max/METRIC or min/METRIC, its extreme over the looks up to there
+    """
+    extreme, _, name = metric.rpartition("/")
+    trials = _ended(view, cell).set_index("seed")
+    if extreme:
+        looks = view.looks_of(cell).reindex(columns=["seed", name]).groupby("seed")[name].agg(extreme)
+        values = looks.reindex(trials.index).astype(float)
+    else:
+        values = trials.reindex(columns=[f"final/{metric}"]).iloc[:, 0].astype(float)
     return values[np.isfinite(values)]
 
 

@@ -72,7 +72,7 @@ def _figures(view: View, curves: LambdaCurves, name: str) -> Iterator[Figure]:
         if any(point.estimate is not None for point in points[1:]):
             best = curves.best if points is curves.first else None
             yield Figure(
-                f"{name}-{metric}",
+                f"{name}-{metric.replace('/', '-')}",
                 f"{_title(points[0])} against {curves.setting}",
                 partial(drawing.lambda_curve, view.study, points, best),
                 "A dot a seed, an arrow where a trial was censored and its time is longer; the diamond is the estimate "
@@ -113,7 +113,7 @@ def _table(curves: LambdaCurves, metric: str, num_seeds: int, name: str) -> Tabl
     if points[0].is_time and any(point.interval for point in points) and num_seeds < FEW_TO_CHECK:
         caption += " Intervals presume log-normal times: with so few seeds, two modes make them too narrow."
     title = f"{_title(points[0])} against {curves.setting}"
-    return Table(f"{name}-{metric}", title, _tidy(points, choice, num_seeds), tuple(columns), caption)
+    return Table(f"{name}-{metric.replace('/', '-')}", title, _tidy(points, choice, num_seeds), tuple(columns), caption)
 
 
 def _strength(point: Point) -> str:

@@ -26,6 +26,7 @@ from grokgrid.analyses.wording import (
 from grokgrid.statistics import FEW_SEEDS, Interval, PairedDifference, SampleMean, paired_difference
 from grokgrid.view import State, View
 from search_spaces import Cell
+from search_spaces.search import measured_by
 from search_spaces.study import Measurements
 
 LEFT_OUT = {
@@ -182,8 +183,13 @@ def _notes(view: View, found: Sequence[Measurement]) -> Iterator[str]:
     if weak := [tests[num] for num in sorted(tests) if num and tests[num].floor > 1 - LEVEL]:
         sizes = listed([plural(test.num_pairs, "pair") for test in weak])
         yield f"With {sizes} the {weak[0].kind} cannot give a p below {listed([f'{test.floor:g}' for test in weak])}."
-    names = labels(view.study)
-    for metric in dict.fromkeys(m.metric for m in found):
+    names, metrics = labels(view.study), dict.fromkeys(m.metric for m in found)
+    if chosen := [metric for metric in metrics if metric != measured_by(metric) and "test_" in metric]:
+        yield (
+            f"{listed(chosen)}: taken of the look that is best (or worst) on the test images themselves, in every arm;"
+            " a network that was chosen otherwise comes to less."
+        )
+    for metric in metrics:
         short = [m for m in found if m.metric == metric and m.n < m.num_ended]
         if short:
             those = listed([f"{m.num_ended - m.n} of {m.num_ended} of {names[m.cell.name]}" for m in short])

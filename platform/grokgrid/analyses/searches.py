@@ -250,7 +250,7 @@ def _figures(searched: Searched) -> Iterator[Figure]:
     marks = "The ring marks the best; a cross, candidates that are out; paler ones have fewer seeds."
     many = len(search.objectives) > 1
     for objective in search.objectives:
-        suffix = f"-{objective.metric}" if many else ""
+        suffix = f"-{objective.metric.replace('/', '-')}" if many else ""
         yield Figure(
             f"search-history{suffix}",
             f"{_label(objective)} of the candidates, in the order in which they were tried",
@@ -272,7 +272,7 @@ def _figures(searched: Searched) -> Iterator[Figure]:
         )
     for one, other in combinations(search.objectives, 2):
         yield Figure(
-            f"search-front-{one.metric}-{other.metric}",
+            f"search-front-{one.metric}-{other.metric}".replace("/", "-"),
             f"{_label(one)} and {_label(other)}: the front",
             partial(drawing_searches.front, data, one, other),
             f"{marks} No candidate is better than one on the front in everything.",

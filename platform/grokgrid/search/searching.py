@@ -24,7 +24,7 @@ from grokgrid.search.race import Race, is_turn_of_a_new_one, last_seeds
 from grokgrid.tracking import Tracking, TrackingAway
 from grokgrid.view import State
 from search_spaces import Cell, Study
-from search_spaces.search import MOST_CANDIDATES, Search
+from search_spaces.search import MOST_CANDIDATES, Search, measured_by
 from search_spaces.study import Acceleration, Analysis, Curves, Measurements
 from trainables.mistakes import Mistakes
 from trainables.trial import Trial
@@ -441,4 +441,4 @@ def claim_study(study: Study, cells: Sequence[Cell]) -> Study:
 
 def _claimed(metric: str) -> str:
     """What was chosen on validation images is claimed on test images."""
-    return metric.replace("validation_", "test_", 1) if metric.startswith("validation_") else metric
+    return metric.replace("validation_", "test_", 1) if measured_by(metric).startswith("validation_") else metric
