@@ -413,7 +413,7 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("address", "sentence"),
         [
-            ("ray://127.0.0.1:9", "no Ray is to be had there"),
+            ("ray://127.0.0.1:9", "ray://127.0.0.1:9"),
             ("nonsense", "nonsense"),
             ("127.0.0.1:9", "127.0.0.1:9"),
         ],

@@ -287,7 +287,7 @@ class TestDoctor:
         )
         assert doctor.wait() == 1, doctor.log.read_text()
         told = doctor.log.read_text()
-        assert "✗ storage: /proc/self/cwd" in told and "has another folder of that name" in told
+        assert "✗ storage: /proc/self/cwd" in told and "GROKGRID_STORAGE must name a folder that all nodes see" in told
         assert "✗ data: " in told and "data mnist: not found under" in told
         assert "✓ clocks" in told
 
