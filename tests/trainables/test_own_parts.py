@@ -273,3 +273,21 @@ def test_a_name_that_is_none_is_told_with_what_is_allowed():
 def _path_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(sys, "path", list(sys.path))
     yield
+
+
+def test_what_a_part_writes_into_is_its_own(tmp_path: Path):
+    """Neither the key, nor the data, nor the weights change under a part that is careless with what it is given."""
+    file = tmp_path / "careless.py"
+    file.write_text(
+        "def term(step, *, levels):\n    levels.append(1)\n    return 0 * step.outputs.sum()\n\n"
+        "def zero(evaluation):\n    evaluation.x.zero_()\n"
+        "    for p in evaluation.parameters.values():\n        p.data.zero_()\n    return 0.0\n"
+    )
+    careless = tiny_trial(
+        regulariser={"name": f"{file}:term", "levels": [1]}, probes=[{"name": f"{file}:zero", "on": "test", "every": 1}]
+    )
+    key = careless.key
+    looks = run(careless, tmp_path / "careless")
+    assert careless.key == key
+    plain = [look.values["test_accuracy"] for look in run(tiny_trial(), tmp_path / "plain")]
+    assert [look.values["test_accuracy"] for look in looks] == plain

@@ -1,5 +1,6 @@
 """Settings of the parts of one's own, and how a component's field tells them from ours."""
 
+import copy
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Self
 
@@ -51,7 +52,8 @@ class OwnConfig(Config):
 
     @property
     def settings(self) -> dict[str, Any]:
-        return dict(self.model_extra or {})
+        """Copies: what a part does to a list that it is given changes no configuration."""
+        return copy.deepcopy(self.model_extra or {})
 
     @property
     def object(self) -> str:

@@ -13,6 +13,7 @@ Of the last four a function takes the settings by name at every call; a class is
 then called.
 """
 
+import copy
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -87,7 +88,7 @@ class Interface:
         """What is called with `given` alone."""
         if self.given and isinstance(part, type):
             return part(**settings)
-        return lambda *given, **named: part(*given, **named, **settings)
+        return lambda *given, **named: part(*given, **named, **copy.deepcopy(settings))
 
 
 INTERFACES: dict[str, Interface] = {

@@ -75,8 +75,10 @@ def measure(
                 values |= _extremes(f"{probe.on}_centroid_norm", norm)
                 values |= _extremes(f"{probe.on}_centroid_inner_product", inner)
             case OwnProbeConfig():
-                part = x[: probe.num_points], y[: probe.num_points]
-                values |= _own(probe, own[probe], Evaluation(f, parameters, *part))
+                # Copies: what a probe writes into is nobody else's.
+                points = x[: probe.num_points].clone(), y[: probe.num_points].clone()
+                copies = {name: parameter.clone() for name, parameter in parameters.items()}
+                values |= _own(probe, own[probe], Evaluation(f, copies, *points))
     return {name: float(value) for name, value in values.items()}
 
 
