@@ -90,4 +90,21 @@ def broken(step):
     raise RuntimeError("as written")
 
 
+def exits(step):
+    raise SystemExit(3)
+
+
+def single(step):
+    assert step.x.dtype == torch.float32
+    return step.outputs.sum() * 0
+
+
+class Unmakeable:
+    def __init__(self):
+        raise RuntimeError("as written")
+
+    def __call__(self, step):
+        return step.outputs.sum()
+
+
 nothing = 3

@@ -12,6 +12,7 @@ from tiny_trials import assert_same_bits, curves, run, run_for, state, tiny_tria
 from torch.nn import functional as F
 
 from trainables.mistakes import Mistakes
+from trainables.own.listing import in_file
 from trainables.own.loading import load_part, provide, source_of
 from trainables.own.rehearsal import check_parts
 from trainables.own.source import read_source
@@ -245,6 +246,11 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no number": ({"probes": [own("weights")]}, "weights should return one number"),
     "other values than it gives": ({"probes": [own("weights", gives=["mean"])]}, "a dict of numbers for its `gives`"),
     "no pair": ({"gradient_filter": own("no_pair")}, "no_pair should return (gradients, state), two dicts"),
+    "a class that cannot be made": (
+        {"regulariser": own("Unmakeable")},
+        "Unmakeable cannot be made: parts_of_ones_own.py",
+    ),
+    "what exits": ({"regulariser": own("exits")}, "SystemExit: 3"),
     "what raises": ({"regulariser": own("broken")}, "parts_of_ones_own.py, line"),
 }
 
@@ -255,6 +261,24 @@ def test_what_is_wrong_with_a_part_is_told_before_anything_starts(what: str):
     with pytest.raises(Mistakes) as raised:
         check_parts({"arms.mine": tiny_trial(**settings)}, rehearse=True)
     assert told in str(raised.value)
+
+
+def test_every_combination_is_rehearsed():
+    """The part is the same in both; it takes one precision alone."""
+    trials = {
+        "single": tiny_trial(regulariser=own("single")),
+        "double": tiny_trial(regulariser=own("single"), dtype="float64"),
+    }
+    with pytest.raises(Mistakes, match="^double: .*AssertionError"):
+        check_parts(trials, rehearse=True)
+
+
+def test_a_file_is_listed_whatever_else_is_in_it(tmp_path: Path):
+    file = tmp_path / "odd.py"
+    file.write_text("class Wrong(Exception): pass\ndef gone(x): pass\ndel gone\ndef term(step, *, strength): pass\n")
+    assert [(part.field, part.settings) for part in in_file(file)] == [("regulariser", "strength")]
+    with pytest.raises(Mistakes, match="is no .py file"):
+        list(in_file(tmp_path / "noext"))
 
 
 def test_all_mistakes_are_told_at_once():

@@ -47,11 +47,15 @@ def in_file(path: Path) -> Iterator[Part]:
         Mistakes: there is no such file, or it is no Python that can be imported.
     """
     try:
+        if path.suffix != ".py":
+            raise ValueError("is no .py file")
         names = functions_in(path)
     except ValueError as error:
         raise Mistakes(str(path), [Mistake((), str(error))]) from None
     for name in names:
         part = object_of(read_source(f"{path}:{name}"))
+        if not _has_signature(part):
+            continue  # An exception, say, or a name that was deleted again.
         fields = ["probes" if kind == "probe" else kind for kind in _kinds(part)]
         yield Part(" or ".join(fields) or "nothing", f"{path}:{name}", _settings(part), _about(part))
 
@@ -66,6 +70,15 @@ def _configs(annotation: Any) -> Iterator[type[Config]]:
     else:
         for each in get_args(annotation):
             yield from _configs(each)
+
+
+def _has_signature(part: Any) -> bool:
+    try:
+        inspect.signature(part)
+        inspect.signature(part.__call__)
+    except (TypeError, ValueError, AttributeError):
+        return False
+    return True
 
 
 def _about(part: Any) -> str:

@@ -33,10 +33,15 @@ def load_part(config: OwnConfig) -> Callable[..., Any]:
     Raises:
         Mistakes: it is not there, is not what the configuration declares, or cannot be called so.
     """
-    interface, part = INTERFACES[config.kind], object_of(source_of(config))
+    source = source_of(config)
+    interface, part = INTERFACES[config.kind], object_of(source)
     if mistakes := list(interface.mistakes(part, config.settings)):
         raise Mistakes(config.kind, mistakes)
-    return interface.bound(part, config.settings)
+    try:
+        return interface.bound(part, config.settings)
+    except (Exception, SystemExit) as error:
+        wrong = f"{config.object} cannot be made: {told(error, source.root)}"
+        raise Mistakes(config.kind, [Mistake(("name",), wrong)]) from error
 
 
 def object_of(source: SourceCode) -> Any:
@@ -49,7 +54,7 @@ def object_of(source: SourceCode) -> Any:
         return getattr(_module(source), source.object, None)
     except Mistakes:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         wrong = f"{source.main} cannot be imported: {told(error, source.root)}"
         raise Mistakes(source.object, [Mistake(("name",), wrong)]) from error
 

@@ -35,8 +35,9 @@ def check_parts(trials: Mapping[str, Trial], *, rehearse: bool) -> None:
     if rehearse:
         done = set()
         for name, trial in trials.items():
-            combination = tuple(part.model_dump_json() for _, part in trial.config.own_parts)
-            if combination and combination not in done:
+            # Goal and budget make no difference to one update.
+            combination = trial.config.model_dump_json(exclude={"goal", "budget"})
+            if trial.config.own_parts and combination not in done:
                 done.add(combination)
                 _rehearse(name, trial)
 
@@ -55,7 +56,7 @@ def _rehearse(name: str, trial: Trial) -> None:
         raise Mistakes(name, found.mistakes) from None
     except DataError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         roots = [source_of(part).root for _, part in trial.config.own_parts]
         raise Mistakes(name, [Mistake((), f"one update on a few images fails: {told(error, *roots)}")]) from error
 
