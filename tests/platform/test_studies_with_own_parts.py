@@ -199,3 +199,15 @@ def test_an_export_stands_by_itself(where: str, tmp_path: Path, empty_database: 
     assert str(tmp_path) not in (exported / "study.yaml").read_text()
     report = api.run(narrow(there, seeds=2), engine=InlineEngine, folder=tmp_path / "report")
     assert list(report.view.trials["state"]) == ["reached"] * 4
+
+
+def test_a_metric_without_a_number_is_no_end_of_the_report(tmp_path: Path):
+    part = tmp_path / "endless.py"
+    part.write_text("def endless(evaluation):\n    return float('inf')\n")
+    probes = [{"name": f"{part}:endless", "every": 1}]
+    analyses = [{"kind": "curves", "metrics": ["train_endless", "test_accuracy"]}]
+    made = study(arms={"baseline": {}}, trial={"probes": probes}, seeds=1, analyses=analyses)
+    report = api.run(made, engine=InlineEngine, folder=tmp_path / "report")
+    assert (tmp_path / "report" / "curves-test_accuracy.svg").exists()
+    assert not (tmp_path / "report" / "curves-train_endless.svg").exists()
+    assert report.path.exists()

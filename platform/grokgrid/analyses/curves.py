@@ -24,7 +24,9 @@ MAX_LINES, MAX_POINTS = 100, 10_000
 
 
 def curves_section(view: View, analysis: Curves, *, name: str = "curves") -> Section:
-    metrics = [metric for metric in analysis.metrics if metric in view.curves and view.curves[metric].notna().any()]
+    metrics = [
+        metric for metric in analysis.metrics if metric in view.curves and np.isfinite(view.curves[metric]).any()
+    ]
     means = _means(view, metrics)
     figures = tuple(
         Figure(
