@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -152,10 +153,22 @@ class TestSource:
         assert (source.root, source.main) == (folder, "inner/deep.py")
         assert [path for path, _ in source.files] == ["inner/__init__.py", "inner/deep.py", "inner/sibling.py"]
 
-    def test_of_an_installed_package_is_what_is_in_it(self):
-        source = read_source("torchvision.ops.misc:MLP")
-        assert source.is_installed
-        assert {path.split("/")[0] for path, _ in source.files} == {"torchvision"}
+    def test_of_an_installed_package_is_the_module_and_the_version(self):
+        source = read_source("torch.nn.modules.loss:CrossEntropyLoss")
+        assert [path for path, _ in source.files] == ["torch/nn/modules/loss.py"]
+        assert source.version is not None and source.version.startswith("torch ")
+        assert replace(source, version="torch 1.0").digest != source.digest
+
+    def test_names_under_if_and_try_and_in_pairs_are_found(self, tmp_path: Path):
+        file = tmp_path / "part.py"
+        file.write_text(
+            "try:\n    import nothing_like_it\nexcept ImportError:\n    def one(): pass\n"
+            "if True:\n    class Two: pass\nthree, four = 3, 4\ndef outer():\n    def inner(): pass\n"
+        )
+        for name in ("one", "Two", "three", "four", "outer"):
+            assert read_source(f"{file}:{name}").object == name
+        with pytest.raises(ValueError, match="defines no 'inner'"):
+            read_source(f"{file}:inner")
 
     @pytest.mark.parametrize(
         ("name", "told"),

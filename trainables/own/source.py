@@ -4,9 +4,9 @@
     package.module:Object       a module, found as `import` finds it, and at last in the current folder
 
 The source is the text of that file and of all modules beside it that it imports, directly or through each other:
-"beside" is under the folder from which `import` would find them. Of an installed package it is what is imported within
-the package. Two parts with the same source are the same part, wherever they lie; what code computes from other files,
-or from packages that are installed, the source does not tell.
+"beside" is under the folder from which `import` would find them. Of an installed package it is the module alone and the
+package's version. Two parts with the same source are the same part, wherever they lie; what code computes from other
+files, or from other packages, the source does not tell.
 """
 
 import ast
@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.machinery import PathFinder
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
 from trainables.mistakes import nearest
@@ -22,18 +23,25 @@ from trainables.mistakes import nearest
 
 @dataclass(frozen=True)
 class SourceCode:
-    """files: path below `root` -> text, in order of the paths; main: the one of them that holds the object."""
+    """files: path below `root` -> text, in order of the paths; main: the one of them that holds the object; version: of
+    an installed package, None of all else.
+    """
 
     root: Path
     files: tuple[tuple[str, str], ...]
     main: str
     object: str
-    is_installed: bool
+    version: str | None
+
+    @property
+    def is_installed(self) -> bool:
+        return self.version is not None
 
     @property
     def digest(self) -> str:
-        """Of the texts, their places beside each other and the object's name."""
-        sha = hashlib.sha256(f"{self.main}:{self.object}\n".encode())
+        """Of the texts, their places beside each other, the object's name and the version."""
+        of = ":".join([self.main, self.object, *([self.version] if self.version is not None else [])])
+        sha = hashlib.sha256(f"{of}\n".encode())
         for path, text in self.files:
             sha.update(f"{path} {len(text.encode())}\n".encode() + text.encode())
         return f"sha256:{sha.hexdigest()}"
@@ -53,8 +61,9 @@ def read_source(name: str) -> SourceCode:
     known = _known.get(name)
     if known is None or known[1] != _stamps(known[0]):
         root, main = _find_file(Path(place)) if place.endswith(".py") else _find_module(place)
-        is_installed = bool({"site-packages", "dist-packages"} & set(root.parts))
-        source = SourceCode(root, tuple(sorted(_closure(root, main, is_installed))), main, object, is_installed)
+        version = _version(main) if {"site-packages", "dist-packages"} & set(root.parts) else None
+        files = tuple(sorted(_closure(root, main, only_main=version is not None)))
+        source = SourceCode(root, files, main, object, version)
         known = _known[name] = (source, _stamps(source))
     source = known[0]
     defined = list(_defined(ast.parse(dict(source.files)[source.main])))
@@ -110,9 +119,14 @@ def _find_module(name: str) -> tuple[Path, str]:
     return root, file.relative_to(root).as_posix()
 
 
-def _closure(root: Path, main: str, is_installed: bool) -> Iterator[tuple[str, str]]:
+def _version(main: str) -> str:
+    top = main.partition("/")[0].removesuffix(".py")
+    names = packages_distributions().get(top, [])
+    return ", ".join(f"{name} {version(name)}" for name in sorted(set(names))) or "unknown"
+
+
+def _closure(root: Path, main: str, *, only_main: bool = False) -> Iterator[tuple[str, str]]:
     """The main file and what it imports under the root."""
-    top = main.partition("/")[0]
     found, waiting = {main}, [main]
     while waiting:
         path = waiting.pop()
@@ -124,9 +138,11 @@ def _closure(root: Path, main: str, is_installed: bool) -> Iterator[tuple[str, s
         except SyntaxError as error:
             raise ValueError(f"{root / path}, line {error.lineno}: is not Python: {error.msg}") from None
         yield path, text
+        if only_main:
+            return
         for name in _imported(tree, path):
             for file in _files_of(root, name):
-                if file not in found and (not is_installed or file.partition("/")[0] == top):
+                if file not in found:
                     found.add(file)
                     waiting.append(file)
 
@@ -164,18 +180,18 @@ def module_of(path: str) -> str:
     return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
-def _defined(tree: ast.Module) -> Iterator[str]:
-    """The names that a module gives to its functions, classes and other objects."""
-    for node in tree.body:
-        match node:
+def _defined(node: ast.AST) -> Iterator[str]:
+    """The names that a module gives to its functions, classes and other objects, also under an `if` or `try`."""
+    for inner in ast.iter_child_nodes(node):
+        match inner:
             case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
                 yield name
-            case ast.Assign(targets=targets):
-                yield from (target.id for target in targets if isinstance(target, ast.Name))
-            case ast.AnnAssign(target=ast.Name(id=name)):
+            case ast.Name(id=name, ctx=ast.Store()):
                 yield name
             case ast.Import(names=names) | ast.ImportFrom(names=names):
                 yield from (alias.asname or alias.name for alias in names)
+            case _:
+                yield from _defined(inner)
 
 
 def functions_in(path: Path) -> list[str]:
@@ -185,6 +201,6 @@ def functions_in(path: Path) -> list[str]:
         ValueError: the file is not there or is not Python.
     """
     root, main = _find_file(path)
-    tree = ast.parse(dict(_closure(root, main, False))[main])
+    tree = ast.parse(dict(_closure(root, main))[main])
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
     return [node.name for node in functions if not node.name.startswith("_")]
