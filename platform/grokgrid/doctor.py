@@ -170,6 +170,8 @@ def _cluster(nodes: "Nodes", here: Machine, data: Iterable[DataConfig], *, is_ne
             yield Finding(Mark.BAD, f"node {node.name}", str(found))
     said = f"{len(nodes.nodes)} node{'s' if len(nodes.nodes) > 1 else ''}: {', '.join(n.name for n in nodes.nodes)}"
     yield Finding(Mark.GOOD, "Ray", said)
+    if not machines:
+        return  # Of nodes that do not answer nothing else is known.
     yield _same_versions(machines, here)
     for node, machine in machines.items():
         yield _gpus(f"GPUs of {node.name}", machine, node.num_gpus)

@@ -46,7 +46,8 @@ class Zygote:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, **env},
+            # A Ray that a test has started in this process leaves settings behind that are of no other.
+            env={name: value for name, value in os.environ.items() if not name.startswith("RAY_")} | env,
         )
         self._is_ready = False
 

@@ -284,6 +284,7 @@ class TestDoctor:
             log=tmp_path / "log",
             GROKGRID_STORAGE="/proc/self/cwd",
             GROKGRID_DATA=str(tmp_path),
+            RAY_AUTH_MODE="disabled",
         )
         assert doctor.wait() == 1, doctor.log.read_text()
         told = doctor.log.read_text()
