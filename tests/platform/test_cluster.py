@@ -34,8 +34,9 @@ def cluster_home(tmp_path_factory: pytest.TempPathFactory, empty_database: Path)
 @pytest.fixture(scope="module")
 def cluster(cluster_home: Path) -> Iterator[Cluster]:
     folder = Path(tempfile.mkdtemp(prefix="ray-"))
-    # Room for several attached engines, as each keeps its workers.
-    cluster = Cluster(folder, {"GROKGRID_HOME": str(cluster_home)}, num_cpus=16)
+    # No data sets, wherever this machine has some. Room for several attached engines, as each keeps its workers.
+    env = {"GROKGRID_HOME": str(cluster_home), "GROKGRID_DATA": str(cluster_home / "data")}
+    cluster = Cluster(folder, env, num_cpus=16)
     try:
         cluster.wait_for_nodes(1)
         yield cluster
