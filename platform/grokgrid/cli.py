@@ -25,6 +25,7 @@ from grokgrid.cli_options import (
     new_console,
     refuse,
 )
+from grokgrid.plurals import plural
 
 if TYPE_CHECKING:
     from grokgrid.api import Report
@@ -139,7 +140,7 @@ def plan(study: StudyArgument, settings: SetOption = None, seeds: SeedsOption = 
     console.print(table)
     num, num_cells = len(made.study.trials), len(made.study.cells) * len(made.study.seed_list)
     console.print(
-        f"{num} trials{', some of them shared by several cells,' if num < num_cells else ','} each of at most"
+        f"{plural(num, 'trial')}{', some of them shared by several cells,' if num < num_cells else ','} each of at most"
         f" {budget.last_look:,} {budget.unit} and {budget.num_looks():,} looks."
     )
     if 2 * budget.last_look < budget.extent:
@@ -287,7 +288,8 @@ def export(
     from grokgrid import api
 
     with errors():
-        print(f"{api.export(find_study(study, settings, seeds, arms), folder)} trials are in {folder}")
+        num = api.export(find_study(study, settings, seeds, arms), folder)
+    print(f"{plural(num, 'trial')} written to {folder}")
 
 
 @app.command("import")
@@ -299,7 +301,7 @@ def import_trials(
 
     with errors():
         done = api.import_trials(folder)
-    print(f"{done.num_new} trials imported, {done.num_known} were here already")
+    print(f"{plural(done.num_new, 'trial')} imported, {done.num_known} were here already")
 
 
 @data_app.command("get")

@@ -23,6 +23,7 @@ from grokgrid.machine import (
     marks,
     remove_marks,
 )
+from grokgrid.plurals import plural
 from grokgrid.tracking import Tracking, TrackingAway, TrackingError, redact
 from search_spaces import Study
 from trainables.data.config import MnistConfig
@@ -168,7 +169,7 @@ def _cluster(nodes: "Nodes", here: Machine, data: Iterable[DataConfig], *, is_ne
     for node, found in asked.items():
         if isinstance(found, EngineError):
             yield Finding(Mark.BAD, f"node {node.name}", str(found))
-    said = f"{len(nodes.nodes)} node{'s' if len(nodes.nodes) > 1 else ''}: {', '.join(n.name for n in nodes.nodes)}"
+    said = f"{plural(len(nodes.nodes), 'node')}: {', '.join(n.name for n in nodes.nodes)}"
     yield Finding(Mark.GOOD, "Ray", said)
     if not machines:
         return  # Of nodes that do not answer nothing else is known.

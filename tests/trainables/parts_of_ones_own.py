@@ -78,6 +78,14 @@ def no_pair(gradients, state):
     return gradients
 
 
+def no_gradients(gradients, state):
+    return dict.fromkeys(gradients), state
+
+
+def counting(gradients, state):
+    return gradients, {"count": state.get("count", 0) + 1}
+
+
 def shapeless(step):
     return step.outputs
 

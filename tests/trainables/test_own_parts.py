@@ -147,6 +147,11 @@ class TestSource:
         moved = folder.rename(folder.with_name("moved"))
         assert read_source(f"{moved}/part.py:term").digest == before
 
+    def test_is_the_same_with_the_mark_that_some_editors_put_first(self, folder: Path):
+        before = read_source(f"{folder}/part.py:term").digest
+        (folder / "part.py").write_bytes(b"\xef\xbb\xbf" + (folder / "part.py").read_bytes())
+        assert read_source(f"{folder}/part.py:term").digest == before
+
     def test_of_a_module_in_the_current_folder(self, folder: Path, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.chdir(folder)
         source = read_source("inner.deep:number")
@@ -259,6 +264,11 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no number": ({"probes": [own("weights")]}, "weights should return one number"),
     "other values than it gives": ({"probes": [own("weights", gives=["mean"])]}, "a dict of numbers for its `gives`"),
     "no pair": ({"gradient_filter": own("no_pair")}, "no_pair should return (gradients, state), two dicts"),
+    "no gradient": ({"gradient_filter": own("no_gradients")}, "gradient as a tensor of shape (12, 64), not as None"),
+    "a state of more than tensors": (
+        {"gradient_filter": own("counting")},
+        "counting should return a state of tensors alone, 'count' is 1",
+    ),
     "a class that cannot be made": (
         {"regulariser": own("Unmakeable")},
         "Unmakeable cannot be made: parts_of_ones_own.py",
@@ -273,7 +283,7 @@ def test_what_is_wrong_with_a_part_is_told_before_anything_starts(what: str):
     settings, told = WRONG[what]
     with pytest.raises(Mistakes) as raised:
         check_parts({"arms.mine": tiny_trial(**settings)}, rehearse=True)
-    assert told in str(raised.value)
+    assert told in str(raised.value) and len(str(raised.value)) < 300, "not a screen of numbers"
 
 
 def test_every_combination_is_rehearsed():

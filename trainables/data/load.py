@@ -18,7 +18,7 @@ from trainables.configuration import decisive
 from trainables.data.config import DigitsConfig, MnistConfig, NpzConfig, OwnDataConfig
 from trainables.data.place import DataError, check_present, data_root
 from trainables.data.shared import shared
-from trainables.own.loading import load_part
+from trainables.own.loading import load_part, shown
 
 On = Literal["train", "validation", "test"]
 
@@ -167,7 +167,7 @@ def _read_own(config: OwnDataConfig) -> Arrays:
     given, what = load_part(config)(), f"data {config.name}"
     missing = [name for name in _NAMES if name not in given] if isinstance(given, dict) else list(_NAMES)
     if missing:
-        found = f"is without {', '.join(missing)}" if isinstance(given, dict) else f"is {given!r}"
+        found = f"is without {', '.join(missing)}" if isinstance(given, dict) else f"is {shown(given)}"
         raise DataError(f"{what}: what it returned {found}; it must be a dict of the arrays {', '.join(_NAMES)}")
     arrays = {name: np.asarray(given[name]) for name in _NAMES}
     _check_arrays(arrays, what)

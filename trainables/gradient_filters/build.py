@@ -4,13 +4,14 @@ Both are name -> tensor; the state is empty before the first gradient, and part 
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from torch import Tensor
 
 from trainables.gradient_filters.config import EmaConfig, OwnGradientFilterConfig
 from trainables.gradient_filters.ema import ema_filter
 from trainables.mistakes import Mistake, Mistakes
-from trainables.own.loading import load_part
+from trainables.own.loading import load_part, shown
 
 Gradients = Mapping[str, Tensor]
 GradientFilter = Callable[[Gradients, Gradients], tuple[Gradients, Gradients]]
@@ -22,13 +23,8 @@ def build_gradient_filter(config: EmaConfig | OwnGradientFilterConfig) -> Gradie
 
         def own(gradients: Gradients, state: Gradients) -> tuple[Gradients, Gradients]:
             given = part(dict(gradients), dict(state))
-            if not (isinstance(given, tuple) and len(given) == 2 and all(isinstance(each, dict) for each in given)):
-                wrong = f"{config.object} should return (gradients, state), two dicts, it returned {given!r}"
-                raise Mistakes(config.kind, [Mistake(("name",), wrong)])
-            if given[0].keys() != gradients.keys():
-                lost = sorted(gradients.keys() ^ given[0].keys())
-                wrong = f"{config.object} should return a gradient for every one it gets, not without or beside {lost}"
-                raise Mistakes(config.kind, [Mistake(("name",), wrong)])
+            if (wrong := _misfit(given, gradients)) is not None:
+                raise Mistakes(config.kind, [Mistake(("name",), f"{config.object} should return {wrong}")])
             # Nothing may hang on to the graph from one update to the next.
             return given[0], {name: tensor.detach() for name, tensor in given[1].items()}
 
@@ -41,3 +37,19 @@ def build_gradient_filter(config: EmaConfig | OwnGradientFilterConfig) -> Gradie
         return dict(zip(gradients, filtered, strict=True)), {str(i): average for i, average in enumerate(averages)}
 
     return ema
+
+
+def _misfit(given: Any, gradients: Gradients) -> str | None:
+    """What a filter of one's own should return instead, if it should."""
+    if not (isinstance(given, tuple) and len(given) == 2 and all(isinstance(each, dict) for each in given)):
+        return f"(gradients, state), two dicts, it returned {shown(given)}"
+    filtered, state = given
+    if filtered.keys() != gradients.keys():
+        return f"a gradient for every one it gets, not without or beside {sorted(gradients.keys() ^ filtered.keys())}"
+    for name, gradient in gradients.items():
+        if getattr(filtered[name], "shape", None) != gradient.shape:
+            return f"{name}'s gradient as {shown(gradient)}, not as {shown(filtered[name])}"
+    for name, value in state.items():
+        if not isinstance(value, Tensor):
+            return f"a state of tensors alone, {name!r} is {shown(value)}"
+    return None

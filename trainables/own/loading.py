@@ -8,6 +8,7 @@ itself may have the name of another.
 
 import importlib
 import importlib.util
+import reprlib
 import sys
 import tempfile
 import traceback
@@ -67,14 +68,18 @@ def told(error: BaseException, *roots: Path) -> str:
     return f"{place}{type(error).__name__}: {error}"
 
 
+def shown(value: Any) -> str:
+    """What a part returned, in few words: tensors by their shape, the rest cut short."""
+    return f"a tensor of shape {tuple(value.shape)}" if hasattr(value, "shape") else reprlib.repr(value)
+
+
 def scalar(part: Callable[..., Any], config: OwnConfig) -> "Callable[..., Tensor]":
     """The part, checked to return a tensor that is one number: what a loss consists of."""
 
     def checked(*given: Any) -> "Tensor":
         value = part(*given)
         if getattr(value, "shape", None) != ():
-            found = f"a tensor of shape {tuple(value.shape)}" if hasattr(value, "shape") else f"{value!r}"
-            wrong = f"{config.object} should return one number as a tensor, it returned {found}"
+            wrong = f"{config.object} should return one number as a tensor, it returned {shown(value)}"
             raise Mistakes(config.kind, [Mistake(("name",), wrong)])
         return value
 

@@ -172,8 +172,8 @@ def _files_of(root: Path, name: str) -> Iterator[str]:
 
 
 def read_text(file: Path) -> str:
-    """As it stands: with whatever ends its lines."""
-    return file.read_bytes().decode("utf-8")
+    """As it stands, with whatever ends its lines; but for the mark that some editors put first."""
+    return file.read_bytes().decode("utf-8-sig")
 
 
 def module_of(path: str) -> str:

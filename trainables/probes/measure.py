@@ -11,6 +11,7 @@ from trainables.data.load import Data, On
 from trainables.losses.build import Loss
 from trainables.mistakes import Mistake, Mistakes
 from trainables.own.interfaces import Evaluation
+from trainables.own.loading import shown
 from trainables.probes.config import (
     AccuracyConfig,
     CentroidConfig,
@@ -93,7 +94,9 @@ def _own(probe: OwnProbeConfig, part: Callable[[Evaluation], Any], evaluation: E
     except (TypeError, ValueError, AttributeError, RuntimeError):
         pass
     wanted = f"a dict of numbers for its `gives`, {', '.join(probe.gives)}" if probe.gives else "one number"
-    raise Mistakes(probe.kind, [Mistake(("name",), f"{probe.object} should return {wanted}, it returned {given!r}")])
+    raise Mistakes(
+        probe.kind, [Mistake(("name",), f"{probe.object} should return {wanted}, it returned {shown(given)}")]
+    )
 
 
 class JacobianFacts(NamedTuple):

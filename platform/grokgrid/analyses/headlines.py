@@ -9,7 +9,8 @@ from grokgrid.analyses.ends import ends
 from grokgrid.analyses.reaching import reached_times
 from grokgrid.analyses.times import Measure
 from grokgrid.analyses.trials import states
-from grokgrid.analyses.wording import PERCENT, bounded, labels, listed, mean_sd, number, plural
+from grokgrid.analyses.wording import PERCENT, bounded, labels, listed, mean_sd, number
+from grokgrid.plurals import plural
 from grokgrid.statistics import Estimator, Interval
 from grokgrid.view import State, View
 from search_spaces.study import Curves, Measurements

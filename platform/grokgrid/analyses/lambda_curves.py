@@ -22,10 +22,10 @@ from grokgrid.analyses.wording import (
     finite,
     listed,
     number,
-    plural,
     precise,
     slug,
 )
+from grokgrid.plurals import plural
 from grokgrid.statistics import FEW_SEEDS, NUM_RESAMPLES, Estimator, SampleMean
 from grokgrid.view import View
 

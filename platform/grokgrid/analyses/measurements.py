@@ -19,10 +19,10 @@ from grokgrid.analyses.wording import (
     listed,
     mean_sd,
     p_value,
-    plural,
     precise,
     slug,
 )
+from grokgrid.plurals import plural
 from grokgrid.statistics import FEW_SEEDS, Interval, PairedDifference, SampleMean, paired_difference
 from grokgrid.view import State, View
 from search_spaces import Cell

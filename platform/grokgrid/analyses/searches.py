@@ -15,7 +15,8 @@ from grokgrid.analyses.headlines import MANY
 from grokgrid.analyses.measurements import measure
 from grokgrid.analyses.parts import Answer, Column, Figure, Section, Table
 from grokgrid.analyses.trials import without_folders
-from grokgrid.analyses.wording import NOTHING, PERCENT, finite, listed, number, plural, precise
+from grokgrid.analyses.wording import NOTHING, PERCENT, finite, listed, number, precise
+from grokgrid.plurals import plural
 from grokgrid.search.objectives import Worth, in_units
 from grokgrid.search.proposals import Fate
 from grokgrid.search.race import ERROR_RATE

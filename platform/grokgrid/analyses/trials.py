@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from grokgrid.analyses.parts import Column, Section, Table
-from grokgrid.analyses.wording import NOTHING, cell_label, count, labels, listed, plural, seeds
+from grokgrid.analyses.wording import NOTHING, cell_label, count, labels, listed, seeds
+from grokgrid.plurals import plural
 from grokgrid.view import State, View
 from search_spaces import Cell
 from search_spaces.study import Acceleration, Measurements

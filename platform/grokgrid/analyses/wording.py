@@ -69,10 +69,6 @@ def listed(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
 
 
-def plural(num: int, noun: str) -> str:
-    return f"{num:,} {noun}" if num == 1 else f"{num:,} {noun}s"
-
-
 def seeds(numbers: Iterable[int]) -> str:
     found = [str(seed) for seed in numbers]
     return f"seed {found[0]}" if len(found) == 1 else f"seeds {', '.join(found)}"

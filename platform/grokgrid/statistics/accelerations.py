@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from grokgrid.plurals import plural
 from grokgrid.statistics.estimates import Bound, CensoredFit, GeometricMean
 from grokgrid.statistics.pairs import (
     Improvement,
@@ -167,10 +168,10 @@ def _warnings(found: Acceleration) -> Iterator[str]:
         yield f"Open which side is sooner, counted for neither: {_seeds(found.improvement.undecided_seeds)}."
     yield from _estimate_warnings(found)
     if found.test and found.test.kind is PairedTestKind.SIGN:
-        pairs = _counted(found.test.num_pairs, "decided pair")
+        pairs = plural(found.test.num_pairs, "decided pair")
         yield f"p is the sign test's, on {pairs}: the ranks of bounds are not known."
     if found.test and found.test.floor > 0.05:
-        pairs = _counted(found.test.num_pairs, "pair")
+        pairs = plural(found.test.num_pairs, "pair")
         yield f"With {pairs} the {found.test.kind} cannot give a p below {found.test.floor:g}."
     if found.budget is not None and found.restricted_at is not None and found.restricted_at < found.budget:
         yield (
@@ -202,7 +203,3 @@ def _of(found: Acceleration, kind: RatioKind) -> Iterable[int]:
 def _seeds(seeds: Iterable[int]) -> str:
     told = [str(seed) for seed in seeds]
     return f"{'seed' if len(told) == 1 else 'seeds'} {', '.join(told)}"
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
