@@ -352,9 +352,9 @@ def _check_own_files(study: Study) -> None:
     """Somebody's own file changes more easily than a data set that was downloaded."""
     for config in {cell.config.data for cell in study.cells}:
         if isinstance(config, NpzConfig):
-            from trainables.data.load import check_digest
+            from trainables.data.load import read_checked
 
-            check_digest(config)
+            read_checked(config)
 
 
 def _begun(study: Study | str | Path) -> View:

@@ -328,7 +328,7 @@ def data_digest(
 
     with errors():
         from trainables.data.config import OwnDataConfig
-        from trainables.data.load import check_digest, digest, read_npz
+        from trainables.data.load import digest, read_checked, read_npz
         from trainables.mistakes import validate
         from trainables.reading import parse_value
 
@@ -337,7 +337,7 @@ def data_digest(
             if wrong := [name for name, equals, _ in given if not equals]:
                 refuse(f"--set {wrong[0]}: write it as name=value")
             content = {"name": source, **{name: parse_value(value) for name, _, value in given}}
-            print(digest(check_digest(validate(OwnDataConfig, content, source="data"))))
+            print(digest(read_checked(validate(OwnDataConfig, content, source="data"))))
             return
         if settings:
             refuse(f"--set {settings[0]}: {source} is a file, which has no settings")

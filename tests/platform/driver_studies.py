@@ -45,6 +45,24 @@ def study(*, trial: dict[str, Any] | None = None, **changes: Any) -> Study:
     return Study.model_validate({**SMALL, **changes, "trial": {**SMALL["trial"], **(trial or {})}})
 
 
+FAILING = """
+class Failing:
+    calls = 0
+
+    def __call__(self, step):
+        self.calls += 1
+        if self.calls == 3:
+            raise RuntimeError("not any more")
+        return 0 * step.outputs.sum()
+"""
+
+
+def failing(folder: Path) -> dict[str, Any]:
+    """An arm whose trials fail, and not before they have begun."""
+    (folder / "failing.py").write_text(FAILING)
+    return {"regulariser": {"name": f"{folder / 'failing.py'}:Failing"}}
+
+
 @dataclass
 class Watched:
     """The in-process engine, and what it was given and did."""

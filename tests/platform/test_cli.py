@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from driver_studies import drive, npz, settled, study, table, view
+from driver_studies import drive, failing, npz, settled, study, table, view
 from typer.testing import CliRunner, Result
 
 from grokgrid import api
@@ -153,8 +153,7 @@ class TestRun:
         self, grokgrid: Grokgrid, file: Path, tmp_path: Path, ready_home: Path
     ):
         content = yaml.safe_load(file.read_text())
-        data = {"name": "npz", "path": str(tmp_path / "own.npz"), "digest": npz(tmp_path / "own.npz")}
-        content["arms"]["broken"] = {"data": data | {"num_train": 1_000_000}}
+        content["arms"]["broken"] = failing(tmp_path)
         file.write_text(yaml.safe_dump(content))
         for _ in range(2):
             ran = grokgrid("run", file, "--engine", "inline")
@@ -166,7 +165,7 @@ class TestRun:
             assert Path(ran.stdout.splitlines()[-1]).exists()
             told = " ".join(ran.stdout.split())
             assert "2 trials failed: counted up to the last look, if there was one (broken all seeds)" in told
-            assert "DataError: data npz: num_train is 1000000, there are" in told
+            assert "RuntimeError: not any more" in told
         settled()
 
     def test_starts_no_engine_and_keeps_no_answer_if_there_is_nothing_to_do(self, file: Path, ready_home: Path):
@@ -398,6 +397,11 @@ class TestMistakes:
         file.write_text(yaml.safe_dump(content))
         ran = grokgrid("run", file, "--engine", "inline")
         assert ran.exit_code == 2 and f"the configuration declares {digest}" in ran.stderr
+        settled(())
+        content["arms"]["own"]["data"] |= {"digest": npz(tmp_path / "own.npz"), "num_train": 1_000_000}
+        file.write_text(yaml.safe_dump(content))
+        ran = grokgrid("run", file, "--engine", "inline")
+        assert ran.exit_code == 2 and "num_train is 1000000, there are" in ran.stderr
         settled(())
 
     @pytest.mark.parametrize("engine", ["inline", "ray"])

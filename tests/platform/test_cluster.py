@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from driver_processes import Zygote
-from driver_studies import folders, npz, same, settled, study, view
+from driver_studies import failing, folders, npz, same, settled, study, view
 from ray_cluster import Cluster
 from typer.testing import CliRunner, Result
 
@@ -65,7 +65,7 @@ def some(tmp_path: Path) -> Study:
             "budget": {"updates": 5_000, "look_every": 25},
             "goal": {"metric": "train_loss", "below": 0.0},
         },
-        arms={"baseline": {}, "slow": study().arms["slow"], "broken": {"data": data | {"num_train": 1_000_000}}},
+        arms={"baseline": {}, "slow": study().arms["slow"], "broken": failing(tmp_path)},
     )
 
 

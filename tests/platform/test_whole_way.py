@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from driver_studies import folders, npz, same, settled, study, view
+from driver_studies import failing, folders, same, settled, study, view
 
 from grokgrid.view import View
 from search_spaces import Study, to_yaml
@@ -42,12 +42,10 @@ def assert_nothing_runs_on(home: Path) -> None:
 @pytest.fixture
 def some(tmp_path: Path) -> Study:
     """Four trials of a second or more, and one that fails."""
-    data = {"name": "npz", "path": str(tmp_path / "own.npz"), "digest": npz(tmp_path / "own.npz")}
-    broken = {"data": data | {"num_train": 1_000_000}}
     return study(
         seeds=2,
         trial={"budget": {"updates": 5_000, "look_every": 25}, "goal": {"metric": "train_loss", "below": 0.0}},
-        arms={"baseline": {}, "slow": study().arms["slow"], "broken": broken},
+        arms={"baseline": {}, "slow": study().arms["slow"], "broken": failing(tmp_path)},
     )
 
 
@@ -77,7 +75,7 @@ def test_interrupted_and_gone_on_with(
 
     ran = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert ran.returncode == 1, ran.stderr
-    assert "broken, seed 1 failed: trainables.data.place.DataError" in ran.stderr or "1 failed" in log.read_text()
+    assert "broken, seed 1 failed: RuntimeError" in ran.stderr or "1 failed" in log.read_text()
     assert "2 of 6 trials are not over: 2 failed" in ran.stderr.splitlines()[-1]
     assert "\x1b" not in ran.stdout + ran.stderr
     page = Path(ran.stdout.splitlines()[-1])

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from tiny_trials import assert_same_bits, curves, run, run_for, state, tiny_trial
 from torch.nn import functional as F
 
+from trainables.data.place import DataError
 from trainables.mistakes import Mistakes
 from trainables.own.listing import in_file
 from trainables.own.loading import load_part, provide, source_of
@@ -294,6 +295,11 @@ def test_every_combination_is_rehearsed():
     }
     with pytest.raises(Mistakes, match="^double: .*AssertionError"):
         check_parts(trials, rehearse=True)
+
+
+def test_more_images_than_there_are_are_not_rehearsed_with():
+    with pytest.raises(DataError, match="num_train is 71, there are 70 images"):
+        check_parts({"arms.mine": tiny_trial(data=own("digits", num_train=71))}, rehearse=True)
 
 
 def test_a_file_is_listed_whatever_else_is_in_it(tmp_path: Path):

@@ -56,7 +56,7 @@ def load(config: AnyConfig, dtype: torch.dtype, device: torch.device) -> Data:
     """The configured part of a data set, normalised.
 
     Raises:
-        DataError: the data is missing, or its digest is not the declared one.
+        DataError: the data is missing, or not what is declared.
     """
     if config.digest is None:
         # Its function may read what no name tells of.
@@ -69,16 +69,8 @@ def load(config: AnyConfig, dtype: torch.dtype, device: torch.device) -> Data:
 
 def _tensors(config: AnyConfig, dtype: torch.dtype) -> dict[str, torch.Tensor]:
     """The fields of Data, on the CPU."""
-    arrays = check_digest(config)
-    for part, num in (("train", config.num_train), ("test", config.num_test)):
-        if num is not None and num > len(arrays[f"x_{part}"]):
-            raise DataError(f"data {config.name}: num_{part} is {num}, there are {len(arrays[f'x_{part}'])} images")
+    arrays = read_checked(config)
     num_train, num_validation = config.num_train, config.num_validation
-    if num_validation and (num_train or 0) + num_validation > len(arrays["x_train"]):
-        num = len(arrays["x_train"])
-        raise DataError(
-            f"data {config.name}: num_validation is {num_validation}, of {num} images {num_train} are trained on"
-        )
     mean, std = _NORMALISATION.get(type(config), (0.0, 1.0))
 
     def inputs(part: str, images: slice) -> torch.Tensor:
@@ -99,17 +91,25 @@ def _tensors(config: AnyConfig, dtype: torch.dtype) -> dict[str, torch.Tensor]:
     }
 
 
-def check_digest(config: AnyConfig) -> Arrays:
-    """The arrays in the files.
+def read_checked(config: AnyConfig) -> Arrays:
+    """The whole arrays, of which there are as many images as are asked for.
 
     Raises:
-        DataError: the data is missing, or its digest is not the declared one.
+        DataError: the data is missing, its digest is not the declared one, or there are fewer images.
     """
     arrays = _READERS[type(config)](config)
     if config.digest is not None and digest(arrays) != config.digest:
         raise DataError(
             f"data {config.name}: the content's digest is {digest(arrays)}, the configuration declares {config.digest}."
             " The files are not the data set that the trial was defined on."
+        )
+    for part, num in (("train", config.num_train), ("test", config.num_test)):
+        if num is not None and num > len(arrays[f"x_{part}"]):
+            raise DataError(f"data {config.name}: num_{part} is {num}, there are {len(arrays[f'x_{part}'])} images")
+    num_trained, num_validation, there = config.num_train or 0, config.num_validation, len(arrays["x_train"])
+    if num_validation and num_trained + num_validation > there:
+        raise DataError(
+            f"data {config.name}: num_validation is {num_validation}, of {there} images {num_trained} are trained on"
         )
     return arrays
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from trainables.data.config import OwnDataConfig
 from trainables.mistakes import Mistake, Mistakes
 from trainables.own.loading import load_part, source_of, told
 from trainables.trial import Trial, TrialConfig
@@ -33,6 +34,9 @@ def check_parts(trials: Mapping[str, Trial], *, rehearse: bool) -> None:
     if mistakes:
         raise Mistakes("parts of one's own", mistakes)
     if rehearse:
+        for data in {trial.config.data for trial in trials.values()}:
+            if isinstance(data, OwnDataConfig):
+                _check_size(data)
         done = set()
         for name, trial in trials.items():
             # Goal and budget make no difference to one update.
@@ -59,6 +63,13 @@ def _rehearse(name: str, trial: Trial) -> None:
     except (Exception, SystemExit) as error:
         roots = [source_of(part).root for _, part in trial.config.own_parts]
         raise Mistakes(name, [Mistake((), f"one update on a few images fails: {told(error, *roots)}")]) from error
+
+
+def _check_size(data: OwnDataConfig) -> None:
+    """A rehearsal asks for few images: here for all."""
+    from trainables.data.load import read_checked
+
+    read_checked(data)
 
 
 def _in_the_small(config: TrialConfig) -> TrialConfig:
