@@ -139,8 +139,9 @@ class Progress:
             parts.append(f"at {min(shares):.0%}{most} of the budget")
         if self._status is not None:
             parts.append(self._status())
-        elif self._wall_s and num_settled < num_trials:
-            parts.append(f"about {timedelta(seconds=round(self._left_s(num_trials - num_settled)))} left")
+        elif self._wall_s and (left_s := round(self._left_s(num_trials - num_settled))):
+            # Nothing where the last ones already take longer than those before them.
+            parts.append(f"about {timedelta(seconds=left_s)} left")
         if self._is_away:
             parts.append("MLflow is away")
         return ", ".join(parts)
