@@ -265,6 +265,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no number": ({"probes": [own("weights")]}, "weights should return one number"),
     "other values than it gives": ({"probes": [own("weights", gives=["mean"])]}, "a dict of numbers for its `gives`"),
     "no pair": ({"gradient_filter": own("no_pair")}, "no_pair should return (gradients, state), two dicts"),
+    "data that raise": ({"data": own("lost")}, "parts_of_ones_own.py, line"),
     "no gradient": ({"gradient_filter": own("no_gradients")}, "gradient as a tensor of shape (12, 64), not as None"),
     "a state of more than tensors": (
         {"gradient_filter": own("counting")},

@@ -1,6 +1,7 @@
 """Whether parts of one's own work, found out before anything starts: a trial in the small, in this process."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from trainables.data.config import OwnDataConfig
 from trainables.mistakes import Mistake, Mistakes
@@ -34,35 +35,44 @@ def check_parts(trials: Mapping[str, Trial], *, rehearse: bool) -> None:
     if mistakes:
         raise Mistakes("parts of one's own", mistakes)
     if rehearse:
-        for data in {trial.config.data for trial in trials.values()}:
-            if isinstance(data, OwnDataConfig):
-                _check_size(data)
-        done = set()
+        sized, done = set(), set()
         for name, trial in trials.items():
             # Goal and budget make no difference to one update.
             combination = trial.config.model_dump_json(exclude={"goal", "budget"})
             if trial.config.own_parts and combination not in done:
                 done.add(combination)
-                _rehearse(name, trial)
+                with _in_sentences(name, trial.config):
+                    data = trial.config.data
+                    if isinstance(data, OwnDataConfig) and data not in sized:
+                        sized.add(data)
+                        _check_size(data)
+                    _rehearse(trial)
 
 
-def _rehearse(name: str, trial: Trial) -> None:
-    import torch
-
+@contextmanager
+def _in_sentences(name: str, config: TrialConfig) -> Iterator[None]:
+    """What a part of one's own raises, as a mistake of the trial of that name."""
     from trainables.data.place import DataError
-    from trainables.training import Training
 
     try:
-        training = Training(trial.model_copy(update={"config": _in_the_small(trial.config)}), torch.device("cpu"))
-        training.advance(1)
-        training.measure(trial.config.all_probes)
+        yield
     except Mistakes as found:
         raise Mistakes(name, found.mistakes) from None
     except DataError:
         raise
     except (Exception, SystemExit) as error:
-        roots = [source_of(part).root for _, part in trial.config.own_parts]
+        roots = [source_of(part).root for _, part in config.own_parts]
         raise Mistakes(name, [Mistake((), f"one update on a few images fails: {told(error, *roots)}")]) from error
+
+
+def _rehearse(trial: Trial) -> None:
+    import torch
+
+    from trainables.training import Training
+
+    training = Training(trial.model_copy(update={"config": _in_the_small(trial.config)}), torch.device("cpu"))
+    training.advance(1)
+    training.measure(trial.config.all_probes)
 
 
 def _check_size(data: OwnDataConfig) -> None:
