@@ -79,8 +79,8 @@ def view(study: Study | str | Path) -> View:
 
 
 def report(study: Study | str | Path, *, folder: Path | None = None) -> Report:
-    """The answer from what MLflow has now, also of a study still running; written to `folder`, by default under
-    grokgrid's home.
+    """The answer from what MLflow has now, also of a study still running; written to `folder`, there with
+    figures as PDF, too; by default under grokgrid's home.
 
     Raises:
         Mistakes: nothing of it has been run.
@@ -414,7 +414,7 @@ def _patiently(call: Callable[[], Result], console: Console) -> Result:
 def _report(view: View, folder: Path | None) -> Report:
     from grokgrid.analyses import answer
 
-    return _written(answer(view), view, folder or _folder(view.study, digest(view.study)[:8]))
+    return _written(answer(view), view, folder, digest(view.study)[:8])
 
 
 def _search_report(searched: "Searched", tracking: Tracking, folder: Path | None) -> Report:
@@ -422,20 +422,20 @@ def _search_report(searched: "Searched", tracking: Tracking, folder: Path | None
     from grokgrid.search.searching import search_digest
 
     view = load_view(searched.claim, tracking)
-    folder = folder or _folder(searched.study, f"search-{search_digest(searched.study)[:8]}")
-    return _written(search_answer(searched, view), view, folder, searched)
+    version = f"search-{search_digest(searched.study)[:8]}"
+    return _written(search_answer(searched, view), view, folder, version, searched)
 
 
-def _folder(study: Study, version: str) -> Path:
-    return home.home() / "reports" / study.name / version
-
-
-def _written(answer: "Answer", view: View, folder: Path, searched: "Searched | None" = None) -> Report:
+def _written(
+    answer: "Answer", view: View, folder: Path | None, version: str, searched: "Searched | None" = None
+) -> Report:
+    """Who names a folder takes the files elsewhere, into a paper perhaps."""
     from grokgrid.report import files, html
 
-    folder.mkdir(parents=True, exist_ok=True)
-    written = files.write(answer, folder)
-    page = html.write(answer, folder)
+    place = folder or home.home() / "reports" / view.study.name / version
+    place.mkdir(parents=True, exist_ok=True)
+    written = files.write(answer, place, with_pdf=folder is not None)
+    page = html.write(answer, place)
     return Report(answer, view, page, (*written, page), searched)
 
 

@@ -42,7 +42,10 @@ data_app = typer.Typer(help="Data sets, fetched beforehand: a trial never downlo
 app.add_typer(data_app, name="data")
 app.add_typer(cli_cluster.app)
 
-OutOption = Annotated[Path | None, typer.Option("--out", file_okay=False, help="Folder for the report.")]
+OutOption = Annotated[
+    Path | None,
+    typer.Option("--out", file_okay=False, help="Folder for the report; its figures come as PDF there, too."),
+]
 
 
 class EngineName(StrEnum):

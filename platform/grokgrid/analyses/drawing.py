@@ -29,6 +29,14 @@ GRID = "#dddddd"
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 DASHES = ("-", "--", "-.", ":")
 
+MOST_OF_AN_ARM = 7
+"""In a legend: nobody tells more shades of a colour apart."""
+
+_FIGURES = {100: (1.0,), 5: (1.0, 2.0, 5.0), 2.2: (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)}
+"""Where a logarithmic axis that spans more than so many times its least says a figure, within each decade: two
+at least. One that spans less is nearly linear.
+"""
+
 _BEYOND = 1e12
 """Where an open end runs out of every figure."""
 
@@ -49,9 +57,9 @@ def colours(study: Study) -> dict[str, str]:
 
 
 def fractions(study: Study, times: Mapping[str, Times], unit: str) -> "Figure":
-    figure, axes = new_figure(height=3.6)
+    told = _in_legend(study)
+    figure, axes = new_figure(height=max(3.6, 0.2 * len(told)))
     ends = [mine.value.max() for mine in times.values() if mine.n]
-    names = labels(study)
     first = min(mine.value[mine.value > 0].min(initial=math.inf) for mine in times.values() if mine.n)
     end = max(ends) if ends else 1.0
     for cell, style in _styles(study).items():
@@ -64,22 +72,23 @@ def fractions(study: Study, times: Mapping[str, Times], unit: str) -> "Figure":
         last = end if mine.reached.all() else grid[known][-1]
         x = np.concatenate([[min(first, end) / 2], grid[known], [last]])
         y = np.concatenate([[0.0], fraction[known], fraction[known][-1:]])
-        axes.plot(x, y, drawstyle="steps-post", label=f"{names[cell]} ({mine.reached.sum()}/{mine.n})", **style)
+        label = f"{told[cell]} ({mine.reached.sum()}/{mine.n})" if cell in told else None
+        axes.plot(x, y, drawstyle="steps-post", label=label, **style)
         censored = mine.value[~mine.reached]
         seen = np.interp(censored, grid[known], fraction[known])
         axes.plot(censored, seen, "x", color=style["color"], markersize=6, clip_on=False, zorder=3)
     axes.set_ylim(-0.03, 1.03)
     axes.set_ylabel("fraction of seeds")
     log_axis(axes, unit)
-    _legend(figure, axes)
+    _legend(axes)
     return figure
 
 
 def curves(study: Study, metric: str, seed_curves: Mapping[str, Sequence[Floats]], means: pd.DataFrame) -> "Figure":
     from matplotlib.collections import LineCollection, PolyCollection
 
-    figure, axes = new_figure(height=4.0)
-    names, styles = labels(study), _styles(study)
+    told, styles = _in_legend(study), _styles(study)
+    figure, axes = new_figure(height=max(4.0, 0.2 * len(told)))
     lines = [line for those in seed_curves.values() for line in those]
     inks = [styles[cell]["color"] for cell, those in seed_curves.items() for _ in those]
     values = np.concatenate([line[:, 1] for line in lines])
@@ -88,23 +97,21 @@ def curves(study: Study, metric: str, seed_curves: Mapping[str, Sequence[Floats]
     last_updates, last_values = np.array([line[-1] for line in lines]).T
     axes.scatter(last_updates, last_values, s=16, marker=".", color=inks, zorder=2)
     bands = {}
-    for cell, style in styles.items():
-        mean = means[means["cell"] == cell]
-        if not len(mean):
-            continue
+    for cell, mean in means.groupby("cell", sort=False):
+        style = styles[str(cell)]
         # Once the quick trials have ended, the mean would be that of the slow ones.
         whole = mean[mean["n"] == mean["n"].max()]
         updates, low, high = whole[["updates", "low", "high"]].to_numpy(float).T
         if np.isfinite(low).all():
             ends = np.clip(np.concatenate([low, high[::-1]]), values.min(), values.max())
-            bands[cell] = np.column_stack([np.concatenate([updates, updates[::-1]]), ends])
-        axes.plot(updates, whole["mean"].to_numpy(float), label=names[cell], **style)
+            bands[str(cell)] = np.column_stack([np.concatenate([updates, updates[::-1]]), ends])
+        axes.plot(updates, whole["mean"].to_numpy(float), label=told.get(str(cell)), **style)
     shades = [styles[cell]["color"] for cell in bands]
     axes.add_collection(PolyCollection([*bands.values()], facecolors=shades, alpha=0.13, linewidths=0))
     axes.set_ylabel(metric.replace("_", " "))
     _goal_line(study, metric, axes)
     log_axis(axes, "updates")
-    _legend(figure, axes)
+    _legend(axes)
     return figure
 
 
@@ -177,7 +184,7 @@ def lambda_curve(study: Study, points: Sequence["Point"], best: "Point | None") 
     ((path, _),) = strengths[0].cell.point
     log_axis(axes, path)
     axes.set_ylabel(baseline.metric.replace("_", " "))
-    _legend(figure, axes)
+    _legend(axes)
     return figure
 
 
@@ -209,7 +216,7 @@ def new_figure(*, height: float) -> "tuple[Figure, Axes]":
     from matplotlib.figure import Figure
 
     # 72 dots an inch are points, the unit of SVG and PDF; no background, for pages have their own.
-    figure = Figure(figsize=(7.6, height), dpi=72, layout="constrained", facecolor="none")
+    figure = Figure(figsize=(7.6, height), dpi=72, layout="tight", facecolor="none")
     axes = figure.add_subplot(facecolor="none")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(True, color=GRID, linewidth=0.6)
@@ -225,29 +232,44 @@ def log_axis(axes: "Axes", label: str) -> None:
 
 def plain_figures(axis: "Axis") -> None:
     """On a logarithmic axis, whose powers of ten would be formulas."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
     low, high = axis.get_view_interval()
     # Over little more than a decade, powers of ten alone would leave the axis without figures.
-    subs = (1.0,) if high / low > 50 else (1.0, 2.0, 5.0) if high / low > 4 else tuple(np.arange(1.0, 10.0))
-    axis.set_major_locator(LogLocator(subs=subs))
-    axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}" if x >= 1 else f"{x:g}"))
+    subs = next((subs for span, subs in _FIGURES.items() if high / low > span), None)
+    axis.set_major_locator(LogLocator(subs=subs) if subs else MaxNLocator(5))
+    axis.set_major_formatter(FuncFormatter(lambda x, _: _plain(x)))
     axis.set_minor_formatter(NullFormatter())
 
 
-def _legend(figure: "Figure", axes: "Axes") -> None:
+def _plain(x: float) -> str:
+    return f"{round(x):,}" if x >= 1 and math.isclose(x, round(x)) else f"{x:g}"
+
+
+def _legend(axes: "Axes") -> None:
+    """Outside, where it hides nothing: above, or, if that took many lines, beside."""
     handles, labels = axes.get_legend_handles_labels()
     if labels:
         columns = 1 if len(labels) > 6 or max(map(len, labels)) > 28 else min(4, len(labels))
         beside = columns == 1 and len(labels) > 1
-        figure.legend(
+        axes.legend(
             handles,
             labels,
-            loc="outside right upper" if beside else "outside upper left",
+            loc="upper left" if beside else "lower left",
+            bbox_to_anchor=(1, 1) if beside else (0, 1),
             ncols=columns,
             frameon=False,
             fontsize="small",
         )
+
+
+def _in_legend(study: Study) -> dict[str, str]:
+    """The names for people of the cells that a legend tells: of an arm of many, a few from the first to the last."""
+    names, found = labels(study), []
+    for arm in study.arms:
+        cells = [cell.name for cell in study.cells if cell.arm == arm]
+        found += [cells[i] for i in np.unique(np.linspace(0, len(cells) - 1, MOST_OF_AN_ARM).round().astype(int))]
+    return {cell: names[cell] for cell in found}
 
 
 def _goal_line(study: Study, metric: str, axes: "Axes") -> None:

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from grokgrid.analyses import Answer, Column, Table
-from grokgrid.report.rendering import images, said_once, split_columns
+from grokgrid.report.rendering import pdf, said_once, split_columns, svg
 
 _LATEX = str.maketrans(
     {
@@ -32,9 +32,9 @@ _LATEX = str.maketrans(
 )
 
 
-def write(answer: Answer, folder: Path) -> list[Path]:
-    """Each table as NAME.parquet and NAME.csv, tidy, and as NAME.tex, as people read it; each figure as NAME.svg and
-    NAME.pdf.
+def write(answer: Answer, folder: Path, *, with_pdf: bool = False) -> list[Path]:
+    """Each table as NAME.parquet and NAME.csv, tidy, and as NAME.tex, as people read it; each figure as NAME.svg and,
+    if asked for, as NAME.pdf, which takes longer than all else of a figure.
     """
     folder.mkdir(parents=True, exist_ok=True)
     written = []
@@ -48,7 +48,7 @@ def write(answer: Answer, folder: Path) -> list[Path]:
                 content["tex"] = latex(table).encode()
             written += [put(folder / f"{table.name}.{kind}", data) for kind, data in content.items()]
         for figure in section.figures:
-            drawn = images(figure)._asdict()
+            drawn = {"svg": svg(figure)} | ({"pdf": pdf(figure)} if with_pdf else {})
             written += [put(folder / f"{figure.name}.{kind}", data) for kind, data in drawn.items()]
     return written
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from grokgrid.analyses import Answer, Table
 from grokgrid.report.files import put
-from grokgrid.report.rendering import said_once, split_columns, svg
+from grokgrid.report.rendering import inline_svg, said_once, split_columns
 from search_spaces import Study, to_yaml
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _template() -> "Template":
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"rows": _rows, "svg": svg}
+    environment.filters |= {"rows": _rows, "svg": inline_svg}
     return environment.from_string(importlib.resources.files(__package__).joinpath("report.html.j2").read_text("utf-8"))
 
 

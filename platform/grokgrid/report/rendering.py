@@ -4,7 +4,7 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from grokgrid.analyses import Column, Figure, Table
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _INK = "#010203"
 """Black, but to be told from any other: in a page it stands for the page's own colour."""
 
-_IMAGES: "WeakKeyDictionary[Figure, Images]" = WeakKeyDictionary()
+_DRAWN: "WeakKeyDictionary[Figure, bytes]" = WeakKeyDictionary()
 
 
 def split_columns(table: Table) -> tuple[list[Column], list[Column], list[Column]]:
@@ -35,23 +35,31 @@ def said_once(table: Table) -> list[Column]:
     return [Column(names[0].label, once, "name"), *names[1:]]
 
 
-class Images(NamedTuple):
-    """A figure as files."""
-
-    svg: bytes
-    pdf: bytes
-
-
-def images(figure: Figure) -> Images:
+def svg(figure: Figure) -> bytes:
     """Drawn once as long as the figure lives, for drawing is what takes longest of a report."""
-    if figure not in _IMAGES:
-        _IMAGES[figure] = _drawn(figure)
-    return _IMAGES[figure]
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    if figure not in _DRAWN:
+        file = io.BytesIO()
+        with _drawing(figure) as drawing:
+            # Without the date, the same answer gives the same file.
+            FigureCanvasSVG(drawing).print_svg(file, metadata={"Date": None})  # type: ignore[no-untyped-call]
+        _DRAWN[figure] = file.getvalue()
+    return _DRAWN[figure]
 
 
-def svg(figure: Figure) -> str:
-    """For inlining in HTML: text as text, in the page's font and ink, ids of its own, nothing of other hosts."""
-    text = images(figure).svg.decode()
+def pdf(figure: Figure) -> bytes:
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf
+
+    file = io.BytesIO()
+    with _drawing(figure) as drawing:
+        FigureCanvasPdf(drawing).print_pdf(file, metadata={"CreationDate": None})  # type: ignore[no-untyped-call]
+    return file.getvalue()
+
+
+def inline_svg(figure: Figure) -> str:
+    """For HTML: text as text, in the page's font and ink, ids of its own, nothing of other hosts."""
+    text = svg(figure).decode()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r' xmlns(:\w+)?="[^"]*"| (width|height)="[\d.]+pt"', "", text)
@@ -61,10 +69,10 @@ def svg(figure: Figure) -> str:
     return text.replace(_INK, "currentColor").replace(GRID, "var(--line)")
 
 
-def _drawn(figure: Figure) -> Images:
+@contextmanager
+def _drawing(figure: Figure) -> "Iterator[Drawing]":
+    """The figure as Matplotlib draws it, to be put into a file here."""
     import matplotlib
-    from matplotlib.backends.backend_pdf import FigureCanvasPdf
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     inked = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
     # A name with a dollar in it is a name, not a formula.
@@ -78,32 +86,5 @@ def _drawn(figure: Figure) -> Images:
         "font.size": 10,
         "text.parse_math": False,
     }
-    files = io.BytesIO(), io.BytesIO()
     with matplotlib.rc_context(rc):
-        drawing: Drawing = figure.draw()
-        # Laid out once: `savefig` would do so for each file.
-        layout = drawing.get_layout_engine()
-        assert layout is not None
-        layout.execute(drawing)
-        drawing.set_layout_engine("none")
-        # Without the date, the same answer gives the same file.
-        FigureCanvasSVG(drawing).print_svg(files[0], metadata={"Date": None})  # type: ignore[no-untyped-call]
-        with _fonts_without_tables_of_layout():
-            FigureCanvasPdf(drawing).print_pdf(files[1], metadata={"CreationDate": None})  # type: ignore[no-untyped-call]
-    return Images(*(file.getvalue() for file in files))
-
-
-@contextmanager
-def _fonts_without_tables_of_layout() -> Iterator[None]:
-    """A PDF says where each letter stands. To cut what a font knows of that to the letters in use, too, is a third of
-    the time that a PDF takes; and Matplotlib has no setting for what is left out.
-    """
-    from fontTools.subset import Options  # type: ignore[import-untyped]
-
-    # Should fontTools do without this attribute one day, PDFs only take longer.
-    usual = getattr(Options, "_drop_tables_default", [])
-    Options._drop_tables_default = [*usual, "GDEF", "GPOS", "GSUB"]
-    try:
-        yield
-    finally:
-        Options._drop_tables_default = usual
+        yield figure.draw()
