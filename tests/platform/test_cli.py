@@ -189,6 +189,11 @@ class TestRun:
         assert "diary.txt" not in names
         assert {path.name for path in report.files} <= names
 
+    def test_writes_figures_as_pdf_only_where_a_folder_is_named(self, file: Path, tmp_path: Path, ready_home: Path):
+        api.run(file, engine=drive_inline)
+        kinds = [{path.suffix for path in api.report(file, folder=each).files} for each in (None, tmp_path / "out")]
+        assert kinds[0] == kinds[1] - {".pdf"} and ".pdf" in kinds[1]
+
 
 def drive_inline():  # type: ignore[no-untyped-def]
     from grokgrid.engine import InlineEngine

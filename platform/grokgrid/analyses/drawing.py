@@ -32,6 +32,9 @@ DASHES = ("-", "--", "-.", ":")
 MOST_OF_AN_ARM = 7
 """In a legend: nobody tells more shades of a colour apart."""
 
+LEGEND_LINE = 0.2
+"""Inches, with what is left between two."""
+
 _FIGURES = {100: (1.0,), 5: (1.0, 2.0, 5.0), 2.2: (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)}
 """Where a logarithmic axis that spans more than so many times its least says a figure, within each decade: two
 at least. One that spans less is nearly linear.
@@ -58,7 +61,7 @@ def colours(study: Study) -> dict[str, str]:
 
 def fractions(study: Study, times: Mapping[str, Times], unit: str) -> "Figure":
     told = _in_legend(study)
-    figure, axes = new_figure(height=max(3.6, 0.2 * len(told)))
+    figure, axes = new_figure(height=max(3.6, LEGEND_LINE * len(told)))
     ends = [mine.value.max() for mine in times.values() if mine.n]
     first = min(mine.value[mine.value > 0].min(initial=math.inf) for mine in times.values() if mine.n)
     end = max(ends) if ends else 1.0
@@ -88,7 +91,7 @@ def curves(study: Study, metric: str, seed_curves: Mapping[str, Sequence[Floats]
     from matplotlib.collections import LineCollection, PolyCollection
 
     told, styles = _in_legend(study), _styles(study)
-    figure, axes = new_figure(height=max(4.0, 0.2 * len(told)))
+    figure, axes = new_figure(height=max(4.0, LEGEND_LINE * len(told)))
     lines = [line for those in seed_curves.values() for line in those]
     inks = [styles[cell]["color"] for cell, those in seed_curves.items() for _ in those]
     values = np.concatenate([line[:, 1] for line in lines])
