@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 BIN = Path(sys.executable).parent
@@ -50,6 +50,19 @@ class Cluster:
         """As when a machine is switched off: nobody is told, nothing is saved."""
         os.killpg(self._nodes[number].pid, signal.SIGKILL)
         self._nodes[number].wait()
+
+    def kill_server_of_next_client(self, timeout_s: float = 120) -> None:
+        """As soon as the head starts a server for whoever connects to it."""
+        deadline = time.monotonic() + timeout_s
+        port = self.gcs_address.rpartition(":")[2].encode()
+        while True:
+            for process in Path("/proc").glob("[0-9]*"):
+                with suppress(OSError):
+                    command = (process / "cmdline").read_bytes()
+                    if b":%b\0" % port in command and b"--mode=specific-server" in command:
+                        os.kill(int(process.name), signal.SIGKILL)
+                        return
+            assert time.monotonic() < deadline, self.log()
 
     def num_nodes(self) -> int:
         """Those that are alive to the cluster."""

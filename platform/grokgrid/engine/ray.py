@@ -38,6 +38,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -85,6 +86,9 @@ SLICE_S = 1.0
 
 PATIENCE_S = 180.0
 """A Tune trial that waits longer than this for an actor of its own, as when nodes went away, takes any without work."""
+
+MOST_CONNECTIONS = 3
+"""How often it is tried to get one to a cluster's head."""
 
 
 class RayEngine:
@@ -227,13 +231,23 @@ def connect(address: str | None, *, num_cpus: int | None) -> None:
             # To a cluster that has another grokgrid, or none.
             with tempfile.TemporaryDirectory(prefix="grokgrid-bundle-") as folder:
                 write_code(Path(folder))
-                _init(address, runtime_env={"working_dir": folder, "env_vars": of_code()})
+                _init_client(address, runtime_env={"working_dir": folder, "env_vars": of_code()})
         else:
             _init(address)
     except ray.exceptions.AuthenticationError as error:
         raise EngineError(f"address {address!r}: {WANTS_TOKEN}") from error
     except (ValueError, OSError, RuntimeError) as error:
         raise EngineError(f"address {address!r}: no Ray is to be had there: {error}") from error
+
+
+def _init_client(address: str, **settings: Any) -> None:
+    """Connects to a cluster's head, which starts a server process for each connection. Now and then that dies as it is
+    forked (Ray's issue 63202), and a second one does not.
+    """
+    for _ in range(MOST_CONNECTIONS - 1):
+        with suppress(ConnectionAbortedError):
+            return _init(address, **settings)
+    _init(address, **settings)
 
 
 def _init(address: str, **settings: Any) -> None:
