@@ -329,6 +329,23 @@ class TestTwoAtOnce:
         settled(search_keys(found(report)) | claim_keys(found(report)))
 
 
+def test_what_others_asked_for_meanwhile_is_run_before_it_ends(monkeypatch: pytest.MonkeyPatch):
+    it = searched_study({"budget": {"candidates": 4}})
+    assert it.search is not None
+    another = Proposals(it.search, f"{it.name}-{search_digest(it)[:8]}", home.optuna_storage())
+    ask, theirs = Proposals.ask, []
+
+    def ask_after_another(self: Proposals, scored: Any) -> Any:
+        if not theirs:
+            theirs.append(ask(another, []))
+        return ask(self, scored)
+
+    monkeypatch.setattr(Proposals, "ask", ask_after_another)
+    report = optimise(it)
+    assert [e.candidate.number for e in found(report).entrants] == list(range(4))
+    assert all(e.num_seeds for e in found(report).entrants)
+
+
 def test_what_others_run_is_noticed_between_its_own_trials(monkeypatch: pytest.MonkeyPatch):
     """Its candidates' seeds that another search has run count, without being run again."""
     monkeypatch.setattr(searching, "_OTHERS_CHECKED_EVERY_S", 0.0)

@@ -128,6 +128,10 @@ class Searching:
         """Trials of the search and, when it is over, those of the claim."""
         if not self._is_over:
             given = self._search_on(outcome, room)
+            if not (given or self._under_way or self._lost):
+                # Others may have asked for candidates since these were last looked for.
+                self._read_at = -np.inf
+                given = self._search_on(Outcome(), room)
             if given or self._under_way or self._lost:
                 return given
             self._settle()
