@@ -74,7 +74,11 @@ def join(tables: Iterable[tuple[str, "pyarrow.Table"]]) -> "pyarrow.Table":
     """One table with a key column from one table a key. Metrics that a trial did not measure are null there."""
     import pyarrow
 
-    return concat(table.add_column(0, "key", pyarrow.repeat(key, len(table))) for key, table in tables)
+    def with_key(key: str, table: "pyarrow.Table") -> "pyarrow.Table":
+        rows = pyarrow.repeat(pyarrow.scalar(0, pyarrow.int32()), len(table))
+        return table.add_column(0, "key", pyarrow.DictionaryArray.from_arrays(rows, [key]))
+
+    return concat(with_key(key, table) for key, table in tables)
 
 
 def concat(tables: Iterable["pyarrow.Table"]) -> "pyarrow.Table":
@@ -83,7 +87,7 @@ def concat(tables: Iterable["pyarrow.Table"]) -> "pyarrow.Table":
 
     empty = pyarrow.schema(
         [
-            ("key", pyarrow.string()),
+            ("key", pyarrow.dictionary(pyarrow.int32(), pyarrow.string())),
             ("updates", pyarrow.int64()),
             ("passes", pyarrow.float64()),
             ("seconds", pyarrow.float64()),

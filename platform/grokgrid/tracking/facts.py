@@ -46,7 +46,8 @@ class Facts:
     """Trials and their curves as they stood at a time.
 
     records   by key; those of which nothing is known are left out
-    looks     a table: key, updates, passes, seconds, metrics; null where a probe was not due, NaN where it gave none
+    looks     a table: key (a dictionary), updates, passes, seconds, metrics; null where a probe was not due, NaN where
+              it gave none
     looks_in  key -> the answer that keeps its looks already
     """
 
@@ -58,10 +59,7 @@ class Facts:
     @property
     def curves(self) -> "pandas.DataFrame":
         """The looks as a DataFrame: NaN where a probe was not due, and where it gave none."""
-        key = self.looks.column_names.index("key")
-        # There may be millions of rows, and each key is told once.
-        encoded = self.looks.set_column(key, "key", self.looks["key"].dictionary_encode())
-        return encoded.to_pandas()  # type: ignore[no-any-return]
+        return self.looks.unify_dictionaries().to_pandas()  # type: ignore[no-any-return]
 
     def of(self, key: str) -> "pyarrow.Table":
         """The looks of one trial."""
@@ -118,7 +116,7 @@ def read_kept(folder: Path) -> Facts | None:
         return None
     table = pyarrow.parquet.read_table(folder / _TRIALS)
     records = [_RECORD.validate_json(text) for text in table["record"].to_pylist()]
-    looks = pyarrow.parquet.read_table(folder / _CURVES)
+    looks = pyarrow.parquet.read_table(folder / _CURVES, read_dictionary=["key"])
     return Facts({record.key: record for record in records}, looks, {}, _read_at(table))
 
 
@@ -170,4 +168,5 @@ def _read(client: Client, artifact_uri: str, name: str) -> "pyarrow.Table | None
     if path not in client.files(artifact_uri, FOLDER):
         return None
     with tempfile.TemporaryDirectory() as folder:
-        return pyarrow.parquet.read_table(client.file(artifact_uri, path, Path(folder)))
+        # There may be millions of looks, and each key is told once.
+        return pyarrow.parquet.read_table(client.file(artifact_uri, path, Path(folder)), read_dictionary=["key"])
