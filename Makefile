@@ -1,6 +1,8 @@
 # Everything works in an empty clone on a machine with Python 3.11, make and git: each target sets up what it needs.
 PYTHON ?= $(or $(shell command -v python3.11),python3)
 BIN := .venv/bin
+# Half of the tests' time is waiting, for processes to start or to be found dead: two at once take half as long.
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile
 
 .PHONY: setup demo test check lock format clean
 
@@ -20,14 +22,14 @@ demo: setup
 	$(BIN)/grokgrid run demo
 
 test: setup
-	$(BIN)/pytest
+	$(PYTEST)
 
 # What CI runs.
 check: setup
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(PYTEST)
 
 format: setup
 	$(BIN)/ruff format
