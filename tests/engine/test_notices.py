@@ -67,7 +67,7 @@ def test_a_spot_notice_has_workers_save(
     tmp_path: Path,
 ):
     with new_ray_engine() as engine:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while not metadata.num_asked:
             assert watcher.poll() is None and time.monotonic() < deadline
             time.sleep(0.1)
@@ -75,7 +75,7 @@ def test_a_spot_notice_has_workers_save(
         collect(engine, looking(long_trial(num_looks=100_000)))
         assert snapshot_of_the_long_trial(tmp_path) is None
         metadata.is_going = True
-        collect(engine, lambda _: snapshot_of_the_long_trial(tmp_path) is not None, timeout_s=30)
+        collect(engine, lambda _: snapshot_of_the_long_trial(tmp_path) is not None, timeout_s=90)
     assert watcher.poll() is None, "it asks again, for as long as there is a machine"
 
 
@@ -88,7 +88,7 @@ def test_asked_at_once_workers_save_and_go_on(
         engine.submit(block("long", tmp_path, long_trial(), checkpoint_every_s=600))
         collect(engine, looking(long_trial()))
         assert ask_for_snapshots()
-        collect(engine, lambda _: snapshot_of_the_long_trial(tmp_path) is not None, timeout_s=30)
+        collect(engine, lambda _: snapshot_of_the_long_trial(tmp_path) is not None, timeout_s=90)
         assert_it_goes_on_as_if_nothing_had_been(engine, tmp_path, long_curves)
 
 

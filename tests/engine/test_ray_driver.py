@@ -82,7 +82,7 @@ def test_ctrl_c_saves_and_sudden_death_leaves_no_process(driver: subprocess.Pope
     os.killpg(driver.pid, signal.SIGINT)
     pressed = time.monotonic()
     assert driver.stdout.readline() == "interrupted\n"
-    assert time.monotonic() - pressed < 15
+    assert time.monotonic() - pressed < 60
     left = TrialFolder(tmp_path, long_trial().key).latest()
     assert left is not None and left.summary().end is None
 
@@ -95,7 +95,7 @@ def test_ctrl_c_saves_and_sudden_death_leaves_no_process(driver: subprocess.Pope
 
     # Two helpers of the raylet, which compute nothing, take about a minute to notice that they are alone.
     must_go = {pid for pid in names if not names[pid].startswith(("ray::Dashboard", "ray::RuntimeEnv"))}
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while must_go & parents().keys() and time.monotonic() < until:
         time.sleep(0.2)
     assert not must_go & parents().keys(), [names[pid] for pid in must_go & parents().keys()]

@@ -101,7 +101,7 @@ def test_an_interrupt_stops_cleanly_with_130(number: signal.Signals, run: Run):
     grokgrid = run(LONG, "--checkpoint-every", "600")
     until(lambda: "1 running" in grokgrid.log.read_text())
     grokgrid.signal(number)
-    assert grokgrid.wait(30) == 130, grokgrid.log.read_text()
+    assert grokgrid.wait() == 130, grokgrid.log.read_text()
     log = grokgrid.log.read_text()
     assert "stopping: running trials save a snapshot" in log
     assert log.splitlines()[-1] == "Stopped. What was done is kept: run it again to go on."

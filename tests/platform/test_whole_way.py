@@ -33,7 +33,7 @@ def of_ours(home: Path) -> list[str]:
 
 def assert_nothing_runs_on(home: Path) -> None:
     """Workers follow when Ray itself has gone."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while left := of_ours(home):
         assert time.monotonic() < deadline, left
         time.sleep(0.2)
