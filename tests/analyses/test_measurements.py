@@ -159,6 +159,18 @@ class TestDifference:
         apart = (np.array(HIGH) - LOW)[1:4]
         assert row(found)[["pairs", "difference"]].tolist() == pytest.approx([3, apart.mean()])
 
+    def test_of_several_cells_allows_for_so_many_tests_by_each_metric(self):
+        grid = {"regulariser": {"name": "jacobian"}, "grid": {"regulariser.strength": [0.01, 0.1]}}
+        analysis = {"kind": "measurements", "metrics": [NORM, "test_accuracy"], "baseline": "baseline"}
+        found = measured(LOW, HIGH, arms={"baseline": {}, "jacobian": grid}, analyses=[analysis])
+        assert found.tables["measurements"].query("metric == @NORM")["p_holm"].tolist()[1:] == [2 * 0.0625] * 2
+        assert shown(found)["p"][:3] == ("–", "0.062", "0.062")
+        assert shown(found)["Holm’s p"][:3] == ("–", "0.12", "0.12")
+        (caption,) = (t.caption for s in found.sections for t in s.tables if t.name == "measurements")
+        assert "By each metric 2 cells are compared with baseline" in caption
+        assert found.metrics[f"measurements/jacobian/strength/0.1/{NORM}/p_holm"] == 0.125
+        assert "Holm’s p" not in shown(measured(LOW, HIGH))
+
     def test_says_what_so_many_pairs_can_give(self):
         assert "With 5 pairs the Wilcoxon signed-rank test cannot give a p below 0.0625." in measured(LOW, HIGH).notes
 

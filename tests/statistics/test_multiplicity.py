@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grokgrid.statistics import holm
+from grokgrid.statistics import holm, holm_within
 
 
 def test_by_hand():
@@ -31,3 +31,8 @@ def test_lies_between_p_and_bonferronis(p):
 def test_only_p_values_are_taken(p):
     with pytest.raises(ValueError, match="p: "):
         holm(p)
+
+
+def test_families_do_not_mix_and_who_was_not_tested_counts_in_none():
+    adjusted = holm_within(["a", "b", "a", "b", "a"], [0.01, 0.02, None, 0.03, 0.04])
+    assert adjusted == pytest.approx((0.02, 0.04, None, 0.04, 0.04))

@@ -70,11 +70,8 @@ def compare(view: View, analysis: Acceleration) -> tuple[Comparison, ...]:
 
 def holm(comparisons: Sequence[Comparison]) -> tuple[float | None, ...]:
     """Holm's adjusted p value of each. A family is all that one measure compares and that has a p value."""
-    adjusted: dict[int, float] = {}
-    for measure in Measure:
-        family = [(i, c.test.p) for i, c in enumerate(comparisons) if c.measure is measure and c.test is not None]
-        adjusted |= zip((i for i, _ in family), statistics.holm([p for _, p in family]).tolist(), strict=True)
-    return tuple(adjusted.get(i) for i in range(len(comparisons)))
+    tests = [c.test for c in comparisons]
+    return statistics.holm_within([c.measure for c in comparisons], [test.p if test else None for test in tests])
 
 
 def _measures(baseline: Cell, analysis: Acceleration) -> list[Measure]:

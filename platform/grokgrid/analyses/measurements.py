@@ -1,7 +1,8 @@
 """Metrics at the end of training: each cell's mean over seeds and, paired by seed, its difference from the baseline."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -23,7 +24,7 @@ from grokgrid.analyses.wording import (
     slug,
 )
 from grokgrid.plurals import plural
-from grokgrid.statistics import FEW_SEEDS, Interval, PairedDifference, SampleMean, paired_difference
+from grokgrid.statistics import FEW_SEEDS, Interval, PairedDifference, SampleMean, holm_within, paired_difference
 from grokgrid.view import State, View
 from search_spaces import Cell
 from search_spaces.search import measured_by
@@ -45,6 +46,7 @@ class Measurement:
     found       None if there is none
     num_ended   that ended, whether the metric is a number there or not
     difference  from the baseline; None for the baseline itself, without one, and without a common seed
+    p_holm      the difference's p, allowing for all cells of which this metric is compared
     others      the states of the trials that did not end
     """
 
@@ -53,6 +55,7 @@ class Measurement:
     found: SampleMean | None
     num_ended: int
     difference: PairedDifference | None
+    p_holm: float | None
     others: str
 
     @property
@@ -62,7 +65,10 @@ class Measurement:
 
 def measure(view: View, analysis: Measurements) -> tuple[Measurement, ...]:
     """Metric by metric, every cell."""
-    return tuple(_measured(view, analysis, metric, cell) for metric in analysis.metrics for cell in view.study.cells)
+    found = [_measured(view, analysis, metric, cell) for metric in analysis.metrics for cell in view.study.cells]
+    tests = [m.difference.test if m.difference else None for m in found]
+    adjusted = holm_within([m.metric for m in found], [test.p if test else None for test in tests])
+    return tuple(replace(m, p_holm=p) for m, p in zip(found, adjusted, strict=True))
 
 
 def measurements_section(view: View, analysis: Measurements, *, name: str = "measurements") -> Section:
@@ -90,6 +96,7 @@ def _measured(view: View, analysis: Measurements, metric: str, cell: Cell) -> Me
         found=SampleMean.of(values) if len(values) else None,
         num_ended=num_ended(view, cell),
         difference=difference,
+        p_holm=None,
         others=others(view, cell, but=ENDED),
     )
 
@@ -112,17 +119,25 @@ def _table(view: View, analysis: Measurements, found: Sequence[Measurement], nam
         caption.append(f"A trial ends when it reaches {view.study.goal}: not all at the same time.")
     if analysis.baseline is not None:
         apart = [m.difference for m in found]
+        family = max(Counter(m.metric for m in found if m.difference).values(), default=0)
         columns += [
             Column(f"minus {analysis.baseline}", tuple(mean_sd(d.mean.mean_sd if d else None) for d in apart)),
             Column("its interval", tuple(_interval(d.mean if d else None) for d in apart)),
             Column("pairs", tuple(str(d.mean.n) if d else NOTHING for d in apart)),
             Column("p", tuple(p_value(d.test.p if d else None) for d in apart)),
+            *([Column("Holm’s p", tuple(p_value(m.p_holm) for m in found))] if family > 1 else []),
             Column("least p", tuple(p_value(d.test.floor if d else None) for d in apart)),
         ]
         caption.append(
             f"Minus {analysis.baseline}: the difference, paired by seed, its mean ± sd and {PERCENT} interval. p is of "
-            "Wilcoxon's signed-rank test; least p: what so many pairs could give at best."
+            "Wilcoxon's signed-rank test, in which pairs without a difference do not count; least p: what the others "
+            "could give at best."
         )
+        if family > 1:
+            caption.append(
+                f"By each metric {family} {cell_label(view.study)}s are compared with {analysis.baseline}: Holm’s p "
+                "allows for so many tests, p alone does not."
+            )
     return Table(name, "Measured at the end", _tidy(analysis, found, num_seeds), tuple(columns), " ".join(caption))
 
 
@@ -172,6 +187,7 @@ def _figures(m: Measurement) -> dict[str, float | None]:
         "difference_low": apart_ends.low if apart_ends else None,
         "difference_high": apart_ends.high if apart_ends else None,
         "p": m.difference.test.p if m.difference else None,
+        "p_holm": m.p_holm,
     }
 
 

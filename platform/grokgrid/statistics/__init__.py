@@ -5,7 +5,7 @@ reading         times read from curves: to a goal, of the grokking phase
 pairs           pairs by seed: ratios and bounds, who is sooner, tests
 estimates       of a typical quantity: geometric mean, censored fit, bound
 typical         which of them to print, and whether to trust it: of times, of ratios
-multiplicity    p values of many comparisons at once: `holm`
+multiplicity    p values of many comparisons at once: `holm`, `holm_within`
 accelerations   all of it for an arm and the baseline: `acceleration`
 samples         a metric at the end of training: its mean, its difference from the baseline's
 choices         how sure the choice of the best candidate is
@@ -18,7 +18,7 @@ from grokgrid.statistics.accelerations import Acceleration, Direction, MeanSd, a
 from grokgrid.statistics.choices import NUM_RESAMPLES, Better, wins
 from grokgrid.statistics.curves import Band, FractionReached, MeanCurve, by_trial, fraction_reached, mean_curve
 from grokgrid.statistics.estimates import Bound, CensoredFit, Estimator, GeometricMean, Interval
-from grokgrid.statistics.multiplicity import holm
+from grokgrid.statistics.multiplicity import holm, holm_within
 from grokgrid.statistics.pairs import Improvement, PairedTest, PairedTestKind, RatioKind
 from grokgrid.statistics.reading import phase_seconds, time_to_goal
 from grokgrid.statistics.samples import PairedDifference, SampleMean, paired_difference, sample_verdict
@@ -58,6 +58,7 @@ __all__ = [
     "e_values",
     "fraction_reached",
     "holm",
+    "holm_within",
     "is_greater",
     "mean_curve",
     "paired_difference",

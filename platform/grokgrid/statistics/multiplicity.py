@@ -1,5 +1,7 @@
 """Many comparisons at once: among twenty arms that change nothing, one gives p < 0.05 by luck alone."""
 
+from collections.abc import Hashable, Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -20,3 +22,12 @@ def holm(p: ArrayLike) -> Floats:
     adjusted = np.empty_like(values)
     adjusted[order] = np.maximum.accumulate(np.minimum(values[order] * np.arange(values.size, 0, -1), 1.0))
     return adjusted
+
+
+def holm_within(families: Sequence[Hashable], p: Sequence[float | None]) -> tuple[float | None, ...]:
+    """Holm's adjusted p value of each comparison, each family by itself; None where no test was made."""
+    adjusted: dict[int, float] = {}
+    for family in set(families):
+        tested = [(i, value) for i, value in enumerate(p) if families[i] == family and value is not None]
+        adjusted |= zip((i for i, _ in tested), holm([value for _, value in tested]).tolist(), strict=True)
+    return tuple(map(adjusted.get, range(len(p))))

@@ -1,0 +1,49 @@
+"""docs/statistics.md explains what reports print: every column, of imagined studies in which everything happens."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from synthetic_views import Outcome, synthetic_study, synthetic_view
+
+from grokgrid.analyses import answer
+from grokgrid.view import State
+
+PAGE = (Path(__file__).parents[2] / "docs" / "statistics.md").read_text()
+OF_THE_STUDY = {"arm", "cell", "metric", "strength", "train_accuracy", "test_accuracy"}
+"""What a row or a column is about."""
+
+BASELINE: list[Outcome] = [501, 401, (State.CENSORED, 991), 301, 701]
+SOONER: list[Outcome] = [101, 91, 111, 71, (State.DIVERGED, 301)]
+REFERENCE = {"value": 4.6, "error": 0.4, "source": "Nobody 2025", "arm": "jacobian"}
+
+
+def eventful(grid: list[float], analyses: list[dict[str, Any]], **changes: Any) -> Any:
+    jacobian: dict[str, Any] = {"regulariser": {"name": "jacobian"}, "grid": {"regulariser.strength": grid}}
+    study = synthetic_study(arms={"baseline": {}, "jacobian": jacobian}, analyses=analyses, **changes)
+    cells = [cell.name for cell in study.cells]
+    return answer(synthetic_view(study, dict(zip(cells, [BASELINE, *[SOONER] * len(grid)], strict=True))))
+
+
+def answers() -> Iterator[Any]:
+    metrics = {"metrics": ["test_accuracy", "max/test_accuracy"], "baseline": "baseline"}
+    acceleration, measurements = {"kind": "acceleration", "baseline": "baseline"}, {"kind": "measurements", **metrics}
+    curve = {"kind": "lambda_curve", "arm": "jacobian", "baseline": "baseline", "metrics": ["updates", "test_accuracy"]}
+    yield eventful([0.01, 0.1], [acceleration, measurements, curve, {"kind": "curves"}])
+    published = [
+        REFERENCE | {"measure": "updates"},
+        REFERENCE | {"metric": "test_accuracy", "value": 0.9, "error": 0.1},
+    ]
+    yield eventful([0.01], [acceleration, measurements], reference=published)
+
+
+def is_explained(name: str) -> bool:
+    return re.search(rf"(?<![\w]){re.escape(name)}(?![\w])", PAGE, re.IGNORECASE) is not None
+
+
+def test_it_has_every_column_that_people_see():
+    labels = {c.label for found in answers() for s in found.sections for table in s.tables for c in table.columns}
+    told = {label.replace("baseline’s", "BASELINE’s").replace("minus baseline", "minus BASELINE") for label in labels}
+    assert len(told) > 20
+    assert sorted(label for label in told - OF_THE_STUDY if not is_explained(label)) == []
