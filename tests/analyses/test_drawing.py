@@ -29,7 +29,7 @@ def test_a_logarithmic_axis_has_figures_that_are_true_and_do_not_overlap(low: fl
     assert all(left.x1 < right.x0 for left, right in zip(boxes[:-1], boxes[1:], strict=True))
 
 
-@pytest.mark.parametrize("num_strengths", [1, 7, 8, 40])
+@pytest.mark.parametrize("num_strengths", [1, 10, 11, 40])
 def test_a_legend_fits_and_tells_the_first_and_the_last_of_an_arm_of_many(num_strengths: int):
     grid = {"regulariser.strength": [float(x) for x in np.geomspace(1e-6, 1, num_strengths)]}
     study = Study(
@@ -52,9 +52,10 @@ def test_a_legend_fits_and_tells_the_first_and_the_last_of_an_arm_of_many(num_st
     (axes,) = figure.axes
     legend = axes.get_legend()
     told = [text.get_text() for text in legend.get_texts()]
-    assert len(told) == 4 * min(7, num_strengths)
+    assert len(told) == 4 * min(10, num_strengths)
     assert told[0].startswith("jacobian-0 ") and told[-1].startswith("jacobian-3 ")
     if num_strengths > 1:
         assert "strength=1e-06 (2/2)" in told[0] and "strength=1 (2/2)" in told[-1]
+    assert legend.get_title().get_text() == (f"40 of {4 * num_strengths} cells" if num_strengths > 10 else "")
     box = legend.get_window_extent()
     assert box.y0 >= 0 and box.x1 <= figure.bbox.x1

@@ -151,6 +151,18 @@ def test_figures_are_drawn():
     assert [line.get_xdata().tolist() for line in arrows] == [[0.001] * 5]
 
 
+def test_what_is_not_trusted_is_hollow_and_off_the_line():
+    late: list[Outcome] = [(State.CENSORED, 991)] * 4 + [901]
+    found = answered(BASE, SLOW, SOON, late)
+    assert column(found, "typical")[-1].startswith("≥ ")
+    (figure,) = (f for s in found.sections for f in s.figures if f.name == "lambda_curve-updates")
+    lines = figure.draw().axes[0].lines
+    (joined,) = (line for line in lines if len(line.get_xdata()) == 2 and line.get_linewidth() == 0.8)
+    assert list(joined.get_xdata()) == [0.001, 0.01]
+    diamonds = [line for line in lines if line.get_marker() == "D"]
+    assert [line.get_markerfacecolor() == "none" for line in diamonds] == [False, False, True]
+
+
 def test_an_open_interval_runs_out_of_the_figure():
     late = [(State.CENSORED, 991), (State.CENSORED, 981), (State.CENSORED, 971), (State.CENSORED, 961), 951]
     found = answered(late, late, SOON, SLOW)

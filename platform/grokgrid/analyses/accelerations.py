@@ -67,7 +67,7 @@ def acceleration_section(
             "Acceleration in updates",
             partial(drawing.accelerations, view.study, drawn),
             "A dot a seed, an arrow where one of its two trials was censored and the ratio is a bound; the diamond is "
-            f"the estimate with its {PERCENT} interval.",
+            f"the estimate with its {PERCENT} interval, hollow where it is a bound or not to be trusted.",
         )
     ]
     return Section(

@@ -33,8 +33,9 @@ def curves_section(view: View, analysis: Curves, *, name: str = "curves") -> Sec
             f"{name}-{metric}",
             metric.replace("_", " "),
             partial(drawing.curves, view.study, metric, _seed_curves(view, metric), means[means["metric"] == metric]),
-            f"{_drawn_seeds(view)}, a dot where it ends; the mean over seeds and its {PERCENT} band, point by point, "
-            "up to where the first trial ends: beyond, it would be the mean of the slow ones.",
+            f"{_drawn_seeds(view)}, a dot where it ends; the mean over seeds and, of three or more, "
+            f"its {PERCENT} band, point by point, up to where the first trial ends: beyond, it would be the mean of "
+            "the slow ones.",
         )
         for metric in metrics
     )

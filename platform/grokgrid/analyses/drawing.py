@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from grokgrid.analyses.wording import labels
-from grokgrid.statistics import RatioKind, Times, fraction_reached
+from grokgrid.statistics import Estimator, RatioKind, Times, fraction_reached
 from grokgrid.statistics.times import Floats
 from search_spaces import Study
 from search_spaces.study import Acceleration, LambdaCurve, Measurements
@@ -29,7 +29,7 @@ GRID = "#dddddd"
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 DASHES = ("-", "--", "-.", ":")
 
-MOST_OF_AN_ARM = 7
+MOST_OF_AN_ARM = 10
 """In a legend: nobody tells more shades of a colour apart."""
 
 LEGEND_LINE = 0.2
@@ -83,7 +83,7 @@ def fractions(study: Study, times: Mapping[str, Times], unit: str) -> "Figure":
     axes.set_ylim(-0.03, 1.03)
     axes.set_ylabel("fraction of seeds")
     log_axis(axes, unit)
-    _legend(axes)
+    _legend(axes, _cut(study, told))
     return figure
 
 
@@ -105,7 +105,8 @@ def curves(study: Study, metric: str, seed_curves: Mapping[str, Sequence[Floats]
         # Once the quick trials have ended, the mean would be that of the slow ones.
         whole = mean[mean["n"] == mean["n"].max()]
         updates, low, high = whole[["updates", "low", "high"]].to_numpy(float).T
-        if np.isfinite(low).all():
+        # That of two seeds is so wide that it hides all else.
+        if np.isfinite(low).all() and whole["n"].max() > 2:
             ends = np.clip(np.concatenate([low, high[::-1]]), values.min(), values.max())
             bands[str(cell)] = np.column_stack([np.concatenate([updates, updates[::-1]]), ends])
         axes.plot(updates, whole["mean"].to_numpy(float), label=told.get(str(cell)), **style)
@@ -114,7 +115,7 @@ def curves(study: Study, metric: str, seed_curves: Mapping[str, Sequence[Floats]
     axes.set_ylabel(metric.replace("_", " "))
     _goal_line(study, metric, axes)
     log_axis(axes, "updates")
-    _legend(axes)
+    _legend(axes, _cut(study, told))
     return figure
 
 
@@ -139,7 +140,8 @@ def accelerations(study: Study, comparisons: Sequence["Comparison"]) -> "Figure"
             low, high = max(ends.low, 1e-9), min(ends.high, 1e9)
             axes.plot([low, high], [row - 0.12] * 2, color=colour, linewidth=2, scalex=False)
     estimates = np.array([c.estimate for c in comparisons], float)
-    axes.scatter(estimates, rows - 0.12, s=49, marker="D", color=inks, zorder=3)
+    fills = [ink if _is_solid(c) else "none" for c, ink in zip(comparisons, inks, strict=True)]
+    axes.scatter(estimates, rows - 0.12, s=49, marker="D", facecolor=fills, edgecolor=inks, zorder=3)
     seen = np.concatenate([[1.0], *_extents(comparisons)])
     axes.set_xlim(seen.min() / 1.15, seen.max() * 1.15)
     axes.axvline(1.0, color=BASELINE, linewidth=1, linestyle="--")
@@ -160,8 +162,8 @@ def lambda_curve(study: Study, points: Sequence["Point"], best: "Point | None") 
         if baseline.interval is not None:
             low, high = baseline.interval
             axes.axhspan(low, min(high, _BEYOND), color=BASELINE, alpha=0.15, linewidth=0)
-    line = [(point.strength, point.estimate) for point in strengths if point.estimate is not None]
-    axes.plot(*zip(*line, strict=True), color=palette[strengths[-1].cell.name], linewidth=0.8)
+    line = np.array([(point.strength, point.estimate) for point in strengths if _is_solid(point)], float)
+    axes.plot(*line.reshape(-1, 2).T, color=palette[strengths[-1].cell.name], linewidth=0.8)
     for point in strengths:
         colour = palette[point.cell.name]
         for known, marker in ((True, "o"), (False, "^")):
@@ -172,7 +174,8 @@ def lambda_curve(study: Study, points: Sequence["Point"], best: "Point | None") 
             low, high = point.interval
             axes.plot([point.strength] * 2, [low, min(high, _BEYOND)], color=colour, linewidth=2)
         if point.estimate is not None:
-            axes.plot([point.strength], [point.estimate], "D", color=colour, markersize=7)
+            fill = colour if _is_solid(point) else "none"
+            axes.plot([point.strength], [point.estimate], "D", color=colour, markersize=7, markerfacecolor=fill)
             if point is best:
                 axes.plot([point.strength], [point.estimate], "o", color=colour, markersize=15, fillstyle="none")
     seen = np.concatenate([np.array([*p.seeds["value"], p.estimate, *(p.interval or ())], float) for p in points])
@@ -204,6 +207,12 @@ def against(study: Study, across: Sequence["Point"], up: Sequence["Point"]) -> "
     log_axis(axes, across[0].metric.replace("_", " "))
     axes.set_ylabel(up[0].metric.replace("_", " "))
     return figure
+
+
+def _is_solid(found: "Comparison | Point") -> bool:
+    """Whether it has an estimate that is trusted, and no mere bound."""
+    is_bound = found.estimator in (Estimator.LOWER_BOUND, Estimator.UPPER_BOUND)
+    return found.estimate is not None and found.is_trusted and not is_bound
 
 
 def _extents(comparisons: Sequence["Comparison"]) -> list[np.ndarray]:
@@ -249,7 +258,7 @@ def _plain(x: float) -> str:
     return f"{round(x):,}" if x >= 1 and math.isclose(x, round(x)) else f"{x:g}"
 
 
-def _legend(axes: "Axes") -> None:
+def _legend(axes: "Axes", title: str | None = None) -> None:
     """Outside, where it hides nothing: above, or, if that took many lines, beside."""
     handles, labels = axes.get_legend_handles_labels()
     if labels:
@@ -263,7 +272,15 @@ def _legend(axes: "Axes") -> None:
             ncols=columns,
             frameon=False,
             fontsize="small",
+            title=title,
+            title_fontsize="small",
+            alignment="left",
         )
+
+
+def _cut(study: Study, told: Mapping[str, str]) -> str | None:
+    """What is said above a legend that does not tell all."""
+    return f"{len(told)} of {len(study.cells)} cells" if len(told) < len(study.cells) else None
 
 
 def _in_legend(study: Study) -> dict[str, str]:

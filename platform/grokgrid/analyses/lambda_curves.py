@@ -76,7 +76,8 @@ def _figures(view: View, curves: LambdaCurves, name: str) -> Iterator[Figure]:
                 f"{_title(points[0])} against {curves.setting}",
                 partial(drawing.lambda_curve, view.study, points, best),
                 "A dot a seed, an arrow where a trial was censored and its time is longer; the diamond is the estimate "
-                f"with its {PERCENT} interval. The line and the band across are those of {curves.analysis.baseline}."
+                f"with its {PERCENT} interval, hollow and off the line where it is a bound or not to be trusted. "
+                f"The band and the line across are those of {curves.analysis.baseline}."
                 + (" A ring marks the best." if best else ""),
             )
     if {NORM, ACCURACY} <= set(curves.points):
