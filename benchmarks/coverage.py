@@ -19,6 +19,9 @@ A cell's times alone are drawn as x is. The truth is exp of the mean of x. Each 
 seed and its name, and cells that --out already holds from the same command are kept, so an interrupted command goes on
 where it was.
 
+The tables leave out rates of fewer than 100 intervals, so they are empty if --simulations is less than that; --out
+holds all.
+
 A coverage p of m simulations has a standard error of sqrt(p (1 - p) / m): 0.7% for 95% of 1,000.
 """
 
@@ -282,8 +285,12 @@ def main() -> None:
     parser.add_argument("--simulations", type=int, default=1000, help="a cell")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("docs/results/coverage.csv"))
-    parser.add_argument("--markdown", action="store_true", help="print the tables as they stand in the documentation")
+    as_they_stand = f"print the tables as they stand in the documentation; of {ENOUGH} simulations or more"
+    parser.add_argument("--markdown", action="store_true", help=as_they_stand)
     arguments = parser.parse_args()
+    if arguments.markdown and arguments.simulations < ENOUGH:
+        too_few = f"--simulations {arguments.simulations}: the tables of --markdown would be empty"
+        parser.error(f"{too_few}, for a rate of fewer than {ENOUGH} intervals is not shown")
     console = Console(stderr=arguments.markdown)
     found = run(arguments.simulations, arguments.seed, arguments.out, console)
     if arguments.markdown:

@@ -24,10 +24,9 @@ def narrow(
     mistakes: list[Mistake] = []
     for setting in settings:
         path, equals, value = setting.partition("=")
-        if not equals:
-            mistakes.append(Mistake((), f"--set {setting}: write it as path=value"))
-        elif not _put(content, _steps(study, path), parse_value(value)):
-            mistakes.append(Mistake((), f"--set {setting}: is no setting; {nearest(path, _paths(study.model_dump()))}"))
+        wrong = _put(content, _steps(study, path), parse_value(value)) if equals else "write it as path=value"
+        if wrong is not None:
+            mistakes.append(Mistake((), f"--set {setting}: {wrong}"))
     unknown = [arm for arm in arms if arm not in study.arms]
     mistakes += [Mistake((), f"--arms {arm}: is no arm; {nearest(arm, study.arms)}") for arm in unknown]
     if mistakes:
@@ -62,17 +61,25 @@ def _without_absent(analysis: Analysis, arms: Sequence[str]) -> Analysis | None:
     return analysis
 
 
-def _put(content: dict[str, Any], path: list[str], value: Any) -> bool:
-    """Sets a field, and any fields around it that are not there yet, below the fields that a study has."""
-    if path[0] not in content or len(path) > 1 and not isinstance(content[path[0]], dict):
-        return False
+def _put(content: dict[str, Any], path: list[str], value: Any) -> str | None:
+    """Sets a field, and any fields around it that are not there yet, below the fields and arms that a study has. Or
+    tells what is wrong.
+    """
+    first, *rest = path
+    if first not in content or rest and not isinstance(content[first], dict | list | tuple):
+        return f"is no setting; {nearest('.'.join(path), _paths(content))}"
+    if first == "arms" and rest and rest[0] not in content["arms"]:
+        return f"{rest[0]!r} is no arm; {nearest(rest[0], content['arms'])}"
     here = content
-    for name in path[:-1]:
+    for depth, name in enumerate(path[:-1], 1):
+        if isinstance(here.get(name), list | tuple):
+            field = ".".join(path[:depth])
+            return f"items of a list cannot be set by themselves; set all of it, --set '{field}=[…, …]'"
         if not isinstance(here.get(name), dict):
             here[name] = {}
         here = here[name]
     here[path[-1]] = value
-    return True
+    return None
 
 
 def _steps(study: Study, path: str) -> list[str]:

@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from trainables.configuration import Config, Float, Int, PositiveFloat, PositiveInt
-from trainables.mistakes import Mistake, Mistakes
+from trainables.mistakes import Mistake, Mistakes, shown
 from trainables.trial import Seed
 
 TIMES = ("updates", "passes", "seconds")
@@ -46,6 +46,13 @@ def better_of(metric: str) -> Better | None:
     if metric in TIMES or metric.endswith("_loss"):
         return "less"
     return "more" if metric.endswith("_accuracy") else None
+
+
+def number_or_list(seeds: Any) -> Any:
+    """A validator: pydantic would tell of the number alone."""
+    if seeds is None or isinstance(seeds, bool | float | str | dict):
+        raise ValueError(f"{shown(seeds)} is not allowed: it should be a number of seeds, 3, or a list, [0, 4, 7]")
+    return seeds
 
 
 def no_seed_twice(seeds: int | tuple[int, ...]) -> int | tuple[int, ...]:
@@ -199,6 +206,7 @@ class Search(Config):
     seeds: Annotated[PositiveInt, Field(le=1000)] | Annotated[tuple[Seed, ...], Field(min_length=1)] = 10
     budget: SearchBudget = SearchBudget(trials=100)
 
+    _number_or_list = field_validator("seeds", mode="before")(number_or_list)
     _no_seed_twice = field_validator("seeds")(no_seed_twice)
 
     @field_validator("objectives")

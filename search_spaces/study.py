@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from search_spaces.cells import Cell, Settings, cells_of, nested, overlay, without
-from search_spaces.search import TIMES, Better, Search, better_of, measured_by, no_seed_twice
+from search_spaces.search import TIMES, Better, Search, better_of, measured_by, no_seed_twice, number_or_list
 from trainables.configuration import Bool, Config, Float, NonNegativeFloat, PositiveFloat, PositiveInt, spelled
 from trainables.mistakes import Mistake, Mistakes, mistakes_of, nearest
 from trainables.probes.config import ProbeConfig
@@ -176,6 +176,7 @@ class Study(Config):
             raise ValueError(f"{name!r} is the name of the experiment that holds all trials")
         return name
 
+    _number_or_list = field_validator("seeds", mode="before")(number_or_list)
     _no_seed_twice = field_validator("seeds")(no_seed_twice)
 
     @field_validator("arms", mode="before")
@@ -337,7 +338,7 @@ def _mistakes_of_search(study: dict[str, Any], cells: list[Cell], measured: list
         yield Mistake(("arm",), f"{search.arm!r} is the baseline too: the best of an arm is held against another one")
     seeds = study.get("seeds")
     claimed = range(seeds) if isinstance(seeds, int) else seeds if isinstance(seeds, list | tuple) else ()
-    if common := sorted(set(search.seed_list) & set(claimed)):
+    if common := sorted(seed for seed in search.seed_list if seed in claimed):
         wrong = f"{', '.join(map(str, common[:5]))}: also the study’s; what is chosen on a seed cannot be claimed on it"
         yield Mistake(("seeds",), wrong)
     for index, objective in enumerate(search.objectives):

@@ -4,7 +4,7 @@
 """
 
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
@@ -93,6 +93,7 @@ def _without_other_branches(model: type[BaseModel], errors: list[ErrorDetails]) 
     """Where a field may be of several types, pydantic tells what each of them would want. Kept is what the type that
     was meant has to say: anything more special than "is not of that type", or the words that a text could have been.
     """
+    errors = [details for details in errors if details["type"] != "too_short" or _is_short(details)]
     kept: list[ErrorDetails] = []
     for details in errors:
         path = _path(model, details["loc"])
@@ -104,9 +105,13 @@ def _without_other_branches(model: type[BaseModel], errors: list[ErrorDetails]) 
     return kept
 
 
+def _is_short(details: ErrorDetails) -> bool:
+    """Pydantic counts only the items that are right."""
+    given = details["input"]
+    return not isinstance(given, Sized) or len(given) < details["ctx"]["min_length"]
+
+
 def _rank(details: ErrorDetails) -> int:
-    if details["type"] == "too_short":
-        return 1  # Pydantic counts only the items that are right.
     if details["type"] == "literal_error":
         return 1 if isinstance(details["input"], str) else 2
     return 2 if details["type"].endswith("_type") else 0
@@ -138,15 +143,15 @@ def _message(model: type[BaseModel], details: ErrorDetails) -> str:
             return f"{given!r} is not allowed; {nearest(given, expected)}"
         case "value_error":
             return str(context["error"])
-        case "model_type" | "model_attributes_type" | "union_tag_not_found":
-            return f"{_shown(given)} is not a set of fields; write `{{field: value, …}}`"
+        case "dict_type" | "model_type" | "model_attributes_type" | "union_tag_not_found":
+            return f"{shown(given)} is not a set of fields; write `{{field: value, …}}`"
         case "tuple_type":
-            return f"{_shown(given)} is not a list; write `[…, …]`"
+            return f"{shown(given)} is not a list; write `[…, …]`"
         case _:
-            return f"{_shown(given)} is not allowed: {details['msg'].replace('Input should', 'it should')}"
+            return f"{shown(given)} is not allowed: {details['msg'].replace('Input should', 'it should')}"
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """As it stands in a YAML file."""
     names = {None: "null", True: "true", False: "false"}
     return names[value] if value is None or isinstance(value, bool) else repr(value)

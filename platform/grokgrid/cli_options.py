@@ -1,5 +1,6 @@
 """What the commands share: their options, the study that they name, and how they end."""
 
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,17 +11,34 @@ import typer
 if TYPE_CHECKING:
     from search_spaces import Study
 
+
+def _number(kind: type[int] | type[float], *, least: float, help: str) -> Any:
+    """An option. Typer's own check does not name the value that it refuses."""
+
+    def parse(text: str) -> float:
+        try:
+            number = kind(text)
+        except ValueError:
+            number = math.nan
+        if number >= least:
+            return number
+        wanted = "a whole number" if kind is int else "a number"
+        raise typer.BadParameter(f"{text!r} is not allowed: it should be {wanted}, at least {least:g}")
+
+    return typer.Option(parser=parse, metavar=f"<{kind.__name__}>", help=f"{help}  [x>={least:g}]")
+
+
 StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="A study of the library, or a .yaml file.")]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change a setting: trial.budget.passes=2000.")
 ]
 SeedsOption = Annotated[str | None, typer.Option("--seeds", help="A number of seeds, or a list: 3, or 0,4,7.")]
 ArmsOption = Annotated[str | None, typer.Option("--arms", help="Some of the arms: baseline,jacobian.")]
-SlotsOption = Annotated[int | None, typer.Option(min=1, help="Trials at a time; by default as many as fit.")]
-CpusOption = Annotated[float | None, typer.Option(min=0.01, help="CPUs a trial; by default the study's.")]
-GpusOption = Annotated[float | None, typer.Option(min=0.0, help="GPUs a trial, or a share of one.")]
-ThreadsOption = Annotated[int, typer.Option(min=1, help="Threads a trial computes on; changes float32 results.")]
-CheckpointOption = Annotated[float, typer.Option(min=0.0, help="Seconds between checkpoints.")]
+SlotsOption = Annotated[int | None, _number(int, least=1, help="Trials at a time; by default as many as fit.")]
+CpusOption = Annotated[float | None, _number(float, least=0.01, help="CPUs a trial; by default the study's.")]
+GpusOption = Annotated[float | None, _number(float, least=0, help="GPUs a trial, or a share of one.")]
+ThreadsOption = Annotated[int, _number(int, least=1, help="Threads a trial computes on; changes float32 results.")]
+CheckpointOption = Annotated[float, _number(float, least=0, help="Seconds between checkpoints.")]
 RetryOption = Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")]
 
 

@@ -84,13 +84,30 @@ WRONG = {
     ),
     "no seeds": ("seeds: 2", "seeds: 0", "seeds: 0 is not allowed"),
     "negative seeds": ("seeds: 2", "seeds: [-1]", "study.yaml: line 3: seeds.0: -1 is not allowed"),
-    "seeds in words": ("seeds: 2", "seeds: two", "study.yaml: line 3: seeds: 'two' is not allowed"),
+    "seeds in words": (
+        "seeds: 2",
+        "seeds: two",
+        "study.yaml: line 3: seeds: 'two' is not allowed: it should be a number of seeds, 3, or a list, [0, 4, 7]",
+    ),
+    "seeds with names": (
+        "seeds: 2",
+        "seeds: {a: 1}",
+        "seeds: {'a': 1} is not allowed: it should be a number of seeds, 3, or a list, [0, 4, 7]",
+    ),
+    "seeds by halves": ("seeds: 2", "seeds: 1.5", "seeds: 1.5 is not allowed: it should be a number of seeds, 3, or a"),
+    "seeds left open": ("seeds: 2", "seeds:", "seeds: null is not allowed: it should be a number of seeds, 3, or a"),
     "projections in words": (
         "strength: 1e-3}",
         "strength: 1e-3, projections: exat}",
         "arms.jacobian.regulariser.projections: 'exat' is not allowed; did you mean 'exact'?",
     ),
     "no arms": ("arms:\n  baseline: {}\n  jacobian:", "arms: {}\nx:", "arms: {} is not allowed"),
+    "a list of arms": ("arms:\n  baseline: {}\n  jacobian:", "arms: []\nx:", "arms: [] is not a set of fields; write"),
+    "an arm that is a list": (
+        "baseline: {}",
+        "baseline: [adamw]",
+        "line 12: arms.baseline: ['adamw'] is not a set of fields; write `{field: value, …}`",
+    ),
     "an unknown baseline": ("baseline: baseline", "baseline: basline", "'basline' is no arm; did you mean 'baseline'?"),
     "an unknown analysis": ("kind: acceleration", "kind: speed", "analyses.0: 'speed' is not known"),
     "a grid over nothing": (
@@ -287,6 +304,22 @@ def test_a_mistake_in_one_setting_hides_none_in_what_depends_on_others(tmp_path:
     assert "batch_size: 101 is more than the 100 training images" in message
     assert "goal.metric: 'test_acc' is not measured by this trial; did you mean 'test_accuracy'?" in message
     assert "analyses.1.metrics: 'test_los' is not measured; did you mean 'test_loss'?" in message
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "told"),
+    [
+        ("seeds: 2", "seeds: [0.5]", "line 3: seeds.0: 0.5 is not allowed"),
+        (
+            "{kind: acceleration, baseline: baseline}",
+            "{kind: measurements, metrics: [5]}",
+            "line 15: analyses.0.metrics.0: 5 is not allowed",
+        ),
+    ],
+)
+def test_a_list_of_wrong_items_is_not_called_too_short(right: str, wrong: str, told: str, tmp_path: Path) -> None:
+    message = _read(tmp_path, RIGHT.replace(right, wrong))
+    assert told in message and "mistakes" not in message
 
 
 def test_a_mistake_in_what_all_arms_share_is_told_once(tmp_path: Path) -> None:

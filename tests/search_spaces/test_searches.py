@@ -70,6 +70,12 @@ WRONG = {
         "search.seeds: 1: also the study’s; what is chosen on",
     ),
     "a seed twice": ("seeds: 4", "seeds: [7, 7]", "search.seeds: holds 7 twice"),
+    "seeds in words": (
+        "seeds: 4",
+        "seeds: ten",
+        "search.seeds: 'ten' is not allowed: it should be a number of seeds, 3,",
+    ),
+    "the study's seeds in lists": ("seeds: 2", "seeds: [[1]]", "seeds.0: [1] is not allowed"),
     "no seed": ("seeds: 4", "seeds: 0", "search.seeds: 0 is not allowed"),
     "the best look on test images": ("[updates,", "[max/test_accuracy,", "and 'max/validation_accuracy' here"),
     "an extreme of nothing": ("[updates,", "[max/valid_accuracy,", "'max/valid_accuracy' is not measured"),
@@ -105,6 +111,12 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path):
     with pytest.raises(Mistakes) as error:
         read(text, tmp_path)
     assert all(told in str(error.value) for told in ("is no range", "is without end", "trial.optimiser.lr: -1"))
+
+
+def test_a_list_too_short_with_a_wrong_item_is_told_of_both(tmp_path: Path):
+    with pytest.raises(Mistakes) as error:
+        read(RIGHT.replace("[cross_entropy, mean_squared_error]", "[[]]"), tmp_path)
+    assert "choice.0: [] is not allowed" in str(error.value) and "it should hold at least 2" in str(error.value)
 
 
 def test_needs_a_goal_for_times_to_it(tmp_path: Path):

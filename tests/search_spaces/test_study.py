@@ -199,6 +199,17 @@ def test_table_2_holds_its_published_figures() -> None:
         ({"settings": ["question.x=5"]}, "--set question.x=5"),
         ({"settings": ["trial.optimiser.lr"]}, "write it as path=value"),
         ({"settings": ["trial.optimiser.lr=fast"]}, "trial.optimiser.lr: 'fast' is not allowed"),
+        (
+            {"settings": ["arms.jacobean.regulariser.strength=1"]},
+            "--set arms.jacobean.regulariser.strength=1: 'jacobean' is no arm; did you mean 'jacobian'? Allowed: base",
+        ),
+        ({"settings": ["arms.jacobean.grid.regulariser.strength=[1]"]}, "'jacobean' is no arm; did you mean"),
+        ({"settings": ["arms.mine={}"]}, "--set arms.mine={}: 'mine' is no arm; "),
+        (
+            {"settings": ["analyses.0.baseline=baseline"]},
+            "items of a list cannot be set by themselves; set all of it, --set 'analyses=[…, …]'",
+        ),
+        ({"settings": ["trial.probes.0.every=3"]}, "set all of it, --set 'trial.probes=[…, …]'"),
         ({"arms": ["jacobean"]}, "--arms jacobean: is no arm; did you mean 'jacobian'?"),
         ({"seeds": 0}, "seeds: 0 is not allowed"),
     ],
@@ -207,6 +218,11 @@ def test_a_wrong_change_is_told(change: dict[str, Any], told: str) -> None:
     with pytest.raises(Mistakes) as caught:
         narrow(read_study("table1-ce"), **change)
     assert told in str(caught.value)
+
+
+def test_all_arms_can_be_changed_at_once() -> None:
+    changed = narrow(study(), settings=["arms={baseline: {}, mine: {}}", "arms.mine.batch_size=10"])
+    assert changed.arms == {"baseline": {}, "mine": {"batch_size": 10}}
 
 
 def test_yaml_means_what_people_mean() -> None:

@@ -54,6 +54,25 @@ def test_the_same_seed_gives_the_same_table_and_what_is_there_is_kept(coverage, 
     assert not coverage.run(5, 4, out, quiet).equals(first)
 
 
+def test_too_few_simulations_for_a_table_are_refused_before_any_is_made(coverage, monkeypatch, capsys, tmp_path: Path):
+    monkeypatch.setattr(coverage, "run", lambda *_: pytest.fail("simulations were made"))
+    out = str(tmp_path / "coverage.csv")
+    monkeypatch.setattr("sys.argv", ["coverage.py", "--simulations", "99", "--markdown", "--out", out])
+    with pytest.raises(SystemExit) as ended:
+        coverage.main()
+    assert ended.value.code == 2
+    assert "--simulations 99: the tables of --markdown would be empty" in capsys.readouterr().err
+
+
+def test_so_many_simulations_as_a_table_needs_are_enough(coverage, monkeypatch, capsys, tmp_path: Path):
+    chosen = list(itertools.islice(coverage.cells(), 1))
+    monkeypatch.setattr(coverage, "cells", lambda: iter(chosen))
+    out = str(tmp_path / "coverage.csv")
+    monkeypatch.setattr("sys.argv", ["coverage.py", "--simulations", str(coverage.ENOUGH), "--markdown", "--out", out])
+    coverage.main()
+    assert "| log-normal | none |" in capsys.readouterr().out
+
+
 def test_the_documentation_holds_what_was_measured(coverage):
     measured = pd.read_csv(ROOT / "docs" / "results" / "coverage.csv")
     cells = {tuple(cell[name] for name in coverage.NAMES) for cell, _ in coverage.cells()}
