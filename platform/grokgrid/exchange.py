@@ -8,16 +8,21 @@ reported, compared and counted as done; should it have to go on, it starts anew.
 A folder that `python -m trainables` has written can be imported too, checkpoints included.
 """
 
+import csv
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+
 from grokgrid.tracking import AnswerRun, Tracking, TrialRecord
-from grokgrid.tracking.curves import to_csv
-from grokgrid.tracking.facts import Facts, keep, read_kept
+from grokgrid.tracking.curves import POSITION, from_csv, to_csv
+from grokgrid.tracking.facts import CURVES, Facts, in_words, keep, read_kept, told
 from grokgrid.tracking.records import WITHOUT_CHECKPOINT
 from search_spaces import Study, pinned, read_study, to_portable_yaml
 from trainables.__main__ import read_trial
@@ -103,9 +108,56 @@ def _of_export(folder: Path, temporary: Path) -> Iterator[tuple[Snapshot, Mappin
     if strange := [key for key in facts.records if key not in trials]:
         wrong = f"holds {len(strange)} trials that are none of its study.yaml's: {', '.join(strange[:3])}"
         raise Mistakes(str(folder), [Mistake((), wrong)])
+    found: list[tuple[str, str]] = []
     for key, record in facts.records.items():
         assert record.summary is not None
-        yield _snapshot(trials[key], record.summary, facts.of(key), temporary), _tags(record, folder)
+        looks = facts.of(key)
+        if (what := _contradiction(trials[key], record.summary, looks)) is not None:
+            found.append((key, what))
+        else:
+            yield _snapshot(trials[key], record.summary, looks, temporary), _tags(record, folder)
+    if found:
+        raise Mistakes(str(folder), told(CURVES, found))
+
+
+def _contradiction(trial: Trial, summary: Summary, looks: "pyarrow.Table") -> str | None:
+    """What shows that these are not all the looks that the summary was made of; None if nothing does.
+
+    A trial that ended looked wherever its schedule says, and last where it ended; a diverged one ended where it would
+    have looked next.
+    """
+    import numpy
+
+    metrics, budget = trial.config.metrics, trial.config.budget
+    if missing := [name for name in (*POSITION, *metrics) if name not in looks.column_names]:
+        return f"the looks have no column {', '.join(missing)}"
+    if any(looks[name].null_count for name in POSITION):
+        return f"there are looks without {', '.join(POSITION)}"
+    updates, passes, seconds = (looks[name].to_pylist() for name in POSITION)
+    position: float = 0
+    for reached in passes if budget.unit == "passes" else updates:
+        if reached != budget.next_look(position):
+            return "looks are missing, or are not in order"
+        position = reached
+    if any(before >= after for before, after in pairwise([0, *updates])):
+        return "updates do not increase"
+
+    last = (updates[-1], passes[-1], seconds[-1]) if updates else (0, 0.0, 0.0)
+    if summary.diverged_at is None:
+        is_end = last == (summary.updates, summary.passes, summary.seconds)
+    else:
+        end = budget.position(updates=summary.updates, passes=summary.passes)
+        is_end = last[0] < summary.diverged_at <= summary.updates and end == budget.next_look(position)
+    if not is_end:
+        return "the last look is not where it ended"
+
+    for name in metrics:
+        values = looks[name].to_numpy()
+        values = values[~numpy.isnan(values)]
+        extremes = (values.min(), values.max()) if len(values) else (None, None)
+        if extremes != (summary.low.get(name), summary.high.get(name)):
+            return f"the extremes of {name} are not those of its looks"
+    return None
 
 
 def _snapshot(trial: Trial, summary: Summary, looks: "pyarrow.Table", root: Path) -> Snapshot:
@@ -122,12 +174,47 @@ def _of_storage(folder: Path) -> Iterator[tuple[Snapshot, Mapping[str, str]]]:
         snapshot = TrialFolder(folder, path.name).latest() if path.is_dir() else None
         if snapshot is None:
             continue
-        summary, trial = snapshot.summary(), read_trial(snapshot.config_path)
+        summary, trial = _summary(snapshot), read_trial(snapshot.config_path)
         if not trial.key == summary.key == path.name:
             wrong = f"its settings are those of trial {trial.key}, its summary is of {summary.key}"
             raise Mistakes(str(path), [Mistake((), wrong)])
         if ending(trial.config, summary) is not None:
-            yield snapshot, {_IMPORTED: folder.resolve().name}
+            _check(snapshot, trial, summary)
+            without = {} if snapshot.state_path.exists() else {WITHOUT_CHECKPOINT: "true"}
+            yield snapshot, {_IMPORTED: folder.resolve().name} | without
+
+
+def _summary(snapshot: Snapshot) -> Summary:
+    try:
+        summary = snapshot.summary()
+        wrong = None if summary.segments else "does not say where it ran"
+    except OSError as error:
+        wrong = f"cannot be read: {error.strerror}"
+    except ValidationError as error:
+        wrong = in_words(error)
+    except UnicodeDecodeError:
+        wrong = "is not text"
+    if wrong is not None:
+        raise Mistakes(str(snapshot.summary_path), [Mistake((), wrong)])
+    return summary
+
+
+def _check(snapshot: Snapshot, trial: Trial, summary: Summary) -> None:
+    """Refuses curves that are not those of the summary, and a checkpoint that nothing could go on from."""
+    try:
+        wrong = _contradiction(trial, summary, from_csv(snapshot.curves_path))
+    except OSError as error:
+        wrong = f"cannot be read: {error.strerror}"
+    except (ValueError, StopIteration, csv.Error):
+        wrong = "is no table of looks, or not all of one"
+    if wrong is not None:
+        raise Mistakes(str(snapshot.curves_path), [Mistake((), wrong)])
+    if snapshot.state_path.exists():
+        try:
+            with safe_open(snapshot.state_path, framework="numpy"):
+                pass
+        except (OSError, SafetensorError):
+            raise Mistakes(str(snapshot.state_path), [Mistake((), "is no checkpoint, or not all of one")]) from None
 
 
 def _tags(record: TrialRecord, folder: Path) -> Mapping[str, str]:

@@ -1,10 +1,17 @@
 """Trials taken from one MLflow to another: nothing of what a report shows is lost, and nothing runs again."""
 
+import json
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pyarrow
+import pyarrow.compute
+import pyarrow.parquet
 import pytest
 from driver_studies import Watched, drive, folders, same, settled, study, view
 
@@ -133,3 +140,210 @@ class TestWhatIsNoTrial:
         config.write_text(config.read_text().replace("lr: 0.002", "lr: 0.003"))
         with pytest.raises(Mistakes, match="its settings are those of trial"):
             api.import_trials(tmp_path / "trials")
+
+
+EXPORTED = study(
+    trial={"budget": {"passes": 28, "look_every": 3}},
+    arms={**study().arms, "later": {"loss": "mean_squared_error", "optimiser": {"name": "sgd", "lr": 60.0}}},
+)
+"""Beside those that reach their goal, come to their budget's end or diverge at once some that diverge after looks."""
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Path:
+    """An export of EXPORTED."""
+    home = tmp_path_factory.mktemp("sound")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GROKGRID_HOME", str(home))
+        shutil.copyfile(empty_database, home / "mlflow.db")
+        drive(EXPORTED)
+        seen = view(EXPORTED)
+        assert set(seen.trials["state"]) == {"reached", "censored", "diverged"}
+        assert len(set(seen.trials["updates"][seen.trials["state"] == "diverged"])) > 1
+        api.export(EXPORTED, home / "exported")
+    return home / "exported"
+
+
+@pytest.fixture(scope="module")
+def of_a_worker(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("worker")
+    run_by_a_worker(study(seeds=1, arms={"slow": study().arms["slow"]}), folder)
+    return folder / "trials"
+
+
+def keep(table: pyarrow.Table, rows: Callable[[pyarrow.Table], Any]) -> pyarrow.Table:
+    """Of each trial's looks some."""
+    parts = [table.filter(pyarrow.compute.equal(table["key"], key)) for key in table["key"].unique()]
+    return pyarrow.concat_tables(part.take(list(rows(part))) for part in parts)
+
+
+def put(name: str, values: Callable[[pyarrow.Table], Any]) -> Callable[[pyarrow.Table], pyarrow.Table]:
+    return lambda table: table.set_column(table.column_names.index(name), name, pyarrow.array(values(table)))
+
+
+def record(change: Callable[[dict[str, Any]], Any]) -> Callable[[pyarrow.Table], pyarrow.Table]:
+    """Each record changed in place."""
+
+    def texts(table: pyarrow.Table) -> list[str]:
+        found = [json.loads(text) for text in table["record"].to_pylist()]
+        for each in found:
+            change(each)
+        return [json.dumps(each) for each in found]
+
+    return put("record", texts)
+
+
+def of_the_diverged(change: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
+    return lambda record: change(record["summary"]) if record["summary"]["diverged_at"] is not None else None
+
+
+LOOKS: dict[str, tuple[Callable[[pyarrow.Table], pyarrow.Table], str]] = {
+    "none": (lambda table: table[:0], "of 6 trials the last look is not where it ended: "),
+    "half of them": (lambda table: keep(table, lambda of: range(0, len(of), 2)), "of 6 trials looks are missing"),
+    "not the first": (lambda table: keep(table, lambda of: range(1, len(of))), "of 6 trials looks are missing"),
+    "not the last": (lambda table: keep(table, lambda of: range(len(of) - 1)), "of 6 trials the last look is not"),
+    "backwards": (lambda table: keep(table, lambda of: range(len(of))[::-1]), "of 6 trials looks are missing, or"),
+    "of one update": (put("updates", lambda table: [2] * len(table)), "of 6 trials updates do not increase"),
+    "of other times": (put("seconds", lambda table: [1.0] * len(table)), "of 4 trials the last look is not where it"),
+    "of other results": (put("test_loss", lambda table: [1.0] * len(table)), "of 6 trials the extremes of test_loss"),
+    "without results": (
+        put("test_loss", lambda table: pyarrow.nulls(len(table), pyarrow.float64())),
+        "of 6 trials the extremes of test_loss",
+    ),
+    "without a metric": (lambda table: table.drop(["test_loss"]), "of 8 trials the looks have no column test_loss"),
+    "without times": (
+        put("seconds", lambda table: [None] * len(table)),
+        "curves.parquet: its column seconds has blanks",
+    ),
+    "updates in words": (put("updates", lambda table: ["many"] * len(table)), "its column updates holds string, where"),
+    "without keys": (lambda table: table.drop(["key"]), "curves.parquet: has no column key"),
+    "keys overwritten": (put("key", lambda table: [0] * len(table)), "curves.parquet: its column key holds int64"),
+    "of nobody": (put("key", lambda table: ["0"] * len(table)), "of 1 trial there are looks, but no record: 0"),
+}
+
+RECORDS: dict[str, tuple[Callable[[pyarrow.Table], pyarrow.Table], str]] = {
+    "some": (lambda table: table[:2], "of [456] trials there are looks, but no record"),
+    "one twice": (lambda table: pyarrow.concat_tables([table, table[:1]]), "of 1 trial the record is there twice: "),
+    "no JSON": (
+        put("record", lambda table: ["{"] * len(table)),
+        r"of 8 trials the record is no JSON: \w+, \w+, \w+, …$",
+    ),
+    "lack a field": (record(lambda each: each["summary"].pop("low")), "is not whole: summary.low: field required: "),
+    "without results": (record(lambda each: each.update(summary=None)), "does not say how far it came, or where"),
+    "ran nowhere": (record(lambda each: each["summary"].update(segments=[])), "does not say how far it came, or where"),
+    "of others": (put("key", lambda table: table["key"].to_pylist()[::-1]), "of 8 trials the record is of another"),
+    "of other results": (record(lambda each: each["summary"].update(key="0")), "of 8 trials the record is of another"),
+    "of later ends": (record(lambda each: each["summary"].update(updates=60)), "the last look is not where it ended"),
+    "diverged later": (
+        record(of_the_diverged(lambda end: end.update(passes=60.0))),
+        "of 4 trials the last look is not",
+    ),
+    "diverged before": (record(of_the_diverged(lambda end: end.update(diverged_at=0))), "of 4 trials the last look is"),
+    "without the column": (lambda table: table.drop(["record"]), "trials.parquet: has no column record"),
+    "without a time": (lambda table: table.replace_schema_metadata(), "does not say when the trials were read"),
+}
+
+FILES: dict[str, Callable[[bytes], bytes]] = {
+    "truncated": lambda content: content[: len(content) // 2],
+    "garbage": lambda content: b"\xff" * len(content),
+    "empty": lambda content: b"",
+}
+
+
+class TestADamagedExport:
+    """Nothing of it is recorded."""
+
+    @pytest.fixture
+    def exported(self, sound: Path, tmp_path: Path, ready_home: Path) -> Path:
+        shutil.copytree(sound, tmp_path / "exported")
+        return tmp_path / "exported"
+
+    @staticmethod
+    def refused(folder: Path, wrong: str) -> None:
+        with pytest.raises(Mistakes, match=wrong):
+            api.import_trials(folder)
+        assert not records(EXPORTED)
+
+    def test_undamaged_is_imported(self, exported: Path):
+        assert api.import_trials(exported).num_new == 8
+
+    @pytest.mark.parametrize(
+        ("name", "change", "wrong"),
+        [
+            *(pytest.param("curves.parquet", *case, id=f"looks {name}") for name, case in LOOKS.items()),
+            *(pytest.param("trials.parquet", *case, id=f"records {name}") for name, case in RECORDS.items()),
+        ],
+    )
+    def test_tables(self, exported: Path, name: str, change: Callable[[pyarrow.Table], pyarrow.Table], wrong: str):
+        table = pyarrow.parquet.read_table(exported / name)
+        pyarrow.parquet.write_table(change(table), exported / name)
+        self.refused(exported, wrong)
+
+    @pytest.mark.parametrize("name", ["trials.parquet", "curves.parquet"])
+    @pytest.mark.parametrize("damage", FILES.values(), ids=FILES)
+    def test_files(self, exported: Path, name: str, damage: Callable[[bytes], bytes]):
+        (exported / name).write_bytes(damage((exported / name).read_bytes()))
+        self.refused(exported, f"exported: {name}: is no Parquet file, or not all of one")
+
+    def test_one_in_the_place_of_the_other_and_all_is_told_at_once(self, exported: Path):
+        (exported / "curves.parquet").rename(exported / "trials.parquet")
+        (exported / "curves.parquet").write_bytes(b"")
+        both = "2 mistakes\n  trials.parquet: has no column record\n  curves.parquet: is no Parquet file"
+        self.refused(exported, both)
+
+
+def summary(**changes: Any) -> Callable[[bytes], bytes]:
+    return lambda content: json.dumps({**json.loads(content), **changes}).encode()
+
+
+def lines(chosen: slice) -> Callable[[bytes], bytes]:
+    return lambda content: b"".join(content.splitlines(keepends=True)[chosen])
+
+
+WORKERS: dict[str, tuple[str, Callable[[bytes], bytes], str]] = {
+    **{f"summary {name}": ("summary.json", damage, "is no(t text| JSON)$") for name, damage in FILES.items()},
+    **{f"curves {name}": ("curves.csv", damage, "curves.csv: ") for name, damage in FILES.items()},
+    **{
+        f"state {name}": ("state.safetensors", damage, "is no checkpoint, or not all") for name, damage in FILES.items()
+    },
+    "summary of nothing": ("summary.json", lambda content: b"{}", "summary.json: is not whole: key: field required"),
+    "summary without a place": ("summary.json", summary(segments=[]), "summary.json: does not say where it ran"),
+    "summary of more": ("summary.json", summary(updates=61), "curves.csv: the last look is not where it ended"),
+    "curves without looks": ("curves.csv", lines(slice(1)), "curves.csv: the last look is not where it ended"),
+    "curves of half": ("curves.csv", lines(slice(None, None, 2)), "curves.csv: looks are missing, or are not in order"),
+    "curves within a line": ("curves.csv", lambda content: content[:-60], "curves.csv: is no table of looks"),
+    "curves without times": (
+        "curves.csv",
+        lambda content: re.sub(rb"^(\d+,[\d.]+),[^,]+", rb"\1,", content, flags=re.MULTILINE),
+        "curves.csv: there are looks without updates, passes, seconds",
+    ),
+}
+
+
+class TestADamagedFolderOfAWorker:
+    @pytest.fixture
+    def written(self, of_a_worker: Path, tmp_path: Path, ready_home: Path) -> Snapshot:
+        shutil.copytree(of_a_worker, tmp_path / "trials")
+        (snapshot,) = (tmp_path / "trials").glob("*/at-*")
+        return Snapshot(snapshot)
+
+    @pytest.mark.parametrize(("name", "damage", "wrong"), WORKERS.values(), ids=WORKERS)
+    def test_files(self, written: Snapshot, name: str, damage: Callable[[bytes], bytes], wrong: str):
+        file = written.path / name
+        file.write_bytes(damage(file.read_bytes()))
+        with pytest.raises(Mistakes, match=wrong):
+            api.import_trials(written.path.parents[1])
+        assert not records(study())
+
+    @pytest.mark.parametrize("name", ["summary.json", "curves.csv"])
+    def test_without_a_file(self, written: Snapshot, name: str):
+        (written.path / name).unlink()
+        with pytest.raises(Mistakes, match=f"{name}: cannot be read: No such file"):
+            api.import_trials(written.path.parents[1])
+        assert not records(study())
+
+    def test_without_its_checkpoint_it_would_start_anew(self, written: Snapshot):
+        written.state_path.unlink()
+        assert api.import_trials(written.path.parents[1]).num_new == 1
+        (known,) = records(study())
+        assert not known.can_continue

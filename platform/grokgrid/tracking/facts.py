@@ -12,19 +12,22 @@ A kept trial is trusted unless a run of it has ended since, or its run was delet
 """
 
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
+from grokgrid.plurals import plural
 from grokgrid.tracking import curves as curve_tables
 from grokgrid.tracking import trials
 from grokgrid.tracking.client import Client, RunGone
 from grokgrid.tracking.records import KEY, TRIALS, TrialRecord
 from grokgrid.tracking.runs import find
+from trainables.mistakes import Mistake, Mistakes
 
 if TYPE_CHECKING:
     import pandas
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
     from grokgrid.tracking.answers import Answer
 
 FOLDER = "facts"
-_TRIALS, _CURVES, _READ_AT = "trials.parquet", "curves.parquet", b"grokgrid.read_at"
+_TRIALS, CURVES, _READ_AT = "trials.parquet", "curves.parquet", b"grokgrid.read_at"
 
 _CLOCKS_DIFFER_BY = timedelta(minutes=2)
 """The times at which runs end are of the clocks of whoever ended them."""
@@ -101,7 +104,7 @@ def keep(facts: Facts, folder: Path, answer: str) -> None:
     numbers = [field.name for field in new.schema if pyarrow.types.is_floating(field.type)]
     pyarrow.parquet.write_table(
         new,
-        folder / _CURVES,
+        folder / CURVES,
         compression="zstd",
         use_dictionary=["key"],
         column_encoding=dict.fromkeys(numbers, "BYTE_STREAM_SPLIT"),
@@ -109,15 +112,106 @@ def keep(facts: Facts, folder: Path, answer: str) -> None:
 
 
 def read_kept(folder: Path) -> Facts | None:
-    """What `keep` wrote, all of it in this folder; None if it is not there."""
+    """What `keep` wrote, all of it in this folder; None if it is not there.
+
+    Raises:
+        Mistakes: a file is damaged, or the two are not of the same trials.
+    """
+    import pyarrow
+
+    if not ((folder / _TRIALS).exists() and (folder / CURVES).exists()):
+        return None
+    text, number = pyarrow.string(), pyarrow.float64()
+    look = {"key": pyarrow.dictionary(pyarrow.int32(), text), "updates": pyarrow.int64()}
+    columns = {_TRIALS: {"key": text, "record": text}, CURVES: look | {"passes": number, "seconds": number}}
+    tables, mistakes = {}, []
+    for name, types in columns.items():
+        try:
+            tables[name] = _whole(folder / name, types, number if name == CURVES else text)
+        except ValueError as error:
+            mistakes.append(Mistake((name,), str(error)))
+    if mistakes:
+        raise Mistakes(str(folder), mistakes)
+
+    records, wrong = {}, []
+    for row in tables[_TRIALS].select(["key", "record"]).to_pylist():
+        try:
+            record = _record(row["key"], row["record"])
+            wrong += [(record.key, "the record is there twice")] if record.key in records else []
+            records[record.key] = record
+        except ValueError as error:
+            wrong.append((row["key"], str(error)))
+    try:
+        read_at = _read_at(tables[_TRIALS])
+    except (TypeError, KeyError, ValueError):
+        mistakes.append(Mistake((_TRIALS,), "does not say when the trials were read from MLflow"))
+    mistakes += told(_TRIALS, wrong)
+    # Of a record that cannot be read the looks are not strange as well.
+    strange = set(tables[CURVES]["key"].unique().to_pylist()).difference(records, (key for key, _ in wrong))
+    mistakes += told(CURVES, [(key, "there are looks, but no record") for key in sorted(strange, key=str)])
+    if mistakes:
+        raise Mistakes(str(folder), mistakes)
+    return Facts(records, tables[CURVES], {}, read_at)
+
+
+def told(name: str, wrong: Iterable[tuple[str, str]]) -> list[Mistake]:
+    """Mistakes in a file of many trials from pairs of a key and what is wrong there: one for each thing that is."""
+    keys: dict[str, list[str]] = defaultdict(list)
+    for key, what in wrong:
+        keys[what].append(str(key))
+    return [
+        Mistake((name,), f"of {plural(len(those), 'trial')} {what}: {', '.join(those[:3])}{', …' * (len(those) > 3)}")
+        for what, those in keys.items()
+    ]
+
+
+def in_words(error: ValidationError) -> str:
+    """The first thing that is wrong with a JSON text."""
+    first = error.errors(include_url=False)[0]
+    if first["type"] == "json_invalid":
+        return "is no JSON"
+    return f"is not whole: {'.'.join(map(str, first['loc']))}: {first['msg'].lower()}"
+
+
+def _whole(path: Path, columns: Mapping[str, "pyarrow.DataType"], others: "pyarrow.DataType") -> "pyarrow.Table":
+    """A Parquet file with these columns, and others of one type.
+
+    Raises:
+        ValueError: what is wrong with it.
+    """
     import pyarrow.parquet
 
-    if not ((folder / _TRIALS).exists() and (folder / _CURVES).exists()):
-        return None
-    table = pyarrow.parquet.read_table(folder / _TRIALS)
-    records = [_RECORD.validate_json(text) for text in table["record"].to_pylist()]
-    looks = pyarrow.parquet.read_table(folder / _CURVES, read_dictionary=["key"])
-    return Facts({record.key: record for record in records}, looks, {}, _read_at(table))
+    try:
+        table = pyarrow.parquet.read_table(path, read_dictionary=["key"])
+        table.validate(full=True)
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError):
+        raise ValueError("is no Parquet file, or not all of one") from None
+    if missing := columns.keys() - table.column_names:
+        raise ValueError(f"has no column {', '.join(sorted(missing))}")
+    for index, (name, column) in enumerate(zip(table.column_names, table.columns, strict=True)):
+        wanted = columns.get(name, others)
+        try:
+            table = table.set_column(index, name, column.cast(wanted))
+        except pyarrow.ArrowException:
+            raise ValueError(f"its column {name} holds {column.type}, where {wanted} should be") from None
+        if name in columns and column.null_count:
+            raise ValueError(f"its column {name} has blanks")
+    return table
+
+
+def _record(key: str, text: str) -> TrialRecord:
+    """Raises:
+    ValueError: what is wrong with it.
+    """
+    try:
+        record = _RECORD.validate_json(text)
+    except ValidationError as error:
+        raise ValueError(f"the record {in_words(error)}") from None
+    if record.summary is None or not record.summary.segments:
+        raise ValueError("the record does not say how far it came, or where")
+    if not key == record.key == record.summary.key:
+        raise ValueError("the record is of another trial")
+    return record
 
 
 def _read_at(table: "pyarrow.Table") -> datetime:
@@ -143,7 +237,7 @@ def _kept(client: Client, answer: "Answer", wanted: set[str]) -> Facts | None:
     parts, complete = [], set()
     for source in sorted({row["looks_in"] for row in rows}):
         uri = answer.artifact_uri if source == answer.run_id else _artifacts(client, source)
-        part = _read(client, uri, _CURVES) if uri is not None else None
+        part = _read(client, uri, CURVES) if uri is not None else None
         if part is not None:
             mine = pyarrow.array([row["key"] for row in rows if row["looks_in"] == source], pyarrow.string())
             parts.append(part.filter(pyarrow.compute.is_in(part["key"], mine)))
