@@ -93,10 +93,8 @@ def test_ctrl_c_saves_and_sudden_death_leaves_no_process(driver: subprocess.Pope
     assert any(name.startswith("ray::_Worker") for name in names.values()), names
     driver.kill()
 
-    # Two helpers of the raylet, which compute nothing, take about a minute to notice that they are alone.
-    must_go = {pid for pid in names if not names[pid].startswith(("ray::Dashboard", "ray::RuntimeEnv"))}
     until = time.monotonic() + 60
-    while must_go & parents().keys() and time.monotonic() < until:
-        time.sleep(0.2)
-    assert not must_go & parents().keys(), [names[pid] for pid in must_go & parents().keys()]
+    while names.keys() & parents().keys() and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not names.keys() & parents().keys(), [names[pid] for pid in names.keys() & parents().keys()]
     assert driver.stderr.read() == "", "what a user would have seen in the terminal"

@@ -67,7 +67,7 @@ class AttachedEngine:
     ) -> None:
         self._owns_connection = not ray.is_initialized()
         if self._owns_connection:
-            connect(address, num_cpus=None)
+            connect(address)
         elif not ray.util.client.ray.is_connected():  # type: ignore[no-untyped-call]
             raise EngineError(f"address {address!r}: this process is connected to another Ray already")
         try:

@@ -47,7 +47,7 @@ class Nodes:
     """
 
     def __init__(self, address: str) -> None:
-        connect(address, num_cpus=None)
+        connect(address)
         alive = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
         hosts = Counter(node["NodeManagerHostname"] for node in alive)
         self.nodes = tuple(

@@ -26,12 +26,9 @@ be reset, which Tune counts as two failures, the second of them final. Instead w
 again, as a new Tune trial, and continues from our own snapshots.
 """
 
-import logging
 import math
 import os
 import queue
-import shutil
-import signal
 import socket
 import tempfile
 import threading
@@ -45,7 +42,7 @@ from types import TracebackType
 from typing import Any, Self
 
 # ruff: noqa: E402 (Ray reads most of these when it is imported; what the user has set stays.)
-for _name, _value in {
+_SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # Under `uv run`, Ray would run its workers in a copy of the working folder.
     "RAY_ENABLE_AUTO_CONNECT": "0",  # Else a call that comes too late starts a second Ray.
@@ -61,7 +58,8 @@ for _name, _value in {
     "TUNE_GLOBAL_CHECKPOINT_S": "inf",  # Nobody restores a Tune experiment here, so none is saved.
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "600",
-}.items():
+}
+for _name, _value in _SETTINGS.items():
     os.environ.setdefault(_name, _value)
 
 import ray
@@ -73,6 +71,8 @@ from ray.tune.search import Searcher
 from grokgrid.bundle import of_code, write_code
 from grokgrid.engine.interface import WANTS_TOKEN, Block, EngineError, Event, Lost, Started
 from grokgrid.engine.ledger import Ledger
+from grokgrid.engine.local_ray import LocalRay, init
+from grokgrid.engine.own_folders import OwnFolder
 from grokgrid.engine.work import work
 from grokgrid.interrupts import deferred_interrupts
 
@@ -113,6 +113,7 @@ class RayEngine:
     ) -> None:
         self._resources = {"cpu": num_cpus_per_trial, "gpu": num_gpus_per_trial}
         self._owns_ray = not ray.is_initialized()
+        self._local: LocalRay | None = None
         if not self._owns_ray and address not in (None, "auto"):
             raise EngineError(
                 f"address {address!r}: this process is connected to a Ray already; give no address to use it"
@@ -120,9 +121,13 @@ class RayEngine:
         if self._owns_ray:
             # Interrupted half way Ray would be left behind, or fail in ways of its own.
             with deferred_interrupts() as interrupted:
-                connect(address, num_cpus=math.ceil(num_slots * num_cpus_per_trial) if num_slots else None)
+                if address is None:
+                    num_cpus = math.ceil(num_slots * num_cpus_per_trial) if num_slots else None
+                    self._local = LocalRay(num_cpus=num_cpus, settings=_SETTINGS)
+                else:
+                    connect(address)
             if interrupted():
-                ray.shutdown()
+                self._leave_ray()
                 raise KeyboardInterrupt
         resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
         try:
@@ -131,8 +136,7 @@ class RayEngine:
                 num_slots if address and num_slots else count_slots(resources, num_cpus_per_trial, num_gpus_per_trial)
             )
         except EngineError:
-            if self._owns_ray:
-                ray.shutdown()
+            self._leave_ray()
             raise
         self.num_slots = num_slots or room
         # Here and not in the thread: Tune's registry is not made for threads, and another engine may be starting.
@@ -172,7 +176,12 @@ class RayEngine:
         """Waits until the workers have saved: up to a slice, and at most the 15 seconds that Tune gives its actors."""
         self._closing.set()
         self._thread.join(timeout=30)
-        if self._owns_ray:
+        self._leave_ray()
+
+    def _leave_ray(self) -> None:
+        if self._local is not None:
+            self._local.stop()
+        elif self._owns_ray:
             ray.shutdown()
 
     def __enter__(self) -> Self:
@@ -188,7 +197,7 @@ class RayEngine:
         feed = _Feed(slots, self._open, self._waiting, self.num_slots)
         # So many actors may start at a time; by default they would start one after the other.
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(self.num_slots)
-        folder = tempfile.mkdtemp(prefix="grokgrid-tune-")
+        folder = OwnFolder("grokgrid-tune-")
         try:
             # Not tune.Tuner: to be restorable it pickles all parts, and ours hold queues.
             tune.run(
@@ -199,7 +208,7 @@ class RayEngine:
                 callbacks=[_Courier(self._open, self._news, feed.hand_in_again)],
                 num_samples=-1,
                 reuse_actors=True,
-                storage_path=folder,
+                storage_path=str(folder.path),
                 name="blocks",
                 trial_name_creator=_tune_name,
                 trial_dirname_creator=_tune_name,
@@ -210,18 +219,15 @@ class RayEngine:
         except BaseException as error:
             self._news.put(error)
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            folder.close()
 
 
-def connect(address: str | None, *, num_cpus: int | None) -> None:
-    if address is None:
-        _init(
-            "local",
-            num_cpus=num_cpus,
-            include_dashboard=False,
-            object_store_memory=200_000_000,  # Nothing but events passes through it; the default is 30% of memory.
-        )
-        return
+def connect(address: str) -> None:
+    """Connects this process to a cluster.
+
+    Raises:
+        EngineError: it cannot be reached, or refuses.
+    """
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     try:
         if colon and port.isdecimal():
@@ -233,7 +239,7 @@ def connect(address: str | None, *, num_cpus: int | None) -> None:
                 write_code(Path(folder))
                 _init_client(address, runtime_env={"working_dir": folder, "env_vars": of_code()})
         else:
-            _init(address)
+            init(address)
     except ray.exceptions.AuthenticationError as error:
         raise EngineError(f"address {address!r}: {WANTS_TOKEN}") from error
     except (ValueError, OSError, RuntimeError) as error:
@@ -246,17 +252,8 @@ def _init_client(address: str, **settings: Any) -> None:
     """
     for _ in range(MOST_CONNECTIONS - 1):
         with suppress(ConnectionAbortedError):
-            return _init(address, **settings)
-    _init(address, **settings)
-
-
-def _init(address: str, **settings: Any) -> None:
-    """Starts Ray or connects to it, leaving SIGTERM to whoever handles it: Ray would have it end the process."""
-    is_main = threading.current_thread() is threading.main_thread()
-    before = signal.getsignal(signal.SIGTERM)
-    ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **settings)
-    if is_main and before is not None:
-        signal.signal(signal.SIGTERM, before)
+            return init(address, **settings)
+    init(address, **settings)
 
 
 def count_slots(resources: dict[str, float], num_cpus: float, num_gpus: float) -> int:
