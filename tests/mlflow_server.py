@@ -21,7 +21,8 @@ class Server:
         self._folder = folder
         self._store = store or f"sqlite:///{folder / 'server.db'}"
 
-    def start(self) -> None:
+    def start(self, **otherwise: str) -> None:
+        """otherwise: variables of its environment that differ."""
         command = [
             sys.executable,
             "-m",
@@ -39,6 +40,7 @@ class Server:
             "_MLFLOW_SERVER_ARTIFACT_DESTINATION": str(self._folder / "artifacts"),
             "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",
             "MLFLOW_DISABLE_TELEMETRY": "true",
+            **otherwise,
         }
         with (self._folder / "server.log").open("a") as log:
             self._process = subprocess.Popen(

@@ -18,7 +18,7 @@ from grokgrid import home
 from grokgrid.engine.interface import Engine, EngineError
 from grokgrid.planning import Need, Plan, make_plan, need_of
 from grokgrid.provenance import provenance
-from grokgrid.tracking import AnswerRun, Tracking, TrackingAway
+from grokgrid.tracking import AnswerRun, Tracking, TrackingAway, TrackingRefused
 from grokgrid.view import State, View, load_view
 from search_spaces import Study, digest, pinned, read_study, to_yaml
 from trainables.data.config import NpzConfig
@@ -321,7 +321,7 @@ class _Run:
             _patiently(lambda: _keep(report, self._study, answer_run), console)
             return report
         except BaseException:
-            with suppress(TrackingAway):
+            with suppress(TrackingAway, TrackingRefused):
                 answer_run.abandon()
             raise
 
@@ -402,7 +402,7 @@ def _patiently(call: Callable[[], Result], console: Console) -> Result:
     while True:
         try:
             return call()
-        except TrackingAway as error:
+        except (TrackingAway, TrackingRefused) as error:
             if away_since is None:
                 console.print(f"{error}. The answer waits for it.", markup=False, soft_wrap=True)
             away_since = away_since or time.monotonic()

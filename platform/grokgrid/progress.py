@@ -95,7 +95,7 @@ class Progress:
 
     def away(self, reason: str) -> None:
         if not self._is_away:
-            self._say(f"{reason}. Training goes on meanwhile.")
+            self._say(f"{reason.rstrip('.')}. Training goes on meanwhile.")
         self._is_away = True
 
     def back(self) -> None:

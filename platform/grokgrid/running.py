@@ -28,7 +28,7 @@ from grokgrid.interrupts import deferred_interrupts
 from grokgrid.planning import Need, need_of
 from grokgrid.progress import Progress
 from grokgrid.provenance import provenance
-from grokgrid.tracking import AnswerRun, Claim, Tracking, TrackingAway, TrialRecord
+from grokgrid.tracking import AnswerRun, Claim, Tracking, TrackingAway, TrackingRefused, TrialRecord
 from grokgrid.tracking.records import WITHOUT_CHECKPOINT
 from search_spaces import Study
 from trainables.own.loading import source_of
@@ -182,7 +182,7 @@ class Driver:
                 self._look_up()
                 self._look_up_at = time.monotonic() + _ELSEWHERE_CHECKED_EVERY_S
             self._take_on()
-        except TrackingAway as error:
+        except (TrackingAway, TrackingRefused) as error:
             self._away_since = self._away_since or now
             if now - self._away_since > AWAY_FOR_GOOD_S and not self._with_engine:
                 raise
@@ -358,7 +358,7 @@ class Driver:
         """Records what is done and leaves nothing open behind, neither of ours nor of drivers that died meanwhile. If
         MLflow is away it cannot: then the lease lapses, and whoever runs the study next records what lies on storage.
         """
-        with suppress(TrackingAway):
+        with suppress(TrackingAway, TrackingRefused):
             self._record()
             self._tracking.withdraw(self._claims.values())
             self._tracking.clean_up()

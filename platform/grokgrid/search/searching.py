@@ -21,7 +21,7 @@ from grokgrid.running import Outcome
 from grokgrid.search.objectives import Worth, in_units, worth
 from grokgrid.search.proposals import Candidate, Fate, Proposals, Scored, num_first
 from grokgrid.search.race import Race, is_turn_of_a_new_one, last_seeds
-from grokgrid.tracking import Tracking, TrackingAway
+from grokgrid.tracking import Tracking, TrackingAway, TrackingRefused
 from grokgrid.view import State
 from search_spaces import Cell, Study
 from search_spaces.search import MOST_CANDIDATES, Search, measured_by
@@ -182,7 +182,7 @@ class Searching:
         while len(given) < room:
             try:
                 step = self._next()
-            except TrackingAway:
+            except (TrackingAway, TrackingRefused):
                 if given:
                     break
                 raise

@@ -8,11 +8,12 @@ Claim, Claims       what came of claiming trials
 TrialRecord, TrialStatus    what is known of a trial
 TrackingAway  the server or database cannot be reached: try again later
 TrackingError something the user has to put right
+TrackingRefused  such a thing that the server or database refuses: it may pass while a run waits
 TRIALS        the name of the experiment that holds all trials
 """
 
 from grokgrid.tracking.answers import Answer, AnswerRun
-from grokgrid.tracking.away import TrackingAway, TrackingError, is_away, redact
+from grokgrid.tracking.away import TrackingAway, TrackingError, TrackingRefused, is_away, redact
 from grokgrid.tracking.claims import Claim, Claims
 from grokgrid.tracking.facts import Facts
 from grokgrid.tracking.records import TRIALS, TrialRecord, TrialStatus
@@ -28,6 +29,7 @@ __all__ = [
     "Tracking",
     "TrackingAway",
     "TrackingError",
+    "TrackingRefused",
     "TrialRecord",
     "TrialStatus",
     "is_away",

@@ -7,9 +7,17 @@ from urllib.parse import unquote
 
 _SECRETS = re.compile(r"(?<=://)([^:/@]*:)([^@]*)(?=@)|([?&][^=&]*(?:password|token|secret)[^=&]*=)([^&#]*)")
 
+_STATUS = re.compile(r"failed with error code (\d{3}) !=")
+
 
 class TrackingError(Exception):
     """Something the user has to put right."""
+
+
+class TrackingRefused(TrackingError):
+    """The server or database refuses, until somebody acts. Before a run starts it ends there; a run that has started
+    waits as it does for one that is away, for it may be somebody else's to put right.
+    """
 
 
 class TrackingAway(Exception):
@@ -22,7 +30,7 @@ class TrackingAway(Exception):
         self, uri: str, cause: BaseException, handled: BaseException | None = None, whose: str = "MLflow"
     ) -> None:
         # What MLflow says itself is long, and the same whatever the trouble.
-        *_, origin = _chain(cause, handled)
+        *_, origin = chain(cause, handled)
         lines = str(origin).strip().splitlines() or [type(origin).__name__]
         super().__init__(f"{whose} at {redact(uri.partition('?')[0])} cannot be reached: {hide(uri, lines[0])}")
 
@@ -30,6 +38,12 @@ class TrackingAway(Exception):
 def redact(uri: str) -> str:
     """The tracking URI without its secrets, to be shown or stored."""
     return _SECRETS.sub(lambda match: f"{match[1] or match[3]}***", uri)
+
+
+def shown(uri: str) -> str:
+    """The tracking URI as people wrote it, without secrets, and without the driver and settings that grokgrid adds."""
+    scheme, separator, rest = redact(uri).partition("://")
+    return f"{scheme.partition('+')[0]}{separator}{rest.partition('?')[0]}"
 
 
 def hide(uri: str, text: str) -> str:
@@ -46,10 +60,10 @@ def is_away(error: BaseException, handled: BaseException | None = None) -> bool:
 
     handled: what was being handled when MLflow was called, which is no part of why it failed
     """
-    return any(_is_away(link) for link in _chain(error, handled))
+    return any(_is_away(link) for link in chain(error, handled))
 
 
-def _chain(error: BaseException, handled: BaseException | None) -> Iterator[BaseException]:
+def chain(error: BaseException, handled: BaseException | None) -> Iterator[BaseException]:
     """The exception and those it came from. MLflow often raises without `from`, so that `__context__` alone tells."""
     link: BaseException | None = error
     while link is not None and link is not handled:
@@ -67,8 +81,12 @@ def _is_away(error: BaseException) -> bool:
         if error.response is not None:
             return _is_trouble(error.response.status_code)
         return not isinstance(error, requests.InvalidURL | requests.MissingSchema | requests.InvalidSchema)
-    if (mlflow := sys.modules.get("mlflow.exceptions")) and isinstance(error, mlflow.RestException):
-        return _is_trouble(error.get_http_status_code())
+    if (mlflow := sys.modules.get("mlflow.exceptions")) and isinstance(error, mlflow.MlflowException):
+        # Of a server in front of MLflow's, only the text has the status.
+        status = _STATUS.search(str(error))
+        return _is_trouble(int(status[1]) if status else error.get_http_status_code()) and (
+            status is not None or isinstance(error, mlflow.RestException)
+        )
     return False
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 from urllib.parse import quote, unquote, urlsplit
 
-from grokgrid.tracking.away import TrackingAway, TrackingError, is_away, redact
+from grokgrid.tracking.away import TrackingAway, TrackingError, TrackingRefused, is_away, redact
 from grokgrid.tracking.connection import (
     artifact_root,
     check_artifacts_stay,
@@ -25,6 +25,7 @@ from grokgrid.tracking.connection import (
     sqlite_path,
     with_driver,
 )
+from grokgrid.tracking.refusals import refusal
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -244,20 +245,25 @@ class Client:
 
     def upload(self, artifact_uri: str, folder: Path) -> None:
         """All files of a folder; those that are there already are overwritten."""
-        with self._reaching():
+        with self._reaching(place=artifact_uri):
             self._files(artifact_uri).log_artifacts(str(folder))
 
     def files(self, artifact_uri: str, folder: str | None = None) -> list[str]:
         """The files directly in the run's folder, or in one below it."""
-        with self._reaching():
+        with self._reaching(place=artifact_uri):
             return [file.path for file in self._files(artifact_uri).list_artifacts(folder) if not file.is_dir]
 
     def file(self, artifact_uri: str, path: str, into: Path) -> Path:
         """A local file with the content: where it lies if that is on this machine, else downloaded into a folder."""
         if artifact_uri.startswith(("/", "file:")):
             return Path(unquote(urlsplit(artifact_uri).path)) / path
-        with self._reaching():
+        with self._reaching(place=artifact_uri):
             return Path(self._files(artifact_uri).download_artifacts(path, str(into)))
+
+    def remove_files(self, artifact_uri: str) -> None:
+        """All files of a run, if where they are kept allows it."""
+        with suppress(Exception):
+            self._files(artifact_uri).delete_artifacts()
 
     def _files(self, artifact_uri: str) -> Any:
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
@@ -267,14 +273,23 @@ class Client:
     # Connection
 
     @contextmanager
-    def _reaching(self, run_id: str | None = None) -> Iterator["MlflowClient"]:
-        """Translates exceptions; given the run that is to be changed, also its having been deleted."""
+    def _reaching(self, run_id: str | None = None, place: str | None = None) -> Iterator["MlflowClient"]:
+        """Translates exceptions; given the run that is to be changed, also its having been deleted.
+
+        place: where artifacts are kept, if it is that which must be reached
+        """
         handled = sys.exception()
         try:
             yield self._connect()
+        except (TrackingError, TrackingAway):
+            raise
         except Exception as error:
+            elsewhere = place if place is not None and not place.startswith("mlflow-artifacts:") else None
+            if elsewhere is None and (refused := refusal(self.uri, error, handled)):
+                raise TrackingRefused(refused) from error
             if is_away(error, handled):
-                raise TrackingAway(self.uri, error, handled) from error
+                whose = "MLflow" if elsewhere is None else "The store of artifacts"
+                raise TrackingAway(elsewhere or self.uri, error, handled, whose) from error
             if run_id is not None and not self._is_live(run_id, error):
                 raise RunGone(run_id) from error
             raise

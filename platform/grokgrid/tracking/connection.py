@@ -15,7 +15,9 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from grokgrid import home
-from grokgrid.tracking.away import TrackingError, redact
+from grokgrid.tracking.away import TrackingError
+from grokgrid.tracking.databases import check_database
+from grokgrid.tracking.refusals import check_server
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -146,7 +148,7 @@ def _one_at_a_time(uri: str) -> Iterator[None]:
 
 
 def _prepare_database(uri: str) -> None:
-    """Creates an embedded database, complete or not at all; finds out quickly whether any other can be reached."""
+    """Creates an embedded database, complete or not at all; finds out whether MLflow can use any other."""
     path = sqlite_path(uri)
     if path is not None:
         check_sqlite(path)
@@ -165,22 +167,9 @@ def _prepare_database(uri: str) -> None:
                 os.replace(folder / path.name, path)
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
-    elif not uri.startswith(("http:", "https:")):
-        import sqlalchemy
-
-        try:
-            engine = sqlalchemy.create_engine(uri)
-        except ModuleNotFoundError as error:
-            raise TrackingError(
-                f"{redact(uri)} needs the Python package {error.name}, which is not installed;"
-                " for PostgreSQL: pip install 'grokgrid[postgres]'."
-            ) from error
-        except sqlalchemy.exc.ArgumentError as error:
-            raise TrackingError(
-                f"MLFLOW_TRACKING_URI is {redact(uri)!r}: SQLAlchemy knows no such database. Give sqlite:///FILE,"
-                " postgresql://… or http://…"
-            ) from error
-        # MLflow itself would try again and again, for more than a minute.
-        with engine.connect():
-            pass
-        engine.dispose()
+        else:
+            check_database(uri)
+    elif uri.startswith(("http:", "https:")):
+        check_server(uri)
+    else:
+        check_database(uri)
