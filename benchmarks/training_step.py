@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from trainables.data.load import digest
+from trainables.data.arrays import digest
 from trainables.training import Training
 from trainables.trial import Trial, TrialConfig
 

@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, TypeVar
 from rich.console import Console
 
 from grokgrid import home
+from grokgrid.data_checks import check_data
 from grokgrid.engine.interface import Engine, EngineError
 from grokgrid.planning import Need, Plan, make_plan, need_of
 from grokgrid.provenance import provenance
 from grokgrid.tracking import AnswerRun, Tracking, TrackingAway, TrackingRefused
 from grokgrid.view import State, View, load_view
 from search_spaces import Study, digest, pinned, read_study, to_yaml
-from trainables.data.config import NpzConfig
 from trainables.data.place import check_present
 from trainables.mistakes import Mistake, Mistakes
 
@@ -39,11 +39,12 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Submitted:
-    """A job that a cluster has taken, and the settings that went along with it."""
+    """A job that a cluster has taken, and the settings that went along with it. warnings: about its data."""
 
     job_id: str
     address: str
     settings: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,12 @@ def plan(study: Study | str | Path) -> Plan:
 
     Raises:
         Mistakes: the study is wrong, or a part of one's own in it.
+        DataError: the content of its data is.
     """
     study = _study(study)
     _check_parts(study, rehearse=False)
-    return make_plan(study, Tracking())
+    warnings = check_data(study, is_needed=False, calls_functions=True)
+    return replace(make_plan(study, Tracking()), warnings=warnings)
 
 
 def load(study: Study | str | Path) -> "pd.DataFrame":
@@ -243,9 +246,10 @@ def _submit(verb: str, study: Study | None, address: str, options: Sequence[str]
     from grokgrid import bundle
     from grokgrid.engine.jobs import Jobs
 
+    warnings: tuple[str, ...] = ()
     if study is not None:
         study = pinned(study)
-        _check_own_files(study)
+        warnings = check_data(study, is_needed=True, calls_functions=False)
         _check_parts(study, rehearse=False)
     settings = bundle.settings()
     jobs = Jobs(address)
@@ -257,7 +261,7 @@ def _submit(verb: str, study: Study | None, address: str, options: Sequence[str]
         if study is not None:
             bundle.write_study(study, Path(folder))
         jobs.submit(job_id, [*command, "--address", "auto", *options], folder=Path(folder), env=settings, study=name)
-    return Submitted(job_id, address, settings)
+    return Submitted(job_id, address, settings, warnings)
 
 
 class _Run:
@@ -307,9 +311,7 @@ class _Run:
         from grokgrid.running import Driver
 
         if source is not None:
-            if self._runs_here:
-                self._check_present()
-            _check_parts(self._study, rehearse=self._runs_here)
+            self._check()
         name, console = self._study.name, self._console
         answer_run = self.tracking.open_answer(name, study_digest, provenance())
         try:
@@ -325,11 +327,16 @@ class _Run:
                 answer_run.abandon()
             raise
 
-    def _check_present(self) -> None:
-        for config in {cell.config.data for cell in self._study.cells}:
-            check_present(config)
-        _check_own_files(self._study)
-        _check_device(self._how.device)
+    def _check(self) -> None:
+        if self._runs_here:
+            for config in {cell.config.data for cell in self._study.cells}:
+                check_present(config)
+            _check_device(self._how.device)
+        _check_parts(self._study, rehearse=False)
+        for warning in check_data(self._study, is_needed=self._runs_here, calls_functions=self._runs_here):
+            self._console.print(f"Warning: {warning}", markup=False, soft_wrap=True)
+        if self._runs_here:
+            _check_parts(self._study, rehearse=True)
 
 
 def _check_parts(study: Study, *, rehearse: bool) -> None:
@@ -346,15 +353,6 @@ def _check_search(study: Study) -> None:
     if study.search is None:
         wrong = "is missing: it says which settings to search. `grokgrid show lambda-ce-small` has one to copy"
         raise Mistakes(study.name, [Mistake(("search",), wrong)])
-
-
-def _check_own_files(study: Study) -> None:
-    """Somebody's own file changes more easily than a data set that was downloaded."""
-    for config in {cell.config.data for cell in study.cells}:
-        if isinstance(config, NpzConfig):
-            from trainables.data.load import read_checked
-
-            read_checked(config)
 
 
 def _begun(study: Study | str | Path) -> View:

@@ -153,6 +153,8 @@ def plan(study: StudyArgument, settings: SetOption = None, seeds: SeedsOption = 
             check_present(config)
         except DataError as error:
             console.print(f"Not yet: {error}", markup=False, soft_wrap=True)
+    for warning in made.warnings:
+        console.print(f"Warning: {warning}", markup=False, soft_wrap=True)
     if made.at_most_s is None:
         console.print("How long it takes is not known before a trial of each cell has run.")
     elif made.at_most_s:
@@ -331,7 +333,7 @@ def data_digest(
 
     with errors():
         from trainables.data.config import OwnDataConfig
-        from trainables.data.load import digest, read_checked, read_npz
+        from trainables.data.read import inspect, inspect_file
         from trainables.mistakes import validate
         from trainables.reading import parse_value
 
@@ -340,11 +342,14 @@ def data_digest(
             if wrong := [name for name, equals, _ in given if not equals]:
                 refuse(f"--set {wrong[0]}: write it as name=value")
             content = {"name": source, **{name: parse_value(value) for name, _, value in given}}
-            print(digest(read_checked(validate(OwnDataConfig, content, source="data"))))
-            return
-        if settings:
+            found = inspect(validate(OwnDataConfig, content, source="data"))
+        elif settings:
             refuse(f"--set {settings[0]}: {source} is a file, which has no settings")
-        print(digest(read_npz(Path(source))))
+        else:
+            found = inspect_file(Path(source))
+    for warning in found.findings.warnings:
+        print(f"Warning: {source}: {warning}", file=sys.stderr)
+    print(found.digest)
 
 
 def main() -> None:

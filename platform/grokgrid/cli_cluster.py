@@ -72,6 +72,8 @@ def submit(
             checkpoint_every_s=checkpoint_every,
             retry_failed=retry_failed,
         )
+    for warning in submitted.warnings:
+        print(f"Warning: {warning}", file=sys.stderr)
     for line in _what_goes_where(submitted.settings):
         print(line, file=sys.stderr)
     print(f"To look on: grokgrid logs {submitted.job_id} --follow --address {address}", file=sys.stderr)

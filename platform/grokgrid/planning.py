@@ -48,12 +48,14 @@ class Plan:
     needs      the same over the whole study, each trial counted once
     at_most_s  seconds of one slot until all is done, should no trial reach its goal early; None if nothing is known of
                how fast the missing trials are
+    warnings   about the study's data
     """
 
     study: Study
     cells: Mapping[str, Mapping[Need, int]]
     needs: Mapping[Need, int]
     at_most_s: float | None
+    warnings: tuple[str, ...] = ()
 
 
 def make_plan(study: Study, tracking: "Tracking", *, retry_failed: bool = False) -> Plan:

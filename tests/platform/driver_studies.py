@@ -18,7 +18,7 @@ from grokgrid.running import Driver, How, Outcome, WholeStudy
 from grokgrid.tracking import TRIALS, Tracking
 from grokgrid.view import View, load_view
 from search_spaces import Study, digest
-from trainables.data.load import digest as data_digest
+from trainables.data.arrays import digest as data_digest
 
 SMALL: dict[str, Any] = {
     "name": "small",

@@ -12,8 +12,10 @@ import pytest
 import torch
 from pydantic import TypeAdapter, ValidationError
 
+from trainables.data.arrays import digest
 from trainables.data.config import DIGITS_DIGEST, DataConfig, MnistConfig
-from trainables.data.load import Data, digest, load, read_npz
+from trainables.data.load import Data, load
+from trainables.data.npz import read_npz
 from trainables.data.place import DataError, check_present, data_root
 
 CPU = torch.device("cpu")
@@ -73,9 +75,9 @@ class TestDigits:
             loaded(name="digits", num_train=900, num_validation=101)
 
     def test_its_declared_digest_is_that_of_its_content(self):
-        from trainables.data.load import _read_digits
+        from trainables.data.read import read_digits
 
-        assert digest(_read_digits(TypeAdapter(DataConfig).validate_python("digits"))) == DIGITS_DIGEST
+        assert digest(read_digits(TypeAdapter(DataConfig).validate_python("digits"))) == DIGITS_DIGEST
 
     def test_is_loaded_once_a_process(self):
         assert loaded(name="digits") is loaded(name="digits")
@@ -180,7 +182,7 @@ class TestNpz:
         content = arrays()
         del content["y_test"]
         np.savez(tmp_path / "own.npz", **content)
-        with pytest.raises(DataError, match="y_test is not a file in the archive; it must hold x_train, y_train"):
+        with pytest.raises(DataError, match="is without y_test; it must hold x_train, .*, and holds x_test, x_train"):
             read_npz(tmp_path / "own.npz")
 
     @pytest.mark.parametrize("cut", [0, 10, 700])

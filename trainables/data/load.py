@@ -1,31 +1,18 @@
 """Loading: from files to normalised tensors in memory, on the device, once a process."""
 
-import hashlib
-import zipfile
-import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.util import find_spec
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from trainables.configuration import decisive
-from trainables.data.config import DigitsConfig, MnistConfig, NpzConfig, OwnDataConfig
-from trainables.data.place import DataError, check_present, data_root
+from trainables.data.config import DigitsConfig, MnistConfig
+from trainables.data.read import AnyConfig, read_checked
 from trainables.data.shared import shared
-from trainables.own.loading import load_part, shown
 
 On = Literal["train", "validation", "test"]
-
-AnyConfig = DigitsConfig | MnistConfig | NpzConfig | OwnDataConfig
-
-Arrays = dict[str, NDArray[np.generic]]
-"""x_train, y_train, x_test, y_test, whole and as they lie in the files."""
 
 
 @dataclass(frozen=True)
@@ -91,130 +78,4 @@ def _tensors(config: AnyConfig, dtype: torch.dtype) -> dict[str, torch.Tensor]:
     }
 
 
-def read_checked(config: AnyConfig) -> Arrays:
-    """The whole arrays, of which there are as many images as are asked for.
-
-    Raises:
-        DataError: the data is missing, its digest is not the declared one, or there are fewer images.
-    """
-    arrays = _READERS[type(config)](config)
-    if config.digest is not None and digest(arrays) != config.digest:
-        raise DataError(
-            f"data {config.name}: the content's digest is {digest(arrays)}, the configuration declares {config.digest}."
-            " The files are not the data set that the trial was defined on."
-        )
-    for part, num in (("train", config.num_train), ("test", config.num_test)):
-        if num is not None and num > len(arrays[f"x_{part}"]):
-            raise DataError(f"data {config.name}: num_{part} is {num}, there are {len(arrays[f'x_{part}'])} images")
-    num_trained, num_validation, there = config.num_train or 0, config.num_validation, len(arrays["x_train"])
-    if num_validation and num_trained + num_validation > there:
-        raise DataError(
-            f"data {config.name}: num_validation is {num_validation}, of {there} images {num_trained} are trained on"
-        )
-    return arrays
-
-
-def digest(arrays: Arrays) -> str:
-    """The digest of the four arrays' names, types, shapes and content."""
-    sha = hashlib.sha256()
-    for name in ("x_train", "y_train", "x_test", "y_test"):
-        array = np.ascontiguousarray(arrays[name])
-        sha.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-        sha.update(array.data)
-    return f"sha256:{sha.hexdigest()}"
-
-
-def read_npz(path: Path) -> Arrays:
-    """Reads the four arrays of an .npz file, checked for shape and type.
-
-    Raises:
-        DataError: the file or an array is missing, or an array has the wrong shape or type.
-    """
-    if not path.exists():
-        raise DataError(f"data npz: {path} is not there")
-    if not zipfile.is_zipfile(path):
-        raise DataError(f"data npz: {path} is no .npz file, as numpy.savez writes it, or is cut short")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in _NAMES}
-    except (KeyError, ValueError, OSError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"data npz: {path}: {error.args[0]}; it must hold {', '.join(_NAMES)}") from None
-    _check_arrays(arrays, f"data npz: {path}")
-    return arrays
-
-
-_NAMES = ("x_train", "y_train", "x_test", "y_test")
-
-
-def _check_arrays(arrays: Arrays, what: str) -> None:
-    """Raises:
-    DataError: an array has the wrong shape or type; `what` begins the sentence.
-    """
-    for part in ("train", "test"):
-        x, y = arrays[f"x_{part}"], arrays[f"y_{part}"]
-        if x.ndim < 2 or x.size == 0:
-            raise DataError(f"{what}: x_{part} must be (images, …), is {x.shape}")
-        if x.dtype not in (np.uint8, np.float16, np.float32, np.float64):
-            raise DataError(f"{what}: x_{part} must be uint8 or float16, 32 or 64, is {x.dtype}")
-        if y.shape != (len(x),) or not np.issubdtype(y.dtype, np.integer) or y.min() < 0:
-            raise DataError(f"{what}: y_{part} must be ({len(x)},) integer classes from 0, is {y.dtype} {y.shape}")
-    if arrays["x_train"].shape[1:] != arrays["x_test"].shape[1:]:
-        shapes = f"{arrays['x_train'].shape[1:]} and {arrays['x_test'].shape[1:]}"
-        raise DataError(f"{what}: images of x_train and x_test differ in shape: {shapes}")
-
-
-def _read_own(config: OwnDataConfig) -> Arrays:
-    given, what = load_part(config)(), f"data {config.name}"
-    missing = [name for name in _NAMES if name not in given] if isinstance(given, dict) else list(_NAMES)
-    if missing:
-        found = f"is without {', '.join(missing)}" if isinstance(given, dict) else f"is {shown(given)}"
-        raise DataError(f"{what}: what it returned {found}; it must be a dict of the arrays {', '.join(_NAMES)}")
-    arrays = {name: np.asarray(given[name]) for name in _NAMES}
-    _check_arrays(arrays, what)
-    return arrays
-
-
-def _read_npz(config: NpzConfig) -> Arrays:
-    check_present(config)
-    return read_npz(config.path)
-
-
-def _read_digits(config: DigitsConfig) -> Arrays:
-    # The file behind sklearn.datasets.load_digits. Importing scikit-learn takes seconds, which every worker would pay.
-    installed = find_spec("sklearn")
-    if installed is None or installed.submodule_search_locations is None:
-        raise DataError("data digits: they come with scikit-learn, which is not installed")
-    file = Path(installed.submodule_search_locations[0]) / "datasets" / "data" / "digits.csv.gz"
-    table = np.loadtxt(file, delimiter=",")
-    x, y = table[:, :-1].reshape(-1, 8, 8) / 16, table[:, -1].astype(np.int64)
-    return {"x_train": x[:1000], "y_train": y[:1000], "x_test": x[1000:], "y_test": y[1000:]}
-
-
-def _read_mnist(config: MnistConfig) -> Arrays:
-    from torchvision.datasets import MNIST
-
-    root = data_root(config.root)
-    check_present(config)
-    try:
-        train, test = MNIST(root, train=True, download=False), MNIST(root, train=False, download=False)
-    except (RuntimeError, ValueError, AssertionError):
-        folder = root / "MNIST" / "raw"
-        raise DataError(
-            f"data mnist: the files in {folder} are cut short or broken. Remove them, and `grokgrid data get mnist`"
-            " downloads them anew."
-        ) from None
-    return {
-        "x_train": train.data.numpy(),
-        "y_train": train.targets.numpy(),
-        "x_test": test.data.numpy(),
-        "y_test": test.targets.numpy(),
-    }
-
-
-_READERS: dict[type, Callable[[Any], Arrays]] = {
-    DigitsConfig: _read_digits,
-    MnistConfig: _read_mnist,
-    NpzConfig: _read_npz,
-    OwnDataConfig: _read_own,
-}
 _NORMALISATION = {DigitsConfig: (0.306966796875, 0.376395870642353), MnistConfig: (0.1307, 0.3081)}

@@ -1,7 +1,11 @@
 """Where data lies, and whether it is there: asked before a study starts, without loading anything."""
 
 import os
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from trainables.data.config import DigitsConfig, MnistConfig, NpzConfig, OwnDataConfig
 
@@ -10,17 +14,59 @@ class DataError(Exception):
     """Data that is missing or is not what the configuration declares; the message says what to do."""
 
 
+class DataMissing(DataError):
+    """Data that is not there yet."""
+
+
+def data_error(what: str, sentences: Iterable[str]) -> DataError:
+    """All that is wrong with one data set at once; `what` names it."""
+    listed = tuple(sentences)
+    if len(listed) == 1:
+        return DataError(f"{what}: {listed[0]}")
+    return DataError("\n  ".join([f"{what}: {len(listed)} mistakes", *listed]))
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """The file, once it is known to be one: opening a named pipe would wait for ever.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise DataError(f"data npz: {path} is no .npz file, but a named pipe or a device")
+            yield file
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+        raise DataMissing(f"data npz: {path} is not there") from error
+    except IsADirectoryError as error:
+        raise DataError(f"data npz: {path} is no .npz file, but a folder") from error
+    except OSError as error:
+        raise DataError(f"data npz: {path} cannot be read: {error.strerror or error}") from error
+
+
 def data_root(root: Path | None = None) -> Path:
     """Where data sets lie: `root`, else GROKGRID_DATA, else `data` under grokgrid's home."""
     if root is not None:
         return root
-    for variable, inside in (("GROKGRID_DATA", "."), ("GROKGRID_HOME", "data")):
-        if os.environ.get(variable):
-            return Path(os.environ[variable]).expanduser().absolute() / inside
+    if os.environ.get("GROKGRID_DATA"):
+        return Path(os.environ["GROKGRID_DATA"]).expanduser().absolute()
+    return _home() / "data"
+
+
+def cache_folder() -> Path:
+    """Where `inspection.py` keeps what it found."""
+    return _home() / "cache" / "data"
+
+
+def _home() -> Path:
+    if os.environ.get("GROKGRID_HOME"):
+        return Path(os.environ["GROKGRID_HOME"]).expanduser().absolute()
     # Only here: one trial by itself runs without it where it is told where things are.
     import platformdirs
 
-    return platformdirs.user_data_path("grokgrid", appauthor=False) / "data"
+    return platformdirs.user_data_path("grokgrid", appauthor=False)
 
 
 _MNIST_FILES = tuple(f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1"))
@@ -30,13 +76,14 @@ def check_present(config: DigitsConfig | MnistConfig | NpzConfig | OwnDataConfig
     """Raises:
     DataError: the data's files are not there.
     """
-    if isinstance(config, NpzConfig) and not config.path.exists():
-        raise DataError(f"data npz: {config.path} is not there")
+    if isinstance(config, NpzConfig):
+        with opened(config.path):
+            pass
     if isinstance(config, MnistConfig):
         root = data_root(config.root)
         # Unpacked, as torchvision leaves them and insists on.
         if not all((root / "MNIST" / "raw" / name).exists() for name in _MNIST_FILES):
-            raise DataError(
+            raise DataMissing(
                 f"data mnist: not found under {root}. `grokgrid data get mnist` downloads it there;"
                 " GROKGRID_DATA or data.root points to another folder in torchvision's layout (MNIST/raw/…)."
             )

@@ -77,7 +77,7 @@ def _rehearse(trial: Trial) -> None:
 
 def _check_size(data: OwnDataConfig) -> None:
     """A rehearsal asks for few images: here for all."""
-    from trainables.data.load import read_checked
+    from trainables.data.read import read_checked
 
     read_checked(data)
 

@@ -1,0 +1,264 @@
+"""What `plan` and `run` say about the content of users' data: what is refused, what is a warning, what is fine."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trainables.data.content import Findings, Used, check_content
+
+NUM_TRAIN, NUM_TEST = 60, 30
+
+
+def drawn(seed: int = 0, dtype: Any = np.float32, num_features: int = 25) -> dict[str, Any]:
+    """Data that nobody would object to: values of about 1, or bytes; three classes, each a third of either part."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(NUM_TRAIN + NUM_TEST, num_features))
+    if dtype is np.uint8:
+        x = rng.integers(0, 256, x.shape)
+    y = np.arange(len(x)) % 3
+    split = np.split(x.astype(dtype), [NUM_TRAIN]), np.split(y, [NUM_TRAIN])
+    return dict(zip(("x_train", "x_test", "y_train", "y_test"), (*split[0], *split[1]), strict=True))
+
+
+def found(used: Used = Used(), **changes: Any) -> Findings:  # noqa: B008
+    return check_content(drawn() | changes, used)
+
+
+def put(array: Any, index: Any, value: Any) -> Any:
+    changed = array.copy()
+    changed[index] = value
+    return changed
+
+
+DRAWN = drawn()
+X, Y, X_TEST, Y_TEST = (DRAWN[name] for name in ("x_train", "y_train", "x_test", "y_test"))
+BYTES = drawn(dtype=np.uint8)
+UNIT = {"x_train": BYTES["x_train"] / 255, "x_test": BYTES["x_test"] / 255}
+"""In [0, 1]."""
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "NaN": (
+        {"x_train": put(X, ([4, 4, 9], [3, 7, 0]), np.nan)},
+        "of the 1,500 values of 60 training images 3 are NaN, in 2 images; the first is x_train[4, 3] = nan",
+    ),
+    "infinity, in test images": (
+        {"x_test": put(X_TEST, (2, 24), -np.inf)},
+        "of the 750 values of 30 test images 1 is infinite, in 1 image; the first is x_test[2, 24] = -inf",
+    ),
+    "both": ({"x_train": put(put(X, (1, 0), np.inf), (0, 1), np.nan)}, "1 is NaN and 1 is infinite, in 2 images"),
+    "more than float32 holds": (
+        {"x_train": put(X.astype(np.float64), (0, 0), 1e39)},
+        "1 is beyond float32, in 1 image; the first is x_train[0, 0] = 1e+39",
+    ),
+    "NaN of images with rows and columns": (
+        {"x_train": put(X, (8, 7), np.nan).reshape(-1, 5, 5), "x_test": X_TEST.reshape(-1, 5, 5)},
+        "the first is x_train[8, 1, 2] = nan",
+    ),
+    "uint8 beside [0, 1]": (
+        {"x_train": BYTES["x_train"], "x_test": UNIT["x_test"]},
+        "x_train is uint8 and x_test is float64, and uint8 alone is divided by 255",
+    ),
+    "[0, 1] beside uint8": (
+        {"x_train": UNIT["x_train"], "x_test": BYTES["x_test"]},
+        "x_train is float64 and x_test is",
+    ),
+    "uint8 beside the same as floats": ({"x_train": BYTES["x_train"], "x_test": BYTES["x_test"] * 1.0}, "is uint8 and"),
+    "[0, 255] beside [0, 1]": (
+        {"x_train": BYTES["x_train"] * 1.0, "x_test": UNIT["x_test"]},
+        "training and test images are scaled differently: training mean",
+    ),
+    "[0, 1] beside [0, 255]": ({"x_train": UNIT["x_train"], "x_test": BYTES["x_test"] * 1.0}, "from 0 to 255"),
+    "0 and 1 as bytes beside 0 and 255": (
+        {"x_train": BYTES["x_train"], "x_test": BYTES["x_test"] // 128},
+        "are scaled differently",
+    ),
+    "nothing but zeros": ({"x_train": X * 0}, "all values of the 60 training images are 0"),
+    "one test value throughout": ({"x_test": X_TEST * 0 + 1.5}, "all values of the 30 test images are 1.5"),
+    "one image throughout": ({"x_train": np.tile(X[:1], (60, 1))}, "all 60 training images are the same"),
+    "labels from 1": (
+        {"y_train": Y + 1, "y_test": Y_TEST + 1},
+        "labels run from 1 to 3, and classes are counted from 0: a network would get 4 outputs for 3 classes;"
+        " subtract 1",
+    ),
+    "labels with wide gaps": (
+        {"y_train": Y * 100, "y_test": Y_TEST * 100},
+        "labels run up to 200, and only 3 of the 201 classes occur; number them from 0 to 2",
+    ),
+    "a label of 2^63": ({"y_train": put(Y.astype(np.uint64), 0, 2**63)}, f"labels run up to {2**63}, and only 4 of"),
+    "one class": ({"y_train": Y * 0, "y_test": Y_TEST * 0}, "all labels are 0: there is nothing to tell apart"),
+    "one class to train on": ({"y_train": Y * 0}, "class 0 is the only one among 60 training images"),
+    "other classes in the test": (
+        {"y_train": Y % 2, "y_test": Y_TEST % 2 + 2},
+        "none of the 30 test images is of a class that is trained on",
+    ),
+    "negative labels": ({"y_test": Y_TEST - 1}, "10 of 30 labels, the first y[0] = -1, are negative"),
+    "labels as text": ({"y_test": Y_TEST.astype(str)}, "labels are needed as integers"),
+    "labels as floats": ({"y_test": Y_TEST * 1.0}, "is float64 (30,): y.astype(int) gives classes"),
+    "labels with NaN": ({"y_test": put(Y_TEST * 1.0, 5, np.nan)}, "1 of 30 labels, the first y[5] = nan, is not whole"),
+    "labels with halves": ({"y_test": Y_TEST / 2}, "10 of 30 labels, the first y[1] = 0.5, are not whole numbers"),
+    "true and false": ({"y_test": Y_TEST > 0}, "is bool (30,): y.astype(int) gives classes 0 and 1"),
+    "a column of labels": ({"y_train": Y[:, None]}, "is int64 (60, 1): y[:, 0] has the right shape"),
+    "one-hot labels": ({"y_train": np.eye(3)[Y]}, "is float64 (60, 3): these are one-hot rows; y.argmax(1) gives"),
+    "several labels an image": ({"y_train": np.stack([Y, Y], 1)}, "one label an image is needed"),
+    "too few labels": ({"y_train": Y[:-1]}, "there are 60 images and 59 labels"),
+    "labels of the other byte order": ({"y_train": Y.astype(">i8")}, "lie in the other order, astype('int64') turns"),
+    "images of the other byte order": ({"x_train": X.astype(">f4")}, "lie in the other order, astype('float32') turns"),
+    "images of integers": ({"x_train": X.astype(np.int16)}, "is int16: x_train.astype(np.float32) is taken as it is"),
+    "complex images": ({"x_train": X * 1j}, "x_train must be uint8 or float16, 32 or 64, is complex64"),
+    "long doubles": ({"x_train": X.astype(np.longdouble)}, "x_train must be uint8 or float16, 32 or 64, is float128"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_refused(kind: str):
+    changes, sentence = REFUSED[kind]
+    assert sentence in "\n".join(found(**changes).refusals)
+
+
+WARNED: dict[str, tuple[dict[str, Any], str]] = {
+    "[0, 1] beside [-1, 1]": (UNIT | {"x_test": UNIT["x_test"] * 2 - 1}, "images may be scaled differently"),
+    "[0, 1] beside standardised": (UNIT | {"x_test": (UNIT["x_test"] - 0.5) / 0.1}, "may be scaled differently"),
+    "black on white beside white on black": (
+        {"x_train": UNIT["x_train"] ** 8, "x_test": 1 - UNIT["x_test"] ** 8},
+        "may be scaled differently: training mean",
+    ),
+    "[0, 255] as floats": (
+        {"x_train": BYTES["x_train"] * 1.0, "x_test": BYTES["x_test"] * 1.0},
+        "from 0 to 255 (float64 is not scaled, uint8 would be)",
+    ),
+    "scaled twice": ({"x_train": UNIT["x_train"] / 255, "x_test": UNIT["x_test"] / 255}, "values are far from 1"),
+    "0 and 1 as bytes": (
+        {"x_train": BYTES["x_train"] // 128, "x_test": BYTES["x_test"] // 128},
+        "from 0 to 0.00392 (uint8 was divided by 255)",
+    ),
+    "empty images": (
+        {"x_train": put(X, [5, 7], 0)},
+        "2 of 60 training images hold one value throughout, the first is x_train[5]",
+    ),
+    "a gap in the labels": (
+        {"y_train": Y + (Y > 1), "y_test": Y_TEST + (Y_TEST > 1)},
+        "no image is of class 2, of classes 0 to 3",
+    ),
+    "a class without training images": (
+        {"y_train": Y % 2},
+        "10 test images of class 2, which no training image is of",
+    ),
+    "a class without test images": ({"y_test": Y_TEST % 2}, "no test image is of class 2, and 20 training images"),
+    "unbalanced classes": (
+        {"y_train": put(Y * 0, [3, 5, 9], [1, 2, 2])},
+        "classes of the 60 training images are unbalanced: 57 of class 0, and 1 of class 1; always answering 0 has an"
+        " accuracy of 0.95",
+    ),
+    "unbalanced test classes": ({"y_test": put(Y_TEST * 0, 1, 1)}, "classes of the 30 test images are unbalanced"),
+    "test images among the training images": (
+        {"x_test": put(X_TEST, [3, 8], X[[3, 11]])},
+        "2 of 30 test images are among the training images: x_test[3] = x_train[3], x_test[8] = x_train[11]",
+    ),
+    "the same with another label": (
+        {"x_test": put(X_TEST, [3, 8], X[[3, 10]])},
+        "; 1 of them with another label, the first x_test[8] with 2 and x_train[10] with 1",
+    ),
+    "the same but for the sign of zero": (
+        {"x_train": put(X, (3, 0), 0.0), "x_test": put(put(X_TEST, 3, X[3]), (3, 0), -0.0)},
+        "1 of 30 test images are among the training images: x_test[3] = x_train[3]",
+    ),
+    "the same in another precision": (
+        {"x_test": put(X_TEST, 3, X[3]).astype(np.float64)},
+        "1 of 30 test images are among the training images: x_test[3] = x_train[3]",
+    ),
+    "training images more than once": (
+        {"x_train": put(X, [20, 40], X[0])},
+        "2 of 60 training images are copies of others: x_train[20] = x_train[0], x_train[40] = x_train[0]; 2 of them"
+        " with another label, the first x_train[20] with 2 and x_train[0] with 0",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", WARNED)
+def test_warned_of(kind: str):
+    changes, sentence = WARNED[kind]
+    findings = found(**changes)
+    assert sentence in "\n".join(findings.warnings)
+    assert not findings.refusals
+
+
+class TestOnlyWhatATrialUses:
+    def test_sorted_by_class(self):
+        sentence = "class 0 is the only one among 15 training images: the file is sorted by class"
+        assert sentence in found(Used(num_train=15), y_train=np.sort(Y)).refusals[0]
+        assert not found(y_train=np.sort(Y)).refusals
+
+    def test_values_behind_it_do_not_matter(self):
+        broken = {"x_train": put(X, 50, np.nan), "x_test": put(X_TEST, 20, np.nan)}
+        assert found(Used(num_train=50, num_test=20), **broken) == Findings()
+        assert len(found(Used(num_train=51, num_test=21), **broken).refusals) == 2
+
+    def test_images_held_out_are_looked_at_as_well(self):
+        held_out = Used(num_train=30, num_validation=15)
+        assert found(held_out) == Findings()
+        (refusal,) = found(held_out, x_train=put(X, (40, 2), np.nan)).refusals
+        assert "15 validation images 1 is NaN" in refusal and "x_train[40, 2]" in refusal
+        (warning,) = found(held_out, x_train=put(X, 33, X[3])).warnings
+        assert warning.startswith("1 of 15 validation images are among the training images: x_train[33] = x_train[3]")
+        assert found(held_out, x_train=put(X, 50, X[3])) == Findings()
+
+    def test_more_than_there_is(self):
+        """Another check refuses the number; this one must not stumble."""
+        assert found(Used(num_train=100, num_validation=100, num_test=100)) == Findings()
+
+
+def test_all_mistakes_at_once():
+    findings = found(x_train=put(X, 0, np.nan), x_test=put(X_TEST, 0, np.inf), y_train=Y + 1, y_test=Y_TEST + 1)
+    assert len(findings.refusals) == 3
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([np.uint8, np.float16, np.float32, np.float64]))
+@settings(max_examples=30, deadline=None)
+def test_nothing_is_said_of_ordinary_data(seed: int, dtype: Any):
+    assert check_content(drawn(seed, dtype)) == Findings()
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_few_features_may_repeat(order: Any):
+    """Four clusters at the corners of a square: equal coordinates are no empty images; repetitions are named."""
+    corners = np.array([[-1.0, -1], [-1, 1], [1, -1], [1, 1]])
+    x, y = np.tile(corners, (10, 1)), np.tile([0, 1, 1, 0], 10)
+    assert found(x_train=np.asarray(x, order=order), y_train=y, x_test=x, y_test=y).refusals == ()
+    assert all("one value" not in warning for warning in found(x_train=x, y_train=y, x_test=x, y_test=y).warnings)
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_counts_and_places_are_right(data: st.DataObject):
+    """Against a count by hand, with values planted across the chunks that the check reads."""
+    places = data.draw(st.sets(st.tuples(st.integers(0, NUM_TRAIN - 1), st.integers(0, 24)), min_size=1, max_size=20))
+    x = X.copy()
+    for place in places:
+        x[place] = data.draw(st.sampled_from([np.nan, np.inf, -np.inf]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("trainables.data.parts._CHUNK_BYTES", data.draw(st.integers(1, 10_000)))
+        (refusal,) = found(x_train=x).refusals
+    num_nan, num_infinite = int(np.isnan(x).sum()), int(np.isinf(x).sum())
+    for num, kind in ((num_nan, "NaN"), (num_infinite, "infinite")):
+        assert (f"{num} {'is' if num == 1 else 'are'} {kind}" in refusal) == (num > 0)
+    assert f"in {len({row for row, _ in places})} image" in refusal
+    row, column = min(places)
+    assert f"the first is x_train[{row}, {column}] = {x[row, column]}" in refusal
+
+
+@given(st.lists(st.tuples(st.integers(0, NUM_TEST - 1), st.integers(0, NUM_TRAIN - 1)), min_size=1, max_size=12))
+@settings(max_examples=60, deadline=None)
+def test_every_copy_is_counted(pairs: list[tuple[int, int]]):
+    x_test = X_TEST.copy()
+    for row, copied in pairs:
+        x_test[row] = X[copied]
+    copies = dict(pairs)
+    relabelled = sum(Y_TEST[row] != Y[copied] for row, copied in copies.items())
+    (warning,) = found(x_test=x_test).warnings
+    assert warning.startswith(f"{len(copies)} of 30 test images are among the training images: ")
+    row = min(copies)
+    assert f": x_test[{row}] = x_train[{copies[row]}]" in warning
+    assert (f"{relabelled} of them with another label" in warning) == (relabelled > 0)

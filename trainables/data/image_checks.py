@@ -1,0 +1,197 @@
+"""What a careful colleague would say about the images."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+
+from trainables.data.arrays import Array
+from trainables.data.parts import Part, chunks, plural
+
+# Standard deviations that differ by the first are certainly a mistake, by the second perhaps.
+_OTHER_SCALE, _ODD_SCALE = 10.0, 2.5
+
+# Pixels of [0, 1] beside those of [-1, 1]: only one part has values below 0, by more than such a share of the largest.
+_NEGATIVE = 0.1
+
+# Initial weights expect inputs of about 1: bytes left as they are have 80, bytes divided by 255 twice have 0.002.
+_LARGE, _SMALL = 10.0, 0.01
+
+# Points with few coordinates may well have equal ones; a larger image without contrast is an empty one.
+_NUM_PIXELS = 16
+
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+
+@dataclass(frozen=True)
+class _Values:
+    """Of a part's values as a network gets them: uint8 divided by 255. Uniform images hold one value throughout."""
+
+    mean: float
+    std: float
+    low: float
+    high: float
+    num_uniform: int
+    first_uniform: int
+
+    @property
+    def size(self) -> float:
+        """Their root mean square."""
+        return float(np.hypot(self.mean, self.std))
+
+    @property
+    def largest(self) -> float:
+        return max(abs(self.low), abs(self.high))
+
+    def __str__(self) -> str:
+        return f"mean {self.mean:.3g}, standard deviation {self.std:.3g}, from {self.low:.3g} to {self.high:.3g}"
+
+
+def unlike_types(parts: list[Part]) -> Iterator[str]:
+    train, test = parts[0], parts[-1]
+    if (train.x.dtype == np.uint8) != (test.x.dtype == np.uint8):
+        yield (
+            f"x_train is {train.x.dtype} and x_test is {test.x.dtype}, and uint8 alone is divided by 255: give both the"
+            " same type"
+        )
+
+
+def not_finite_in(parts: list[Part]) -> Iterator[str]:
+    """Values that training cannot survive: NaN, infinity, and those beyond float32."""
+    for part in parts:
+        if part.x.dtype != np.uint8 and (sentence := _not_finite(part)):
+            yield sentence
+
+
+def _not_finite(part: Part) -> str | None:
+    counts, images, first = {"NaN": 0, "infinite": 0, "beyond float32": 0}, 0, ""
+    with np.errstate(invalid="ignore", over="ignore"):
+        for start, chunk in chunks(part.x):
+            wrong = ~np.isfinite(chunk) if part.x.dtype != np.float64 else ~(np.abs(chunk) <= _FLOAT32_MAX)
+            if not wrong.any():
+                continue
+            nan, infinite = np.isnan(chunk), np.isinf(chunk)
+            counts["NaN"] += int(nan.sum())
+            counts["infinite"] += int(infinite.sum())
+            counts["beyond float32"] += int((wrong & ~nan & ~infinite).sum())
+            images += int(wrong.any(1).sum())
+            if not first:
+                row, column = (int(each[0]) for each in np.nonzero(wrong))
+                index = (part.first + start + row, *map(int, np.unravel_index(column, part.x.shape[1:])))
+                first = f"x_{part.name}[{', '.join(map(str, index))}] = {chunk[row, column]}"
+    if not images:
+        return None
+    found = " and ".join(f"{num:,} {'is' if num == 1 else 'are'} {kind}" for kind, num in counts.items() if num)
+    return (
+        f"of the {part.x.size:,} values of {len(part.x):,} {part.images} images {found}, in"
+        f" {plural(images, 'image')}; the first is {first}"
+    )
+
+
+def scales(parts: list[Part]) -> Iterator[tuple[bool, str]]:
+    train, *others = parts
+    values = {part.images: _values(part.x) for part in parts}
+    for part in parts:
+        yield from _scale(part, values[part.images])
+    ours = values["training"]
+    for other in others:
+        theirs = values[other.images]
+        if not (ours.std and theirs.std):
+            continue
+        ratio, largest = theirs.std / ours.std, theirs.largest / ours.largest
+        shift = abs(theirs.mean - ours.mean) / max(ours.std, theirs.std)
+        # A few faint images have a small deviation as well; a wrong scale shows in the largest value, too.
+        signs = (
+            min(ours.low, theirs.low) < -_NEGATIVE * max(ours.largest, theirs.largest)
+            and max(ours.low, theirs.low) >= 0
+        )
+        refused = min(ratio, largest) >= _OTHER_SCALE or max(ratio, largest) <= 1 / _OTHER_SCALE
+        if refused or signs or shift > 1 or not 1 / _ODD_SCALE < ratio < _ODD_SCALE:
+            how = "are" if refused else "may be"
+            said = (
+                f"training and {other.images} images {how} scaled differently: training {ours}; {other.images} {theirs}"
+            )
+            yield refused, said
+
+
+def _scale(part: Part, values: _Values) -> Iterator[tuple[bool, str]]:
+    """Of one part by itself."""
+    if values.low == values.high:
+        yield True, f"all values of the {len(part.x):,} {part.images} images are {values.low + 0.0:.3g}"
+        return
+    if values.num_uniform and part.x[0].size >= _NUM_PIXELS:
+        num = f"{values.num_uniform:,} of {len(part.x):,} {part.images} images"
+        yield False, f"{num} hold one value throughout, the first is {part.place(values.first_uniform)}"
+    if part.images != "training":
+        return
+    if values.size > _LARGE or values.size < _SMALL:
+        scaled = (
+            "uint8 was divided by 255" if part.x.dtype == np.uint8 else f"{part.x.dtype} is not scaled, uint8 would be"
+        )
+        yield False, f"values are far from 1 in size, which networks expect: {values} ({scaled})"
+
+
+def same_images(parts: list[Part]) -> Iterator[tuple[bool, str]]:
+    """Copies, byte for byte: within the training images, and of them among the others."""
+    train, *others = parts
+    kind = min((part.x.dtype for part in parts), key=lambda dtype: dtype.itemsize)
+    seen: dict[bytes, int] = {}
+    again: list[tuple[int, int]] = []
+    for row, name in enumerate(_names(train.x, kind)):
+        if (before := seen.setdefault(name, row)) != row:
+            again.append((row, before))
+    if len(seen) == 1 and again:
+        yield True, f"all {len(train.x):,} training images are the same"
+        return
+    if again:
+        yield (
+            False,
+            f"{len(again):,} of {len(train.x):,} training images are copies of others{_copies(train, again, train)}",
+        )
+    for other in others:
+        copies = [(row, seen[name]) for row, name in enumerate(_names(other.x, kind)) if name in seen]
+        if copies:
+            said = f"{len(copies):,} of {len(other.x):,} {other.images} images are among the training images"
+            yield False, said + _copies(other, copies, train)
+
+
+def _copies(part: Part, copies: list[tuple[int, int]], train: Part) -> str:
+    places = ", ".join(f"{part.place(row)} = {train.place(before)}" for row, before in copies[:3])
+    relabelled = [(row, before) for row, before in copies if part.y[row] != train.y[before]]
+    more = ""
+    if relabelled:
+        row, before = relabelled[0]
+        more = (
+            f"; {len(relabelled):,} of them with another label, the first {part.place(row)} with {part.y[row]} and"
+            f" {train.place(before)} with {train.y[before]}"
+        )
+    return f": {places}{' …' if len(copies) > 3 else ''}{more}"
+
+
+def _names(x: Array, kind: np.dtype[np.generic]) -> Iterator[bytes]:
+    """A hash of each image."""
+    for _, chunk in chunks(x):
+        # Adding 0 turns -0 into 0.
+        rows = np.ascontiguousarray(chunk.astype(kind, copy=False) + kind.type(0))
+        yield from (blake2b(row, digest_size=16).digest() for row in rows)
+
+
+def _values(x: Array) -> _Values:
+    num = squares = total = 0.0
+    low, high, num_uniform, first_uniform = np.inf, -np.inf, 0, 0
+    scale = 255.0 if x.dtype == np.uint8 else 1.0
+    for start, chunk in chunks(x):
+        lows, highs = chunk.min(1), chunk.max(1)
+        uniform = np.flatnonzero(lows == highs)
+        if len(uniform) and not num_uniform:
+            first_uniform = start + int(uniform[0])
+        num_uniform += len(uniform)
+        low, high = min(low, float(lows.min())), max(high, float(highs.max()))
+        num += chunk.size
+        doubles = chunk.astype(np.float64).ravel()
+        total += float(doubles.sum())
+        squares += float(doubles @ doubles)
+    mean = total / num
+    std = float(np.sqrt(max(squares / num - mean**2, 0.0))) if low != high else 0.0
+    return _Values(mean / scale, std / scale, low / scale, high / scale, num_uniform, first_uniform)

@@ -1,0 +1,157 @@
+"""What is known of a data set without holding it: digest, shapes, and what `check_content` says.
+
+An .npz file is read once for it. What was found lies in a small file under grokgrid's home, under the data's path, and
+holds as long as size, times and inode of the data stay what they were. A kept file that is damaged, or that another
+version of the checks has written, is made anew; where none can be written, none is.
+"""
+
+import hashlib
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from pydantic import ValidationError
+
+from trainables.configuration import Config
+from trainables.data.arrays import Arrays, digest
+from trainables.data.content import Findings, Used, check_content
+from trainables.data.npz import read_arrays
+from trainables.data.place import cache_folder, opened
+
+_SETTLED_S = 2.0
+"""File systems keep times no finer than that, so a younger file may change without their showing it."""
+
+_KEPT_S = 60 * 24 * 3600
+
+Stamp = tuple[int, int, int, int]
+"""Of a file: size, times of its last change in nanoseconds (of content, of anything), inode."""
+
+
+class Inspection(Config):
+    """num_train, num_test, num_classes: of the whole arrays; findings: about the part that a trial uses."""
+
+    digest: str
+    num_train: int
+    num_test: int
+    image_shape: tuple[int, ...]
+    num_classes: int
+    findings: Findings
+
+
+class _Kept(Config):
+    """inspections: by the part that is used."""
+
+    path: str
+    stamp: Stamp
+    checks: str
+    inspections: dict[str, Inspection]
+
+
+def inspect_arrays(arrays: Arrays, used: Used, *, known_digest: str | None = None) -> Inspection:
+    """The inspection of arrays of the right form; known_digest: theirs, if it is known."""
+    return Inspection(
+        digest=known_digest or digest(arrays),
+        num_train=len(arrays["x_train"]),
+        num_test=len(arrays["x_test"]),
+        image_shape=arrays["x_train"].shape[1:],
+        num_classes=1 + max(int(arrays[f"y_{part}"].max()) for part in ("train", "test")),
+        findings=check_content(arrays, used),
+    )
+
+
+def inspect_npz(path: Path, used: Used) -> Inspection:
+    """From what is kept, else by reading the file.
+
+    Raises:
+        DataError: the file cannot be read, or its arrays have the wrong form.
+    """
+    with opened(path) as file:
+        if (kept := _kept(path, _stamp(file))) and (found := kept.inspections.get(str(used))):
+            return found
+        return _read(path, used, file)[1]
+
+
+def read_and_inspect_npz(path: Path, used: Used) -> tuple[Arrays, Inspection]:
+    """The arrays as well."""
+    with opened(path) as file:
+        return _read(path, used, file)
+
+
+def _read(path: Path, used: Used, file: BinaryIO) -> tuple[Arrays, Inspection]:
+    stamp = _stamp(file)
+    kept = _kept(path, stamp)
+    before: Mapping[str, Inspection] = kept.inspections if kept else {}
+    arrays = read_arrays(file, path)
+    if found := before.get(str(used)):
+        return arrays, found
+    known_digest = next(iter(before.values())).digest if before else None
+    found = inspect_arrays(arrays, used, known_digest=known_digest)
+    if _stamp(file) == stamp and time.time() - max(stamp[1], stamp[2]) / 1e9 > _SETTLED_S:
+        _keep(
+            _Kept(
+                path=str(path.resolve()),
+                stamp=stamp,
+                checks=_checks(),
+                inspections={**before, str(used): found},
+            )
+        )
+    return arrays, found
+
+
+def _stamp(file: BinaryIO) -> Stamp:
+    found = os.fstat(file.fileno())
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+
+
+def _checks() -> str:
+    """Changes with the code that the findings come from."""
+    sha = hashlib.sha256()
+    for name in ("arrays", "content", "parts", "label_checks", "image_checks"):
+        sha.update(Path(__file__).with_name(f"{name}.py").read_bytes())
+    return sha.hexdigest()
+
+
+def _file(path: str) -> Path | None:
+    try:
+        return cache_folder() / f"{hashlib.sha256(path.encode(errors='surrogateescape')).hexdigest()[:32]}.json"
+    except ImportError:  # One trial by itself, on a machine without platformdirs.
+        return None
+
+
+def _kept(path: Path, stamp: Stamp) -> _Kept | None:
+    resolved = str(path.resolve())
+    file = _file(resolved)
+    try:
+        checksum, _, text = file.read_text().partition("\n") if file is not None else ("", "", "")
+        kept = _Kept.model_validate_json(text) if hashlib.sha256(text.encode()).hexdigest() == checksum else None
+    except (OSError, ValueError, ValidationError):
+        return None
+    return kept if kept and (kept.path, kept.stamp, kept.checks) == (resolved, stamp, _checks()) else None
+
+
+def _keep(kept: _Kept) -> None:
+    file = _file(kept.path)
+    if file is None:
+        return
+    text = kept.model_dump_json()
+    with suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _remove_old(file.parent)
+        handle, name = tempfile.mkstemp(dir=file.parent, suffix=".writing")
+        try:
+            with os.fdopen(handle, "w") as writing:
+                writing.write(f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}")
+            os.replace(name, file)
+        except OSError:
+            Path(name).unlink(missing_ok=True)
+
+
+def _remove_old(folder: Path) -> None:
+    for file in folder.iterdir():
+        with suppress(FileNotFoundError):
+            if file.stat().st_mtime < time.time() - _KEPT_S:
+                file.unlink()

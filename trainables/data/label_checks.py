@@ -1,0 +1,82 @@
+"""What a careful colleague would say about the labels."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from trainables.data.arrays import Arrays
+from trainables.data.parts import Part, plural
+
+# The largest class is so many times the smallest, or has this share of all.
+_UNBALANCED, _MAJORITY = 10, 0.8
+
+
+def label_refusals(arrays: Arrays, parts: list[Part]) -> Iterator[str]:
+    there = np.union1d(np.unique(arrays["y_train"]), np.unique(arrays["y_test"])).astype(object)
+    highest, lowest = int(there[-1]), int(there[0])
+    if len(there) == 1:
+        yield f"all labels are {highest}: there is nothing to tell apart"
+        return
+    if lowest > 0:
+        yield (
+            f"labels run from {lowest} to {highest}, and classes are counted from 0: a network would get"
+            f" {highest + 1:,} outputs for {len(there):,} classes; subtract {lowest}"
+        )
+    elif highest + 1 > 2 * len(there):
+        yield (
+            f"labels run up to {highest}, and only {len(there):,} of the {highest + 1:,} classes occur; number them"
+            f" from 0 to {len(there) - 1:,}: np.unique(y, return_inverse=True)"
+        )
+    train = np.unique(parts[0].y)
+    if len(train) == 1:
+        only = f"class {train[0]} is the only one among {plural(len(parts[0].y), 'training image')}"
+        yield only + _if_sorted(arrays, parts[0])
+    elif not np.isin(parts[-1].y, train).any():
+        yield f"none of the {len(parts[-1].y):,} test images is of a class that is trained on"
+
+
+def _if_sorted(arrays: Arrays, part: Part) -> str:
+    whole = arrays[f"y_{part.name}"]
+    if len(part.y) < len(whole) and bool((whole[1:] >= whole[:-1]).all()):  # type: ignore[operator]
+        return ": the file is sorted by class, and the first images are taken; shuffle it"
+    return ""
+
+
+def label_warnings(arrays: Arrays, parts: list[Part]) -> Iterator[str]:
+    num_classes = 1 + max(int(arrays[f"y_{part}"].max()) for part in ("train", "test"))
+    there = np.union1d(np.unique(arrays["y_train"]), np.unique(arrays["y_test"]))
+    if there[0] > 0 or len(there) == 1 or num_classes > 2 * len(there):
+        return  # Refused.
+    counts = {part.images: np.bincount(part.y.astype(np.int64), minlength=num_classes) for part in parts}
+    train = counts["training"]
+    never = np.flatnonzero(sum(counts.values()) == 0)
+    if len(never):
+        yield f"no image is of {_classes(never)}, of classes 0 to {num_classes - 1:,}: those outputs are never right"
+    for images, count in counts.items():
+        if images == "training":
+            continue
+        unseen = np.flatnonzero((count > 0) & (train == 0))
+        if len(unseen):
+            num = plural(int(count[unseen].sum()), f"{images} image")
+            yield f"{num} of {_classes(unseen)}, which no training image is of"
+        absent = np.flatnonzero((count == 0) & (train > 0))
+        if len(absent):
+            num = plural(int(train[absent].sum()), "training image")
+            yield f"no {images} image is of {_classes(absent)}, and {num}"
+    for images, count in counts.items():
+        occurring = np.flatnonzero(count)
+        if len(occurring) < 2:
+            continue
+        most, least = int(count.argmax()), int(occurring[count[occurring].argmin()])
+        if count[most] >= _UNBALANCED * count[least] or count[most] >= _MAJORITY * count.sum():
+            yield (
+                f"classes of the {count.sum():,} {images} images are unbalanced: {count[most]:,} of class {most}, and"
+                f" {count[least]:,} of class {least}; always answering {most} has an accuracy of"
+                f" {count[most] / count.sum():.3g}"
+            )
+
+
+def _classes(classes: Iterable[np.integer]) -> str:
+    listed = [str(int(each)) for each in classes]
+    more = f" and {len(listed) - 5:,} more" if len(listed) > 5 else ""
+    return f"class{'es' if len(listed) > 1 else ''} {', '.join(listed[:5])}{more}"

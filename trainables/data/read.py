@@ -1,0 +1,151 @@
+"""The arrays of a data set, as they lie in its files or as a function makes them, held against its settings."""
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainables.data.arrays import NAMES, Arrays, digest, form_mistakes
+from trainables.data.config import DigitsConfig, MnistConfig, NpzConfig, OwnDataConfig
+from trainables.data.content import Used
+from trainables.data.inspection import Inspection, inspect_arrays, inspect_npz, read_and_inspect_npz
+from trainables.data.place import DataError, check_present, data_error, data_root
+from trainables.own.loading import load_part, shown
+
+AnyConfig = DigitsConfig | MnistConfig | NpzConfig | OwnDataConfig
+
+
+def read_checked(config: AnyConfig) -> Arrays:
+    """The whole arrays, of which there are as many images as are asked for.
+
+    Raises:
+        DataError: the data is missing, its digest is not the declared one, there are fewer images, or its content is
+            certainly wrong.
+    """
+    if isinstance(config, NpzConfig):
+        arrays, inspection = read_and_inspect_npz(config.path, _used(config))
+        _hold(config, inspection)
+        return arrays
+    if isinstance(config, OwnDataConfig):
+        arrays = read_own(config)
+        _hold(config, inspect_arrays(arrays, _used(config)))
+        return arrays
+    arrays = _READERS[type(config)](config)
+    _same_digest(config, digest(arrays))
+    return arrays
+
+
+def inspect(config: NpzConfig | OwnDataConfig) -> Inspection:
+    """The same checks without the arrays, in an instant for a file that was read before.
+
+    Raises:
+        DataError: as `read_checked` does.
+    """
+    if isinstance(config, NpzConfig):
+        inspection = inspect_npz(config.path, _used(config))
+    else:
+        inspection = inspect_arrays(read_own(config), _used(config))
+    _hold(config, inspection)
+    return inspection
+
+
+def inspect_file(path: Path) -> Inspection:
+    """The inspection of a whole .npz file.
+
+    Raises:
+        DataError: it cannot be read, or its content is certainly wrong.
+    """
+    inspection = inspect_npz(path, Used())
+    if inspection.findings.refusals:
+        raise data_error(f"data npz: {path}", inspection.findings.refusals)
+    return inspection
+
+
+def data_name(config: AnyConfig) -> str:
+    """For messages."""
+    return f"data npz: {config.path}" if isinstance(config, NpzConfig) else f"data {config.name}"
+
+
+def _used(config: NpzConfig | OwnDataConfig) -> Used:
+    return Used(config.num_train, config.num_validation, config.num_test)
+
+
+def _hold(config: NpzConfig | OwnDataConfig, found: Inspection) -> None:
+    """Raises:
+    DataError: settings ask for what is not there, or the content is refused.
+    """
+    if config.digest is not None:
+        _same_digest(config, found.digest)
+    for part, num, there in (("train", config.num_train, found.num_train), ("test", config.num_test, found.num_test)):
+        if num is not None and num > there:
+            raise DataError(f"data {config.name}: num_{part} is {num}, there are {there} images")
+    num_trained, num_validation = config.num_train or 0, config.num_validation
+    if num_validation and num_trained + num_validation > found.num_train:
+        raise DataError(
+            f"data {config.name}: num_validation is {num_validation}, of {found.num_train} images {num_trained} are"
+            " trained on"
+        )
+    if found.findings.refusals:
+        raise data_error(data_name(config), found.findings.refusals)
+
+
+def _same_digest(config: AnyConfig, found: str) -> None:
+    if found != config.digest:
+        raise DataError(
+            f"data {config.name}: the content's digest is {found}, the configuration declares {config.digest}."
+            " The files are not the data set that the trial was defined on."
+        )
+
+
+def read_own(config: OwnDataConfig) -> Arrays:
+    """What a function of one's own makes, in the right form.
+
+    Raises:
+        DataError: it is not that.
+    """
+    given, what = load_part(config)(), data_name(config)
+    missing = [name for name in NAMES if name not in given] if isinstance(given, dict) else list(NAMES)
+    if missing:
+        found = f"is without {', '.join(missing)}" if isinstance(given, dict) else f"is {shown(given)}"
+        raise DataError(f"{what}: what it returned {found}; it must be a dict of the arrays {', '.join(NAMES)}")
+    arrays = {name: np.asarray(given[name]) for name in NAMES}
+    if mistakes := list(form_mistakes(arrays)):
+        raise data_error(what, mistakes)
+    return arrays
+
+
+def read_digits(config: DigitsConfig) -> Arrays:
+    # The file behind sklearn.datasets.load_digits. Importing scikit-learn takes seconds, which every worker would pay.
+    installed = find_spec("sklearn")
+    if installed is None or installed.submodule_search_locations is None:
+        raise DataError("data digits: they come with scikit-learn, which is not installed")
+    file = Path(installed.submodule_search_locations[0]) / "datasets" / "data" / "digits.csv.gz"
+    table = np.loadtxt(file, delimiter=",")
+    x, y = table[:, :-1].reshape(-1, 8, 8) / 16, table[:, -1].astype(np.int64)
+    return {"x_train": x[:1000], "y_train": y[:1000], "x_test": x[1000:], "y_test": y[1000:]}
+
+
+def _read_mnist(config: MnistConfig) -> Arrays:
+    from torchvision.datasets import MNIST
+
+    root = data_root(config.root)
+    check_present(config)
+    try:
+        train, test = MNIST(root, train=True, download=False), MNIST(root, train=False, download=False)
+    except (RuntimeError, ValueError, AssertionError):
+        folder = root / "MNIST" / "raw"
+        raise DataError(
+            f"data mnist: the files in {folder} are cut short or broken. Remove them, and `grokgrid data get mnist`"
+            " downloads them anew."
+        ) from None
+    return {
+        "x_train": train.data.numpy(),
+        "y_train": train.targets.numpy(),
+        "x_test": test.data.numpy(),
+        "y_test": test.targets.numpy(),
+    }
+
+
+_READERS: dict[type, Callable[[Any], Arrays]] = {DigitsConfig: read_digits, MnistConfig: _read_mnist}
