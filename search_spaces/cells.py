@@ -6,18 +6,29 @@ was made: in the arm, in its grid, or in the trial that all arms share.
 """
 
 import itertools
-from collections.abc import Iterator
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from pydantic import ValidationError
 
-from search_spaces.grid import Spacing, grid_values
-from trainables.mistakes import Mistake, Path, mistakes_of
+from search_spaces.grid import Axis, Spacing, axis_of
+from trainables.mistakes import Mistake, Path, mistakes_of, shown
+from trainables.names import fit_one_column, segment, written
 from trainables.trial import TrialConfig, cell_key, seed_key
 
 Settings = dict[str, Any]
+Grid = dict[str, Axis]
+
+MAX_CELLS = 10_000
+ENOUGH = 100
+"""Mistakes to find: nobody reads more at a time."""
+
+_MAX_DEPTH = 20
+"""Of a setting within settings."""
 
 
 @dataclass(frozen=True)
@@ -25,16 +36,35 @@ class Cell:
     """An arm at one point of its grid.
 
     point: the dotted path of each setting on the grid, and its value here; empty for an arm without a grid.
+    columns: the same for a table; where a study's values of a setting are of several types, they are texts.
     """
 
     arm: str
     point: tuple[tuple[str, Any], ...]
     config: TrialConfig
+    columns: tuple[tuple[str, Any], ...] = ()
+
+    @cached_property
+    def name(self) -> str:
+        """`jacobian`, or `jacobian strength=0.001` for one point of a grid. No two cells of a study share one."""
+        return self.named()
+
+    def named(self, write: Callable[[Any], str] = written) -> str:
+        """The name with its values written in another way."""
+        return " ".join([self.arm, *(f"{written(setting)}={write(value)}" for setting, value in self.settings)])
 
     @property
-    def name(self) -> str:
-        """`jacobian`, or `jacobian strength=0.001` for one point of a grid."""
-        return " ".join([self.arm, *(f"{path.rpartition('.')[2]}={value}" for path, value in self.point)])
+    def slug(self) -> str:
+        """`jacobian/strength/0.001`: the cell within the name of a metric."""
+        return "/".join([self.arm, *(segment(part) for setting in self.settings for part in setting)])
+
+    @property
+    def settings(self) -> tuple[tuple[str, Any], ...]:
+        """The point with the last part of each path, `strength`, or all of it where two paths share that part."""
+        last = Counter(path.rpartition(".")[2] for path, _ in self.point)
+        return tuple(
+            (short if last[short := path.rpartition(".")[2]] == 1 else path, value) for path, value in self.point
+        )
 
     @cached_property
     def _key(self) -> str:
@@ -47,27 +77,52 @@ class Cell:
 
 def cells_of(trial: Settings, arms: dict[str, Settings]) -> tuple[list[Cell], list[Mistake]]:
     """All cells of a study's arms, and the mistakes of those that are none, with paths as in the study."""
-    cells: list[Cell] = []
+    grids: dict[str, Grid] = {}
     mistakes: list[Mistake] = []
     for arm, given in arms.items():
-        settings = {name: value for name, value in given.items() if name != "grid"}
-        points, wrong = _points(arm, given.get("grid") or {})
+        grid, wrong = _grid(arm, given)
         mistakes += wrong
-        for path in given["grid"] if isinstance(given.get("grid"), dict) else ():
-            if _depth(settings, tuple(path.split("."))) == len(path.split(".")):
-                mistakes.append(
-                    Mistake(("arms", arm, *path.split(".")), "is on the arm's grid too; give one of the two")
-                )
-        for point in points:
+        if not wrong:
+            grids[arm] = grid
+    sizes = {arm: math.prod(num for num, _ in grid.values()) for arm, grid in grids.items()}
+    if sum(sizes.values()) > MAX_CELLS:
+        return [], [*mistakes, _too_many(sizes)]
+    axes = {arm: {path: values() for path, (_, values) in grid.items()} for arm, grid in grids.items()}
+    mixed = _mixed(axes.values())
+    cells: list[Cell] = []
+    for arm in axes:
+        settings = {name: value for name, value in arms[arm].items() if name != "grid"}
+        for values in itertools.product(*axes[arm].values()):
+            if len(mistakes) > ENOUGH:
+                break
+            point = tuple(zip(axes[arm], values, strict=True))
             merged = overlay(trial, settings)
             for path, value in point:
                 merged = overlay(merged, nested(path, value))
             try:
-                cells.append(Cell(arm, point, TrialConfig.model_validate(merged)))
+                columns = tuple((path, written(value) if path in mixed else value) for path, value in point)
+                cells.append(Cell(arm, point, TrialConfig.model_validate(merged), columns))
             except ValidationError as error:
                 found = mistakes_of(TrialConfig, error)
                 mistakes += [_placed(mistake, arm, trial, settings, dict(point)) for mistake in found]
     return cells, mistakes
+
+
+def _too_many(sizes: dict[str, int]) -> Mistake:
+    arm = max(sizes, key=lambda arm: sizes[arm])
+    place = ("arms", arm, "grid") if sizes[arm] > MAX_CELLS else ("arms",)
+    num = sizes[arm] if sizes[arm] > MAX_CELLS else sum(sizes.values())
+    told = f"{num:,}" if num < 10**15 else "more than 10^15"
+    return Mistake(place, f"makes {told} cells; a study has at most {MAX_CELLS:,}")
+
+
+def _mixed(axes: Iterable[dict[str, list[Any]]]) -> set[str]:
+    """The settings whose values do not fit one column of a table."""
+    values: dict[str, list[Any]] = {}
+    for each in axes:
+        for path, on_it in each.items():
+            values.setdefault(path, []).extend(on_it)
+    return {path for path, those in values.items() if not fit_one_column(those)}
 
 
 def overlay(below: Settings, above: Settings) -> Settings:
@@ -95,20 +150,27 @@ def without(settings: Settings, path: Path) -> Settings:
     return settings | {str(name): without(inner, tuple(rest))} if isinstance(inner, dict) else settings
 
 
-def _points(arm: str, grid: Any) -> tuple[Iterator[tuple[tuple[str, Any], ...]], list[Mistake]]:
+def _grid(arm: str, given: Settings) -> tuple[Grid, list[Mistake]]:
+    grid = given.get("grid") or {}
     if not isinstance(grid, dict):
-        return iter(()), [Mistake(("arms", arm, "grid"), f"{grid!r} is not a set of `setting: values`")]
-    axes: list[list[tuple[str, Any]]] = []
+        return {}, [Mistake(("arms", arm, "grid"), f"{shown(grid)} is not a set of `setting: values`")]
+    found: Grid = {}
     mistakes: list[Mistake] = []
     for path, axis in grid.items():
         place = ("arms", arm, "grid", path)
+        if not isinstance(path, str) or path.count(".") > _MAX_DEPTH:
+            mistakes.append(Mistake(place, "is not the path of a setting; write model.width"))
+            continue
+        parts = tuple(path.split("."))
+        if _depth({name: value for name, value in given.items() if name != "grid"}, parts) == len(parts):
+            mistakes.append(Mistake(("arms", arm, *parts), "is on the arm's grid too; give one of the two"))
         try:
-            axes.append([(path, value) for value in grid_values(axis)])
+            found[path] = axis_of(axis)
         except ValidationError as error:
             mistakes += [Mistake((*place, *found.path), found.message) for found in mistakes_of(Spacing, error)]
         except ValueError as error:
             mistakes.append(Mistake(place, str(error)))
-    return (itertools.product(*axes) if not mistakes else iter(())), mistakes
+    return found, mistakes
 
 
 def nested(path: str, value: Any) -> Settings:

@@ -7,13 +7,19 @@
 Every combination of the values is a cell.
 """
 
+import json
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from trainables.configuration import Config, Float, PositiveFloat
+from trainables.configuration import Config, Float, PositiveFloat, without_type
+from trainables.mistakes import shown
 
-_Num = Annotated[int, Field(strict=True, ge=2, le=10_000)]
+MOST_VALUES = 10_000
+"""Of an axis; a study has no more cells."""
+
+_Num = Annotated[int, Field(strict=True, ge=2, le=MOST_VALUES)]
 
 
 class _Logspace(Config):
@@ -40,6 +46,12 @@ class Spacing(Config):
             raise ValueError("give a list of values, or one of logspace and linspace")
         return self
 
+    @property
+    def num(self) -> int:
+        spacing = self.logspace or self.linspace
+        assert spacing is not None
+        return spacing.num
+
     def values(self) -> list[float]:
         if self.logspace is not None:
             low, high, steps = self.logspace.from_, self.logspace.to, self.logspace.num - 1
@@ -52,21 +64,35 @@ class Spacing(Config):
         return [float(f"{value:.12g}") for value in spaced]
 
 
-def grid_values(axis: Any) -> list[Any]:
-    """The values of one axis, given as a list or as a spacing.
+Axis = tuple[int, Callable[[], list[Any]]]
+"""How many values an axis has, and what lists them."""
+
+
+def axis_of(axis: Any) -> Axis:
+    """One axis, given as a list or as a spacing.
 
     Raises:
         ValueError: it is neither, is empty or holds a value twice. (pydantic's ValidationError is one.)
     """
-    if isinstance(axis, list | tuple):
-        values = list(axis)
-    elif isinstance(axis, dict):
-        values = Spacing.model_validate(axis).values()
-    else:
-        raise ValueError(f"{axis!r} is not a list of values, nor {{logspace: …}} or {{linspace: …}}")
-    if not values:
+    if isinstance(axis, dict):
+        spacing = Spacing.model_validate(axis)
+        return spacing.num, spacing.values
+    if not isinstance(axis, list | tuple):
+        raise ValueError(f"{shown(axis)} is not a list of values, nor {{logspace: …}} or {{linspace: …}}")
+    if not axis:
         raise ValueError("needs at least one value")
+    if len(axis) <= MOST_VALUES:
+        refuse_twice(axis)
+    return len(axis), lambda: list(axis)
+
+
+def refuse_twice(values: Sequence[Any]) -> None:
+    """Raises:
+    ValueError: a value is among them twice; 1 and 1.0 are one value, 1 and true are two.
+    """
+    seen: dict[str, Any] = {}
     for value in values:
-        if values.count(value) > 1:
-            raise ValueError(f"holds {value!r} twice")
-    return values
+        mark = json.dumps(without_type(value), sort_keys=True, default=repr)
+        if mark in seen:
+            raise ValueError(f"holds {shown(seen[mark])} twice")
+        seen[mark] = value

@@ -21,6 +21,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_
 
 from trainables.configuration import Config, Float, Int, PositiveFloat, PositiveInt
 from trainables.mistakes import Mistake, Mistakes, shown
+from trainables.names import alike
 from trainables.trial import Seed
 
 TIMES = ("updates", "passes", "seconds")
@@ -99,15 +100,22 @@ class Range(Config):
     log_uniform: LogUniform | None = None
     uniform: Uniform | None = None
     integers: Integers | None = None
-    choice: Annotated[tuple[Value, ...], Field(min_length=2)] | None = None
+    choice: Annotated[tuple[Value, ...], Field(min_length=2, max_length=MOST_CANDIDATES)] | None = None
 
     @field_validator("choice")
     @classmethod
     def _no_value_twice(cls, choice: tuple[Value, ...] | None) -> tuple[Value, ...] | None:
-        seen = [(type(value), value) for value in choice or ()]
-        twice = [value for index, value in enumerate(choice or ()) if seen[index] in seen[:index]]
-        if twice:
-            raise ValueError(f"holds {twice[0]!r} twice")
+        given = choice or ()
+        if any(value != value for value in given):
+            raise ValueError("holds .nan, which is no value to choose")
+        # Optuna takes values that Python calls equal for one: 1, 1.0 and true.
+        for index, value in enumerate(given):
+            if value in given[:index]:
+                other = given[given.index(value)]
+                same = shown(other) == shown(value)
+                raise ValueError(
+                    f"holds {shown(value)} twice" if same else f"{shown(other)} and {shown(value)} are one value here"
+                )
         return choice
 
     @model_validator(mode="after")
@@ -208,6 +216,13 @@ class Search(Config):
 
     _number_or_list = field_validator("seeds", mode="before")(number_or_list)
     _no_seed_twice = field_validator("seeds")(no_seed_twice)
+
+    @field_validator("settings")
+    @classmethod
+    def _differ_in_more_than_case(cls, settings: dict[str, Range]) -> dict[str, Range]:
+        for one, other in alike(settings):
+            raise ValueError(f"{one!r} and {other!r} differ in nothing but case, which some file systems ignore")
+        return settings
 
     @field_validator("objectives")
     @classmethod

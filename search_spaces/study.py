@@ -18,14 +18,12 @@ from search_spaces.cells import Cell, Settings, cells_of, nested, overlay, witho
 from search_spaces.search import TIMES, Better, Search, better_of, measured_by, no_seed_twice, number_or_list
 from trainables.configuration import Bool, Config, Float, NonNegativeFloat, PositiveFloat, PositiveInt, spelled
 from trainables.mistakes import Mistake, Mistakes, mistakes_of, nearest
+from trainables.names import MAX_ARM, TRIALS_EXPERIMENT, alike, is_reserved
 from trainables.probes.config import ProbeConfig
 from trainables.schedule import Goal
 from trainables.trial import Seed, Trial, TrialConfig, metrics_of
 
 _PROBES = TypeAdapter(tuple[ProbeConfig, ...])
-
-TRIALS_EXPERIMENT = "grokgrid-trials"
-"""The MLflow experiment of all trials: no study may be named so."""
 
 MAX_SEEDS = 10_000
 
@@ -34,7 +32,11 @@ StudyName = Annotated[
     spelled(r"[a-z0-9][a-z0-9._-]{0,63}", "a small letter or digit, then up to 63 more or . _ -: it names a folder"),
 ]
 ArmName = Annotated[
-    str, spelled(r"[A-Za-z][A-Za-z0-9_-]{0,39}", "a letter, then up to 39 letters, digits, _ or -: it names metrics")
+    str,
+    spelled(
+        rf"[A-Za-z][A-Za-z0-9_-]{{0,{MAX_ARM - 1}}}",
+        f"a letter, then up to {MAX_ARM - 1} letters, digits, _ or -: it names metrics",
+    ),
 ]
 
 
@@ -174,7 +176,16 @@ class Study(Config):
     def _is_free(cls, name: str) -> str:
         if name == TRIALS_EXPERIMENT:
             raise ValueError(f"{name!r} is the name of the experiment that holds all trials")
+        if is_reserved(name):
+            raise ValueError(f"{name!r} is reserved: an experiment or a device is named so; choose another name")
         return name
+
+    @field_validator("arms")
+    @classmethod
+    def _differ_in_more_than_case(cls, arms: dict[str, Settings]) -> dict[str, Settings]:
+        for one, other in alike(arms):
+            raise ValueError(f"{one!r} and {other!r} differ in nothing but case, which some databases ignore")
+        return arms
 
     _number_or_list = field_validator("seeds", mode="before")(number_or_list)
     _no_seed_twice = field_validator("seeds")(no_seed_twice)

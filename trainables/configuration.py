@@ -61,16 +61,17 @@ def decisive(value: Any) -> Any:
             and (name == "name" or getattr(value, name) != field.get_default(call_default_factory=True))
         }
         # Settings of a part of one's own have no declared type, by which 1 and 1.0 would be the same.
-        extra = {name: _without_type(setting) for name, setting in (value.model_extra or {}).items()}
+        extra = {name: without_type(setting) for name, setting in (value.model_extra or {}).items()}
         return {name: decisive(field) for name, field in fields.items()} | extra
     if isinstance(value, list | tuple):
         return [decisive(item) for item in value]
     return value
 
 
-def _without_type(value: Any) -> Any:
+def without_type(value: Any) -> Any:
+    """1.0 as 1: what reads it makes no difference between them."""
     if isinstance(value, dict):
-        return {name: _without_type(inner) for name, inner in value.items()}
+        return {name: without_type(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_type(inner) for inner in value]
+        return [without_type(inner) for inner in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -13,6 +13,7 @@ from trainables.input_noise.config import InputNoiseConfig
 from trainables.losses.config import LossConfig
 from trainables.mistakes import Mistake, Mistakes, nearest
 from trainables.models.config import ModelConfig
+from trainables.names import alike
 from trainables.optimisers.config import OptimiserConfig
 from trainables.own.config import OwnConfig
 from trainables.probes.config import ALWAYS, ON_VALIDATION, ProbeConfig
@@ -73,6 +74,10 @@ class TrialConfig(Config):
                 raise ValueError(f"{held_out[0]} on validation needs images held out for it: give data.num_validation")
         if twice:
             raise ValueError(f"{', '.join(twice)} would be measured by two probes")
+        for one, other in alike(measured):
+            raise ValueError(
+                f"{one!r} and {other!r} differ in nothing but case or accents, which some databases ignore"
+            )
         return probes
 
     @field_validator("goal")

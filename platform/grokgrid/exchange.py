@@ -27,6 +27,7 @@ from grokgrid.tracking.records import WITHOUT_CHECKPOINT
 from search_spaces import Study, pinned, read_study, to_portable_yaml
 from trainables.__main__ import read_trial
 from trainables.mistakes import Mistake, Mistakes
+from trainables.names import IMPORTS_EXPERIMENT
 from trainables.records import Snapshot, Summary, TrialFolder, ending
 from trainables.trial import Trial
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 _STUDY = "study.yaml"
-_IMPORTED, _IMPORTS = "grokgrid.imported", "grokgrid-imports"
+_IMPORTED = "grokgrid.imported"
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def import_trials(folder: Path, tracking: Tracking) -> Imported:
             raise Mistakes(str(folder), [Mistake((), "holds no trials, neither exported ones nor those of a worker")])
         tracking.connect()
         tracking.clean_up()
-        owner = tracking.open_answer(_IMPORTS, folder.resolve().name)
+        owner = tracking.open_answer(IMPORTS_EXPERIMENT, folder.resolve().name)
         try:
             num_new = sum(_record(snapshot, tags, tracking, owner) for snapshot, tags in found)
         finally:

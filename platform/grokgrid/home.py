@@ -15,6 +15,7 @@ that several machines share without an MLflow server; a server decides by itself
 import math
 import os
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 import platformdirs
 
@@ -59,7 +60,30 @@ def optuna_storage() -> str:
 
 
 def tracking_uri() -> str:
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home() / 'mlflow.db'}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or sqlite_uri(home() / "mlflow.db")
+
+
+def sqlite_uri(path: Path) -> str:
+    """The URI of a database file that MLflow and SQLAlchemy read as this path.
+
+    Both read `?` and `%` as syntax. SQLAlchemy decodes `%3F`, but MLflow creates the folder of the path before that; in
+    SQLite's own form, which SQLite decodes once more, MLflow sees no folder.
+    """
+    text = str(path)
+    if not {"?", "%"} & set(text):
+        return f"sqlite:///{text}"
+    return f"sqlite:///file:{quote(quote(str(path.absolute()), safe=''), safe='')}?uri=true"
+
+
+def sqlite_path(uri: str) -> Path | None:
+    """The file of a SQLite database; None for any other, and for one in memory."""
+    if not uri.startswith("sqlite:///"):
+        return None
+    text, _, options = uri.removeprefix("sqlite:///").partition("?")
+    text = unquote(text)
+    if text.startswith("file:") and "uri=true" in options.split("&"):
+        text = unquote(text.removeprefix("file:"))
+    return Path(text) if text and text != ":memory:" else None
 
 
 def _path(variable: str, default: Path) -> Path:

@@ -121,7 +121,7 @@ def view_of(study: Study, records: "Mapping[str, TrialRecord]", curves: "pd.Data
     rows: list[dict[str, Any]] = []
     for cell, seed, key in places:
         trial, record = study.trials_by_key[key], records.get(key)
-        row = {"arm": cell.arm, "cell": cell.name, **dict(cell.point), "seed": seed, "key": key}
+        row = {"arm": cell.arm, "cell": cell.name, **dict(cell.columns), "seed": seed, "key": key}
         state = state_of(trial, record, reached=key in asked.reached)
         rows.append(row | {"state": state} | _facts(trial, state, record, asked.last(key)))
     # All columns are there from the beginning, whatever has been run: who reads the table can rely on them.

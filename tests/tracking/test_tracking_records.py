@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from tracking_trials import SEGMENT, Folders, trial
 
 from grokgrid.tracking import curves
-from grokgrid.tracking.records import MAX_TAG_LENGTH, goal_name, params, summary_tags
+from grokgrid.tracking.records import goal_name, params, summary_tags
+from trainables.names import MAX_TAG
 from trainables.records import Segment
 from trainables.schedule import Goal
 
@@ -89,6 +90,6 @@ def test_a_trial_resumed_very_often_still_fits(folders: Folders) -> None:
     )
     summary = folders.finished(trial()).summary()
     text = summary_tags(summary.model_copy(update={"segments": stretches}))["grokgrid.segments"]
-    assert len(text) <= MAX_TAG_LENGTH
+    assert len(text) <= MAX_TAG
     told = [Segment.model_validate(segment) for segment in json.loads(text)]
     assert [segment.from_updates for segment in told] == [0, 101, 199]

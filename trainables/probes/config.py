@@ -1,8 +1,12 @@
 """Settings of the probes. `every: 10` measures at every tenth look, the first included."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
+
+from pydantic import model_validator
 
 from trainables.configuration import Config, PositiveInt, spelled
+from trainables.mistakes import shown
+from trainables.names import MAX_METRIC
 from trainables.own.config import OwnConfig, component
 
 
@@ -107,6 +111,15 @@ class OwnProbeConfig(OwnConfig):
     num_points: PositiveInt | None = None
     every: PositiveInt = 10
     gives: tuple[Annotated[str, spelled(r"[A-Za-z_]\w*", "a name of letters, digits and _")], ...] = ()
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> Self:
+        long = [metric for metric in self.metrics if len(metric) > MAX_METRIC]
+        if long:
+            raise ValueError(
+                f"{shown(long[0])} has {len(long[0])} characters; a metric’s name has at most {MAX_METRIC}"
+            )
+        return self
 
     @property
     def metrics(self) -> tuple[str, ...]:

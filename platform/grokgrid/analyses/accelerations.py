@@ -166,7 +166,7 @@ def _tidy(comparisons: Sequence[Comparison], adjusted: Sequence[float | None]) -
         test = c.test
         rows.append(
             {"baseline": c.baseline.name, "cell": c.cell.name, "arm": c.cell.arm}
-            | {path: value for path, value in c.cell.point}
+            | dict(c.cell.columns)
             | {
                 "measure": c.measure.value,
                 "estimate": c.estimate,

@@ -14,6 +14,7 @@ from grokgrid.statistics import by_trial, mean_curve
 from grokgrid.statistics.times import Bools, Floats, Ints
 from grokgrid.view import View
 from search_spaces.study import Curves
+from trainables.names import file_part
 
 NUM_POINTS = 300
 """Of a curve: more than a figure can show, and few enough to ship in a page."""
@@ -30,7 +31,7 @@ def curves_section(view: View, analysis: Curves, *, name: str = "curves") -> Sec
     means = _means(view, metrics)
     figures = tuple(
         Figure(
-            f"{name}-{metric}",
+            f"{name}-{file_part(metric, '/')}",
             metric.replace("_", " "),
             partial(drawing.curves, view.study, metric, _seed_curves(view, metric), means[means["metric"] == metric]),
             f"{_drawn_seeds(view)}, a dot where it ends; the mean over seeds and, of three or more, "

@@ -28,6 +28,7 @@ from grokgrid.analyses.wording import (
 from grokgrid.plurals import plural
 from grokgrid.statistics import FEW_SEEDS, NUM_RESAMPLES, Estimator, SampleMean
 from grokgrid.view import View
+from trainables.names import file_part
 
 NORM, ACCURACY = "train_jacobian_norm_mean", "test_accuracy"
 
@@ -72,7 +73,7 @@ def _figures(view: View, curves: LambdaCurves, name: str) -> Iterator[Figure]:
         if any(point.estimate is not None for point in points[1:]):
             best = curves.best if points is curves.first else None
             yield Figure(
-                f"{name}-{metric.replace('/', '-')}",
+                f"{name}-{file_part(metric, '/')}",
                 f"{_title(points[0])} against {curves.setting}",
                 partial(drawing.lambda_curve, view.study, points, best),
                 "A dot a seed, an arrow where a trial was censored and its time is longer; the diamond is the estimate "
@@ -114,7 +115,7 @@ def _table(curves: LambdaCurves, metric: str, num_seeds: int, name: str) -> Tabl
     if points[0].is_time and any(point.interval for point in points) and num_seeds < FEW_TO_CHECK:
         caption += " Intervals presume log-normal times: with so few seeds, two modes make them too narrow."
     title = f"{_title(points[0])} against {curves.setting}"
-    return Table(f"{name}-{metric.replace('/', '-')}", title, _tidy(points, choice, num_seeds), tuple(columns), caption)
+    return Table(f"{name}-{file_part(metric, '/')}", title, _tidy(points, choice, num_seeds), tuple(columns), caption)
 
 
 def _strength(point: Point) -> str:

@@ -154,7 +154,7 @@ def _tidy(analysis: Measurements, found: Sequence[Measurement], num_seeds: int) 
     return pd.DataFrame(
         [
             {"metric": m.metric, "cell": m.cell.name, "arm": m.cell.arm}
-            | {path: value for path, value in m.cell.point}
+            | dict(m.cell.columns)
             | _figures(m)
             | {
                 "level": LEVEL,

@@ -54,7 +54,7 @@ def _summary(view: View, times: ReachedTimes, unit: str) -> Table:
             {
                 "cell": cell.name,
                 "arm": cell.arm,
-                **dict(cell.point),
+                **dict(cell.columns),
                 "seeds": num_seeds,
                 "reached": len(done),
                 "unit": unit,

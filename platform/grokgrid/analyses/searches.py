@@ -25,6 +25,7 @@ from grokgrid.statistics import FEW_SEEDS, NUM_RESAMPLES, wins
 from grokgrid.view import State, View
 from search_spaces.search import Objective
 from search_spaces.study import Measurements
+from trainables.names import file_part, fit_one_column, written
 
 _SHOWN = 20
 """More candidates than this are shown to people by the figures; all are in the files."""
@@ -150,13 +151,14 @@ def _shares(searched: Searched) -> dict[int, float]:
 
 def _rows(searched: Searched, shares: dict[int, float]) -> pd.DataFrame:
     rows = []
+    mixed = [path for path, spread in searched.search.settings.items() if not fit_one_column(spread.choice or ())]
     for entrant in searched.entrants:
-        number_ = entrant.candidate.number
+        number_, settings = entrant.candidate.number, entrant.candidate.settings
         scores = entrant.scores or [np.nan] * len(searched.search.objectives)
         rows.append(
             {
                 "candidate": number_,
-                **entrant.candidate.settings,
+                **{path: written(value) if path in mixed else value for path, value in settings.items()},
                 "state": "best" if number_ in searched.best else _state_of(entrant),
                 "seeds": entrant.num_seeds,
                 **{
@@ -251,7 +253,7 @@ def _figures(searched: Searched) -> Iterator[Figure]:
     marks = "The ring marks the best; a cross, candidates that are out; paler ones have fewer seeds."
     many = len(search.objectives) > 1
     for objective in search.objectives:
-        suffix = f"-{objective.metric.replace('/', '-')}" if many else ""
+        suffix = f"-{file_part(objective.metric, '/')}" if many else ""
         yield Figure(
             f"search-history{suffix}",
             f"{_label(objective)} of the candidates, in the order in which they were tried",
@@ -260,7 +262,7 @@ def _figures(searched: Searched) -> Iterator[Figure]:
         )
         for path, spread in search.settings.items():
             yield Figure(
-                f"search-slice-{path.replace('.', '-')}{suffix}",
+                f"search-slice-{file_part(path, '.')}{suffix}",
                 f"{_label(objective)} against {path}",
                 partial(drawing_searches.slice_, data, path, spread, objective),
                 marks,
@@ -273,7 +275,7 @@ def _figures(searched: Searched) -> Iterator[Figure]:
         )
     for one, other in combinations(search.objectives, 2):
         yield Figure(
-            f"search-front-{one.metric}-{other.metric}".replace("/", "-"),
+            f"search-front-{file_part(one.metric, '/')}-{file_part(other.metric, '/')}",
             f"{_label(one)} and {_label(other)}: the front",
             partial(drawing_searches.front, data, one, other),
             f"{marks} No candidate is better than one on the front in everything.",

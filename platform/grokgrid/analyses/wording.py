@@ -1,11 +1,11 @@
 """Numbers and names as people and as MLflow read them."""
 
 import math
-import re
 from collections.abc import Iterable, Sequence
 
 from grokgrid.statistics import Interval, MeanSd
 from search_spaces import Cell, Study
+from trainables.names import written
 
 NOTHING = "–"
 NOT_TRUSTED = "not trusted"
@@ -81,25 +81,17 @@ def cell_label(study: Study) -> str:
 
 def labels(study: Study) -> dict[str, str]:
     """By the name of each cell, a shorter one for people: four digits of a number are enough, unless they are not."""
-    short = {
-        cell.name: Cell(cell.arm, tuple((p, _short(v)) for p, v in cell.point), cell.config) for cell in study.cells
-    }
-    found = {name: cell.name for name, cell in short.items()}
-    return found if len(set(found.values())) == len(found) else {name: name for name in found}
+    short = {cell.name: cell.named(_short) for cell in study.cells}
+    return short if len(set(short.values())) == len(short) else {name: name for name in short}
 
 
 def slug(cell: Cell) -> str:
     """`jacobian/strength/0.001`: a cell within the name of a metric."""
-    parts = [cell.arm]
-    for path, value in cell.point:
-        text = re.sub(r"[^A-Za-z0-9_.-]", "_", str(value))
-        # MLflow takes names for paths, in which dots alone lead elsewhere.
-        parts += [path.rpartition(".")[2], text if text.strip(".") else "_"]
-    return "/".join(parts)
+    return cell.slug
 
 
-def _short(value: object) -> object:
-    return f"{value:.4g}" if isinstance(value, float) else value
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else written(value)
 
 
 def finite(values: dict[str, float | None]) -> dict[str, float]:

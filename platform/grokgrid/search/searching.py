@@ -27,6 +27,7 @@ from search_spaces import Cell, Study
 from search_spaces.search import MOST_CANDIDATES, Search, measured_by
 from search_spaces.study import Acceleration, Analysis, Curves, Measurements
 from trainables.mistakes import Mistakes
+from trainables.names import numbered
 from trainables.trial import Trial
 
 if TYPE_CHECKING:
@@ -423,7 +424,7 @@ def claim_study(study: Study, cells: Sequence[Cell]) -> Study:
     assert search is not None
     arms: dict[str, Any] = {search.baseline: study.arms[search.baseline]}
     for number, cell in enumerate(cells, start=1):
-        name = search.arm if len(cells) == 1 else f"{search.arm}-{number}"
+        name = search.arm if len(cells) == 1 else numbered(search.arm, number, [search.baseline])
         arms[name] = study.searched_arm(dict(cell.point))
     analyses: list[Analysis] = []
     if study.goal is not None:

@@ -18,7 +18,8 @@ from grokgrid.tracking.client import Client, Point, Run, RunState
 from grokgrid.tracking.facts import FOLDER as FACTS
 from grokgrid.tracking.facts import Facts, keep
 from grokgrid.tracking.owners import lease_tag, owner_tags
-from grokgrid.tracking.records import TRIALS, metric_name
+from grokgrid.tracking.records import TRIALS
+from trainables.names import fitted
 
 if TYPE_CHECKING:
     import pandas
@@ -86,10 +87,11 @@ class AnswerRun:
             (folder / FACTS).mkdir()
             keep(facts, folder / FACTS, self.run_id)
             self._client.upload(self._run.artifact_uri, folder)
+        names = fitted(metrics)
         self._client.log(
             self.run_id,
             points=[
-                Point(metric_name(name), float(value), 0, self._run.started_ms)
+                Point(names[name], float(value), 0, self._run.started_ms)
                 for name, value in metrics.items()
                 if math.isfinite(value)
             ],

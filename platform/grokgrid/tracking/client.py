@@ -16,16 +16,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 from urllib.parse import quote, unquote, urlsplit
 
+from grokgrid import home
 from grokgrid.tracking.away import TrackingAway, TrackingError, TrackingRefused, is_away, redact
 from grokgrid.tracking.connection import (
     artifact_root,
+    check_artifacts_fit,
     check_artifacts_stay,
     check_sqlite,
     connect,
-    sqlite_path,
     with_driver,
 )
 from grokgrid.tracking.refusals import refusal
+from trainables.names import MAX_PARAM, MAX_TAG, fitted, shortened
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -100,7 +102,7 @@ class Client:
 
     def is_empty(self) -> bool:
         """Whether there is certainly nothing to read, known without MLflow: an embedded database not yet created."""
-        path = sqlite_path(self.uri)
+        path = home.sqlite_path(self.uri)
         if path is not None:
             check_sqlite(path)
         return path is not None and not path.exists()
@@ -128,6 +130,8 @@ class Client:
         if name not in self._kinds:
             if self.find_experiment(name) is None:
                 location = None if self.is_remote else f"{artifact_root()}/{quote(name)}"
+                if location is not None:
+                    check_artifacts_fit(location, self.uri)
                 with self._reaching() as mlflow, _unless_done_by_others():
                     mlflow.create_experiment(name, artifact_location=location, tags={_KIND: kind})
             with self._reaching() as mlflow:
@@ -166,8 +170,9 @@ class Client:
     # Runs
 
     def create_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> Run:
+        fit = {tag: shortened(value, MAX_TAG) for tag, value in tags.items()}
         with self._reaching() as mlflow:
-            return _run(mlflow.create_run(experiment_id, run_name=name, tags=dict(tags)))
+            return _run(mlflow.create_run(experiment_id, run_name=name, tags=fit))
 
     def run(self, run_id: str) -> Run:
         with self._reaching(run_id) as mlflow:
@@ -206,15 +211,16 @@ class Client:
         params: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Logging the same again changes nothing."""
+        """Logging the same again changes nothing. Parameters may have any names and values."""
+        names = fitted(params or {})
         with self._reaching(run_id) as mlflow:
             from mlflow.entities import Metric, Param, RunTag
 
             mlflow.log_batch(
                 run_id,
                 metrics=[Metric(point.name, point.value, point.time_ms, point.updates) for point in points],
-                params=[Param(name, value) for name, value in (params or {}).items()],
-                tags=[RunTag(name, value) for name, value in (tags or {}).items()],
+                params=[Param(names[name], shortened(value, MAX_PARAM)) for name, value in (params or {}).items()],
+                tags=[RunTag(name, shortened(value, MAX_TAG)) for name, value in (tags or {}).items()],
             )
 
     def set_state(self, run_id: str, state: RunState) -> None:
@@ -256,7 +262,9 @@ class Client:
     def file(self, artifact_uri: str, path: str, into: Path) -> Path:
         """A local file with the content: where it lies if that is on this machine, else downloaded into a folder."""
         if artifact_uri.startswith(("/", "file:")):
-            return Path(unquote(urlsplit(artifact_uri).path)) / path
+            # A plain path may hold what would end it in a URI.
+            is_path = artifact_uri.startswith("/")
+            return Path(artifact_uri if is_path else unquote(urlsplit(artifact_uri).path)) / path
         with self._reaching(place=artifact_uri):
             return Path(self._files(artifact_uri).download_artifacts(path, str(into)))
 

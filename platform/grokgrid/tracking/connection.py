@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 
+_MAX_ARTIFACT_URI = 200
+"""Characters of a run's `artifact_uri`, a run's id of 32 among them."""
+
+
 def connect(uri: str) -> "MlflowClient":
     _be_quiet_and_quick()
     with warnings.catch_warnings():
@@ -42,6 +46,9 @@ def with_driver(uri: str) -> str:
     By postgresql:// it means psycopg since 2.1, and before psycopg2: whichever is installed will do. And a connection
     whose other end fell silent would be waited for without end.
     """
+    path = home.sqlite_path(uri)
+    if path is not None and "?" not in uri:
+        return home.sqlite_uri(path)
     scheme, _, rest = uri.partition("://")
     if not scheme.startswith("postgres"):
         return uri
@@ -52,13 +59,6 @@ def with_driver(uri: str) -> str:
         limits = "keepalives_idle=15&keepalives_interval=5&keepalives_count=3&tcp_user_timeout=30000"
         rest += ("&" if "?" in rest else "?") + limits
     return f"{scheme}://{rest}"
-
-
-def sqlite_path(uri: str) -> Path | None:
-    if not uri.startswith("sqlite:///"):
-        return None
-    path = uri.removeprefix("sqlite:///").partition("?")[0]
-    return Path(path) if path and path != ":memory:" else None
 
 
 def check_sqlite(path: Path) -> None:
@@ -85,6 +85,16 @@ def artifact_root() -> str:
                 " under GROKGRID_HOME."
             ) from error
     return root
+
+
+def check_artifacts_fit(location: str, uri: str) -> None:
+    """Databases other than SQLite refuse longer places of artifacts than MLflow's tables have room for."""
+    longest = _MAX_ARTIFACT_URI - len("/artifacts/") - 32
+    if not uri.startswith("sqlite:") and len(location) > longest:
+        raise TrackingError(
+            f"{location}: the place of a study's artifacts is {len(location)} characters long; this database takes at"
+            f" most {longest}. Set GROKGRID_ARTIFACTS to a shorter one."
+        )
 
 
 def check_artifacts_stay(location: str) -> None:
@@ -149,7 +159,7 @@ def _one_at_a_time(uri: str) -> Iterator[None]:
 
 def _prepare_database(uri: str) -> None:
     """Creates an embedded database, complete or not at all; finds out whether MLflow can use any other."""
-    path = sqlite_path(uri)
+    path = home.sqlite_path(uri)
     if path is not None:
         check_sqlite(path)
         if not path.exists():
@@ -163,7 +173,7 @@ def _prepare_database(uri: str) -> None:
             try:
                 from mlflow.tracking import MlflowClient
 
-                MlflowClient(f"sqlite:///{folder / path.name}")
+                MlflowClient(home.sqlite_uri(folder / path.name))
                 os.replace(folder / path.name, path)
             finally:
                 shutil.rmtree(folder, ignore_errors=True)

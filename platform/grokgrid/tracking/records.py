@@ -25,17 +25,15 @@ from pathlib import Path
 from typing import Any
 
 from grokgrid.tracking.client import Run
+from trainables.names import MAX_TAG, TRIALS_EXPERIMENT
 from trainables.own.config import is_own
 from trainables.records import End, Segment, Summary
 
-TRIALS = "grokgrid-trials"
-"""The experiment that holds all trials."""
+TRIALS = TRIALS_EXPERIMENT
 
 KEY, STATUS, OWNER, REASON = "grokgrid.key", "grokgrid.status", "grokgrid.owner", "grokgrid.reason"
 WITHOUT_CHECKPOINT = "grokgrid.without_checkpoint"
 _END, _GOAL, _DIVERGED_AT, _SEGMENTS = "grokgrid.end", "grokgrid.goal", "grokgrid.diverged_at", "grokgrid.segments"
-
-MAX_TAG_LENGTH = 5000
 
 
 class TrialStatus(StrEnum):
@@ -178,22 +176,17 @@ def reached_metrics(goal: str, updates: float, seconds: float) -> dict[str, floa
 
 def goal_name(goal: str) -> str:
     """A goal's text as part of a metric's name: test_accuracy_above_0.85."""
-    return metric_name(goal.replace(">", "above").replace("<", "below"))
-
-
-def metric_name(text: str) -> str:
-    """MLflow takes letters, digits and _ - . / only, or spaces, which would need quotes in every search."""
-    return re.sub(r"[^\w\-./]", "_", text, flags=re.ASCII)
+    return re.sub(r"[^\w.-]", "_", goal.replace(">", "above").replace("<", "below"))
 
 
 def _segments_text(segments: tuple[Segment, ...]) -> str:
     """As many as fit into a tag. A trial that was resumed very often tells the first stretch in each kind of place."""
     text = _dump(segments)
-    if len(text) <= MAX_TAG_LENGTH:
+    if len(text) <= MAX_TAG:
         return text
     kinds = {segment.model_copy(update={"from_updates": 0}): segment for segment in reversed(segments)}
     chosen = sorted({*kinds.values(), segments[-1]}, key=lambda segment: segment.from_updates)
-    while len(text := _dump(chosen)) > MAX_TAG_LENGTH:
+    while len(text := _dump(chosen)) > MAX_TAG:
         del chosen[1]
     return text
 
