@@ -4,6 +4,7 @@ A trial with another method draws from the same streams for the same purposes: t
 weights and the same order of the data, whatever the arm.
 """
 
+import hashlib
 from enum import IntEnum
 
 import numpy as np
@@ -18,9 +19,22 @@ class Stream(IntEnum):
     NOISE = 2
     PROJECTIONS = 3
     MODEL = 4
+    PROBES = 5
+    PLUGINS = 6
 
 
 def generator(seed: int, stream: Stream, *index: int, device: torch.device | str = "cpu") -> torch.Generator:
     """A fresh generator of a trial's stream; `index` tells apart independent parts of it, passes say."""
+    return torch.Generator(device).manual_seed(seed_of(seed, stream, *index))
+
+
+def seed_of(seed: int, stream: Stream, *index: int) -> int:
+    """What seeds that generator."""
     words = np.random.SeedSequence(entropy=seed, spawn_key=(int(stream), *index)).generate_state(2, np.uint32)
-    return torch.Generator(device).manual_seed(int(words[0]) << 31 ^ int(words[1]))
+    return int(words[0]) << 31 ^ int(words[1])
+
+
+def words(text: str) -> tuple[int, int]:
+    """An index that stands for a text."""
+    digest = hashlib.sha256(text.encode()).digest()
+    return int.from_bytes(digest[:4]), int.from_bytes(digest[4:8])

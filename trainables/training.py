@@ -6,7 +6,7 @@ when. Nothing here waits for the device between two looks.
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, final
 
 import torch
@@ -17,13 +17,13 @@ from trainables.gradient_filters.build import build_gradient_filter
 from trainables.input_noise.tan_huang import draw_noise, noise_scale
 from trainables.losses.build import build_loss
 from trainables.models.build import build_model
-from trainables.models.config import OwnModelConfig
 from trainables.objective import Batch, Draws, build_objective
 from trainables.optimisers.build import build_optimiser
 from trainables.own.loading import load_part
+from trainables.own.scope import Scope
 from trainables.probes.config import OwnProbeConfig, ProbeConfig
 from trainables.probes.measure import measure
-from trainables.randomness import Stream, generator
+from trainables.randomness import Stream, generator, seed_of, words
 from trainables.regularisers.config import JacobianConfig, OwnRegulariserConfig
 from trainables.regularisers.jacobian import draw_projections
 from trainables.trial import Trial
@@ -38,34 +38,45 @@ class Training:
     diverged_at  the update at which the loss was first not finite
     """
 
-    def __init__(self, trial: Trial, device: torch.device) -> None:
-        self._config = config = trial.config
-        self._seed = trial.seed
-        self.device = device
-        self._data: Data = load(config.data, getattr(torch, config.dtype), device)
+    def __init__(self, trial: Trial, device: torch.device, scope: Scope | None = None) -> None:
+        """scope: that of the trial's parts of one's own, by default a new one."""
+        self._config, self._seed, self.device = trial.config, trial.seed, device
+        self._scope = scope or Scope(device=str(device))
+        self._data: Data = load(self._config.data, getattr(torch, self._config.dtype), device)
+        self.updates = 0
+        self.seconds = 0.0
+        self.diverged_at: int | None = None
+        with self._own_parts():
+            self._seed_globals(Stream.PLUGINS)
+            self._build()
+
+    def _build(self) -> None:
+        config, device, seed = self._config, self.device, self._seed
         x = self._data.x_train
         self._batch_size = min(config.batch_size or len(x), len(x))
         self.updates_per_pass = -(-len(x) // self._batch_size)
 
         self._model = build_model(
-            config.model, input_shape=x.shape[1:], num_classes=self._data.num_classes, dtype=x.dtype
+            config.model,
+            input_shape=x.shape[1:],
+            num_classes=self._data.num_classes,
+            dtype=x.dtype,
+            scope=self._scope,
         )
-        parameters, buffers = self._model.init(generator(trial.seed, Stream.INIT))
+        parameters, buffers = self._model.init(generator(seed, Stream.INIT))
         self._parameters = {name: p.to(device).requires_grad_() for name, p in parameters.items()}
         self._buffers = {name: b.to(device) for name, b in buffers.items()}
-        self._objective = build_objective(config, self._model)
-        self._loss = build_loss(config.loss)
+        self._objective = build_objective(config, self._model, self._scope)
+        self._loss = build_loss(config.loss, self._scope)
         self._optimiser = build_optimiser(config.optimiser, self._parameters.values())
-        self._filter = build_gradient_filter(config.gradient_filter) if config.gradient_filter is not None else None
+        filter = config.gradient_filter
+        self._filter = build_gradient_filter(filter, self._scope) if filter is not None else None
         self._filter_state: Mapping[str, Tensor] = {}
-        self._own_probes = {probe: load_part(probe) for probe in config.probes if isinstance(probe, OwnProbeConfig)}
+        own_probes = [probe for probe in config.probes if isinstance(probe, OwnProbeConfig)]
+        self._own_probes = {probe: load_part(probe, self._scope) for probe in own_probes}
         self._noise_scale: Tensor | None = None
-        self._noise = generator(trial.seed, Stream.NOISE, device=device)
-        self._projections = generator(trial.seed, Stream.PROJECTIONS, device=device)
-
-        self.updates = 0
-        self.seconds = 0.0
-        self.diverged_at: int | None = None
+        self._noise = generator(seed, Stream.NOISE, device=device)
+        self._projections = generator(seed, Stream.PROJECTIONS, device=device)
 
     @property
     def passes(self) -> float:
@@ -79,12 +90,14 @@ class Training:
         """
         losses: list[Tensor] = []
         first = self.updates + 1
-        with _without_denormals(), self._timed():
+        with _without_denormals(), self._own_parts(), self._timed():
+            self._number = torch.tensor(self.updates, device=self.device)
             while self.updates < updates:
                 number, index = divmod(self.updates, self.updates_per_pass)
                 if index == 0 or not losses:
                     order = self._order(number)
                 if index == 0 and self._config.input_noise is not None:
+                    self._drawing("training accuracy")
                     self._noise_scale = noise_scale(self._config.input_noise, self._train_accuracy())
                 losses.append(self._update(self._batch(order, index)))
                 self.updates += 1
@@ -93,16 +106,21 @@ class Training:
             self.diverged_at = first + int(finite.logical_not().nonzero()[0])
 
     def measure(self, probes: tuple[ProbeConfig, ...]) -> dict[str, float]:
-        with _without_denormals(), torch.no_grad():
-            parameters = {name: p.detach() for name, p in self._parameters.items()}
+        with _without_denormals(), torch.no_grad(), self._own_parts():
             return measure(
-                probes, self._function(), self._data, self._loss, parameters=parameters, own=self._own_probes
+                probes,
+                self._function(),
+                self._data,
+                self._loss,
+                parameters={name: p.detach() for name, p in self._parameters.items()},
+                own=self._own_probes,
+                drawing=self._drawing,
             )
 
     def _update(self, batch: Batch) -> Tensor:
         parameters = self._parameters
-        with self._seeded_model():
-            loss, self._buffers, _ = self._objective(parameters, self._buffers, batch, self._draw(batch))
+        self._seed_globals(Stream.MODEL, self.updates)
+        loss, self._buffers, _ = self._objective(parameters, self._buffers, batch, self._draw(batch))
         found = torch.autograd.grad(loss, list(parameters.values()), materialize_grads=True)
         gradients: Mapping[str, Tensor] = dict(zip(parameters, found, strict=True))
         if self._filter is not None:
@@ -131,18 +149,29 @@ class Training:
         if isinstance(self._config.regulariser, JacobianConfig):
             shape = torch.Size((len(batch.x), self._data.num_classes))
             projections = draw_projections(self._config.regulariser, shape, batch.x, self._projections)
-        own = isinstance(self._config.regulariser, OwnRegulariserConfig)
-        return Draws(noise, projections, self._projections if own else None)
+        if not isinstance(self._config.regulariser, OwnRegulariserConfig):
+            return Draws(noise, projections)
+        self._number = self._number + 1
+        return Draws(noise, projections, self._projections, self._number)
 
-    @contextmanager
-    def _seeded_model(self) -> Iterator[None]:
-        """A model of one's own draws from torch's global generators, which stand at a place of this update's own."""
-        if not isinstance(self._config.model, OwnModelConfig):
-            yield
-            return
-        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
-            torch.manual_seed(generator(self._seed, Stream.MODEL, self.updates).initial_seed())
-            yield
+    def _own_parts(self) -> AbstractContextManager[None]:
+        """Where parts of one's own run: in the scope of this trial."""
+        return self._scope.active() if self._config.own_parts else nullcontext()
+
+    def _seed_globals(self, stream: Stream, *index: int) -> None:
+        """What parts of one's own draw from the global generators is the trial's, too, wherever it is continued."""
+        if self._scope.is_active:
+            self._scope.seed(seed_of(self._seed, stream, *index))
+
+    def _drawing(self, what: str) -> torch.Generator | None:
+        """The generator of a measurement by its name, after this update; the global ones likewise. None where there is
+        no part of one's own to draw.
+        """
+        if not self._scope.is_active:
+            return None
+        index = (self.updates, *words(what))
+        self._seed_globals(Stream.PROBES, *index)
+        return generator(self._seed, Stream.PROBES, *index, device=self.device)
 
     def _function(self) -> Callable[[Tensor], Tensor]:
         parameters = {name: p.detach() for name, p in self._parameters.items()}

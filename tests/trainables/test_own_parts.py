@@ -17,6 +17,7 @@ from trainables.mistakes import Mistakes
 from trainables.own.listing import in_file
 from trainables.own.loading import load_part, provide, source_of
 from trainables.own.rehearsal import check_parts
+from trainables.own.scope import Scope
 from trainables.own.source import read_source
 from trainables.regularisers.config import OwnRegulariserConfig
 from trainables.training import Training
@@ -237,7 +238,7 @@ class TestShipped:
         with pytest.raises(Mistakes, match="it was changed, or is another"):
             load_part(config)
 
-    def test_an_edited_file_is_loaded_anew_but_a_helper_beside_it_is_not_mixed_up(self, tmp_path: Path):
+    def test_what_was_edited_is_loaded_anew_a_helper_beside_it_too(self, tmp_path: Path):
         file, helper = tmp_path / "main_part.py", tmp_path / "helper_of_it.py"
         file.write_text("from helper_of_it import value\ndef term(step):\n    return value\n")
         helper.write_text("value = 1\n")
@@ -245,8 +246,21 @@ class TestShipped:
         file.write_text("from helper_of_it import value\ndef term(step):\n    return 10 * value\n")
         assert load_part(OwnRegulariserConfig(name=f"{file}:term"))(None) == 10
         helper.write_text("value = 2\n")
-        with pytest.raises(Mistakes, match="was imported by this process from another source"):
-            load_part(OwnRegulariserConfig(name=f"{file}:term"))
+        assert load_part(OwnRegulariserConfig(name=f"{file}:term"))(None) == 20
+
+    def test_two_modules_of_one_name_are_refused_in_one_trial(self, tmp_path: Path):
+        for folder in ("one", "other"):
+            (tmp_path / folder).mkdir()
+            (tmp_path / folder / "same_name.py").write_text(f"value = '{folder}'\n")
+            (tmp_path / folder / "part.py").write_text(
+                "from same_name import value\ndef term(step):\n    return value\n"
+            )
+        scope = Scope()
+        one, other = (OwnRegulariserConfig(name=f"{tmp_path / folder}/part.py:term") for folder in ("one", "other"))
+        assert (load_part(one)(None), load_part(other)(None)) == ("one", "other")
+        load_part(one, scope)
+        with pytest.raises(Mistakes, match="module 'same_name' is another one for a second part of this trial"):
+            load_part(other, scope)
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
@@ -261,7 +275,10 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no function": ({"regulariser": own("nothing")}, "regulariser.name: is 3: it should be a function or a class"),
     "a model that is not told the shapes": ({"model": own("digits")}, "should take input_shape, by name"),
     "no scalar": ({"regulariser": own("shapeless")}, "should return one number as a tensor"),
-    "outputs of another shape": ({"model": own("wide")}, "wide should map (8, 8, 8) to (8, 10), not (8, 11)"),
+    "outputs of another shape": (
+        {"model": own("wide")},
+        "wide should map (8, 8, 8) to (8, 10), not a tensor of shape (8, 11)",
+    ),
     "no number": ({"probes": [own("weights")]}, "weights should return one number"),
     "other values than it gives": ({"probes": [own("weights", gives=["mean"])]}, "a dict of numbers for its `gives`"),
     "no pair": ({"gradient_filter": own("no_pair")}, "no_pair should return (gradients, state), two dicts"),

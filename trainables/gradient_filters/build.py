@@ -12,14 +12,15 @@ from trainables.gradient_filters.config import EmaConfig, OwnGradientFilterConfi
 from trainables.gradient_filters.ema import ema_filter
 from trainables.mistakes import Mistake, Mistakes
 from trainables.own.loading import load_part, shown
+from trainables.own.scope import Scope
 
 Gradients = Mapping[str, Tensor]
 GradientFilter = Callable[[Gradients, Gradients], tuple[Gradients, Gradients]]
 
 
-def build_gradient_filter(config: EmaConfig | OwnGradientFilterConfig) -> GradientFilter:
+def build_gradient_filter(config: EmaConfig | OwnGradientFilterConfig, scope: Scope | None = None) -> GradientFilter:
     if isinstance(config, OwnGradientFilterConfig):
-        part = load_part(config)
+        part = load_part(config, scope)
 
         def own(gradients: Gradients, state: Gradients) -> tuple[Gradients, Gradients]:
             given = part(dict(gradients), dict(state))

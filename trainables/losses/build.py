@@ -6,14 +6,29 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from trainables.losses.config import CrossEntropyConfig, MeanSquaredErrorConfig, OwnLossConfig
-from trainables.own.loading import load_part, scalar
+from trainables.mistakes import Mistake, Mistakes
+from trainables.own.loading import load_part, place, scalar
+from trainables.own.scope import Scope
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
-def build_loss(config: CrossEntropyConfig | MeanSquaredErrorConfig | OwnLossConfig) -> Loss:
+def build_loss(config: CrossEntropyConfig | MeanSquaredErrorConfig | OwnLossConfig, scope: Scope | None = None) -> Loss:
     if isinstance(config, OwnLossConfig):
-        return scalar(load_part(config), config)
+        part = scalar(load_part(config, scope), config)
+
+        def own(outputs: Tensor, y: Tensor) -> Tensor:
+            # Copies: what a loss writes into is nobody else's.
+            loss = part(outputs if outputs.requires_grad else outputs.clone(), y.clone())
+            if outputs.requires_grad and not loss.requires_grad:
+                wrong = (
+                    f"{place(config)} returned a number that does not depend on the outputs, so that there is no"
+                    " gradient: compute it from outputs without detach(), item(), argmax, .data or torch.no_grad()"
+                )
+                raise Mistakes(config.kind, [Mistake(("name",), wrong)])
+            return loss
+
+        return own
     if isinstance(config, CrossEntropyConfig):
         return F.cross_entropy
 

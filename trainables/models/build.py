@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from trainables.models.config import MlpConfig, OwnModelConfig
+from trainables.own.scope import Scope
 
 Tensors = dict[str, Tensor]
 
@@ -28,13 +29,18 @@ class Model:
 
 
 def build_model(
-    config: MlpConfig | OwnModelConfig, *, input_shape: torch.Size, num_classes: int, dtype: torch.dtype
+    config: MlpConfig | OwnModelConfig,
+    *,
+    input_shape: torch.Size,
+    num_classes: int,
+    dtype: torch.dtype,
+    scope: Scope | None = None,
 ) -> Model:
     """The model of a configuration for inputs of `input_shape` (one image's) and `num_classes` outputs."""
     if isinstance(config, OwnModelConfig):
         from trainables.models.own import own_model
 
-        return own_model(config, input_shape=input_shape, num_classes=num_classes, dtype=dtype)
+        return own_model(config, input_shape=input_shape, num_classes=num_classes, dtype=dtype, scope=scope or Scope())
     return _mlp(config, num_inputs=math.prod(input_shape), num_outputs=num_classes, dtype=dtype)
 
 

@@ -11,21 +11,24 @@ from torch.func import functional_call
 from trainables.mistakes import Mistake, Mistakes
 from trainables.models.build import Model, Tensors
 from trainables.models.config import OwnModelConfig
-from trainables.own.loading import load_part
+from trainables.own.loading import load_part, place, shown
+from trainables.own.scope import Scope
 
 
-def own_model(config: OwnModelConfig, *, input_shape: torch.Size, num_classes: int, dtype: torch.dtype) -> Model:
+def own_model(
+    config: OwnModelConfig, *, input_shape: torch.Size, num_classes: int, dtype: torch.dtype, scope: Scope
+) -> Model:
     """Parameters that need no gradient count as buffers. What the module draws at random in its forward pass, dropout
-    say, it draws from torch's global generator, which the caller seeds.
+    say, it draws from the global generators, which the caller seeds.
 
     Raises:
-        Mistakes: the part makes no module.
+        Mistakes: the part makes no module, or one without anything to train.
     """
-    make = load_part(config)
+    make = load_part(config, scope)
 
     def made(seed: int) -> nn.Module:
-        with torch.random.fork_rng(devices=[]), _default(dtype):
-            torch.manual_seed(seed)
+        with scope.active(), _default(dtype):
+            scope.seed(seed)
             module = make(input_shape=tuple(input_shape), num_classes=num_classes)
         if not isinstance(module, nn.Module):
             wrong = f"{config.object} should make a torch.nn.Module, it made a {type(module).__name__}"
@@ -33,15 +36,17 @@ def own_model(config: OwnModelConfig, *, input_shape: torch.Size, num_classes: i
         return module.to(dtype)
 
     # The computation; its tensors are handed in.
-    training = made(0).train()
-    evaluating = copy.deepcopy(training).eval()
+    with scope.active():
+        training = made(0).train()
+        evaluating = copy.deepcopy(training).eval()
 
     def outputs_of(module: nn.Module, parameters: Tensors, buffers: Tensors, x: Tensor) -> Tensor:
-        outputs: Tensor = functional_call(module, (parameters, buffers), (x,))
-        if outputs.shape != (len(x), num_classes):
-            wrong = (
-                f"{config.object} should map {tuple(x.shape)} to {(len(x), num_classes)}, not {tuple(outputs.shape)}"
-            )
+        with scope.active():
+            outputs: Tensor = functional_call(module, (parameters, buffers), (x,))
+            if scope.note is not None:
+                scope.note(config, (parameters, buffers, x), outputs)
+        if getattr(outputs, "shape", None) != (len(x), num_classes):
+            wrong = f"{config.object} should map {tuple(x.shape)} to {(len(x), num_classes)}, not {shown(outputs)}"
             raise Mistakes(config.kind, [Mistake(("name",), wrong)])
         return outputs
 
@@ -49,18 +54,35 @@ def own_model(config: OwnModelConfig, *, input_shape: torch.Size, num_classes: i
         module = made(int(torch.randint(2**62, (), generator=generator)))
         tensors = {name: p.detach() for name, p in module.named_parameters()}
         trained = {name for name, p in module.named_parameters() if p.requires_grad}
+        if not trained:
+            wrong = f"{place(config)} has no parameter that requires a gradient: there is nothing to train"
+            raise Mistakes(config.kind, [Mistake(("name",), wrong)])
         parameters = {name: p for name, p in tensors.items() if name in trained}
         return parameters, dict(module.named_buffers()) | {n: p for n, p in tensors.items() if n not in trained}
 
     def apply(parameters: Tensors, buffers: Tensors, x: Tensor) -> tuple[Tensor, Tensors]:
-        # BatchNorm writes into its buffers.
+        # BatchNorm writes into its buffers, others into what they are given.
         buffers = {name: buffer.clone() for name, buffer in buffers.items()}
-        return outputs_of(training, parameters, buffers, x), buffers
+        return outputs_of(training, parameters, buffers, x.clone()), buffers
 
     def evaluate(parameters: Tensors, buffers: Tensors, x: Tensor) -> Tensor:
-        return outputs_of(evaluating, parameters, buffers, x)
+        # A buffer that a module counts in, say: measuring changes nothing.
+        buffers = {name: buffer.clone() for name, buffer in buffers.items()}
+        return outputs_of(evaluating, parameters, buffers, x.clone())
 
     return Model(init, apply, evaluate)
+
+
+def check_depends(config: OwnModelConfig, outputs: Tensor, parameters: Tensors) -> None:
+    """Raises:
+    Mistakes: `outputs`, made while gradients are recorded, depend on none of the parameters.
+    """
+    if not outputs.requires_grad and any(p.requires_grad for p in parameters.values()):
+        wrong = (
+            f"{place(config)} gives outputs that depend on no parameter, so that there is no gradient: compute them"
+            " without detach(), .data, argmax or torch.no_grad()"
+        )
+        raise Mistakes(config.kind, [Mistake(("name",), wrong)])
 
 
 @contextmanager

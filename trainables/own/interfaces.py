@@ -36,6 +36,7 @@ class Step:
     vjp         v (batch, classes) -> (v'J (batch, …),), J the Jacobian of the outputs with respect to the inputs; from
                 the forward pass that the loss uses
     f           inputs -> outputs, another forward pass
+    number      the update's, from 1: a tensor of one int64, for a term that changes while training goes on
     generator   for whatever the regulariser draws; on the tensors' device, and part of every checkpoint
     """
 
@@ -45,6 +46,7 @@ class Step:
     outputs: "Tensor"
     vjp: "Callable[[Tensor], tuple[Tensor]]"
     f: "Callable[[Tensor], Tensor]"
+    number: "Tensor | None"
     generator: "torch.Generator | None"
 
 
@@ -55,12 +57,15 @@ class Evaluation:
     f           inputs -> outputs, as it is evaluated; may be differentiated by its inputs, with torch.func say
     parameters  name -> tensor
     x, y        inputs (points, …) and classes (points,)
+    generator   for whatever the probe draws; on the tensors' device. What comes out of it depends on the seed, the
+                probe's metrics and the number of updates done, not on other probes or on where training was continued
     """
 
     f: "Callable[[Tensor], Tensor]"
     parameters: "Mapping[str, Tensor]"
     x: "Tensor"
     y: "Tensor"
+    generator: "torch.Generator"
 
 
 @dataclass(frozen=True)

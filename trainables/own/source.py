@@ -194,6 +194,17 @@ def _defined(node: ast.AST) -> Iterator[str]:
                 yield from _defined(inner)
 
 
+def line_of(source: SourceCode) -> int | None:
+    """Where the main file gives the object its name, from 1; None if that is not to be seen in it."""
+    for node in ast.walk(ast.parse(dict(source.files)[source.main])):
+        match node:
+            case ast.FunctionDef(name=source.object) | ast.ClassDef(name=source.object):
+                return node.lineno
+            case ast.Name(id=source.object, ctx=ast.Store()):
+                return node.lineno
+    return None
+
+
 def functions_in(path: Path) -> list[str]:
     """The functions and classes that a file defines, but for those named with an underscore.
 

@@ -35,18 +35,24 @@ def measure(
     *,
     parameters: Mapping[str, Tensor],
     own: Mapping[OwnProbeConfig, Callable[[Evaluation], Any]],
+    drawing: Callable[[str], torch.Generator | None],
 ) -> dict[str, float]:
     """Takes the measurements of `probes` on the function `f`: inputs (points, …) -> outputs (points, C); `parameters`
     and `own`, the parts behind them, are for probes of one's own.
+
+    drawing  called with the name of a measurement before it is taken; returns the generator of its draws, and has all
+             that `f` and parts of one's own draw from global ones depend on that name, too
     """
 
     @cache
     def outputs(on: On) -> Tensor:
+        drawing(f"outputs, {on}")
         with torch.no_grad():
             return f(data.part(on)[0])
 
     @cache
     def jacobians(on: On, num_points: int | None) -> JacobianFacts:
+        drawing(f"jacobians, {on}, {num_points}")
         return jacobian_facts(f, data.part(on)[0][:num_points])
 
     values: dict[str, Tensor | float] = {}
@@ -56,7 +62,9 @@ def measure(
             case AccuracyConfig():
                 values[f"{probe.on}_accuracy"] = (outputs(probe.on).argmax(1) == y).double().mean()
             case LossProbeConfig():
-                values[f"{probe.on}_loss"] = loss(outputs(probe.on), y)
+                given = outputs(probe.on)
+                drawing(f"{probe.on}_loss")
+                values[f"{probe.on}_loss"] = loss(given, y)
             case JacobianNormConfig():
                 values |= _extremes(f"{probe.on}_jacobian_norm", jacobians(probe.on, probe.num_points).norm)
             case JacobianRowsConfig():
@@ -69,6 +77,7 @@ def measure(
                 values |= _extremes(f"{probe.on}_jacobian_explained_variance", facts.explained_variance)
             case CentroidConfig():
                 x = x[: probe.num_points]
+                drawing(f"centroids, {probe.on}, {probe.num_points}")
                 mu, x = centroids(f, x).flatten(1), x.flatten(1)
                 inner = (mu * x).sum(1)
                 norm = mu.norm(dim=1)
@@ -79,7 +88,9 @@ def measure(
                 # Copies: what a probe writes into is nobody else's.
                 points = x[: probe.num_points].clone(), y[: probe.num_points].clone()
                 copies = {name: parameter.clone() for name, parameter in parameters.items()}
-                values |= _own(probe, own[probe], Evaluation(f, copies, *points))
+                draws = drawing(", ".join(probe.metrics))
+                assert draws is not None
+                values |= _own(probe, own[probe], Evaluation(f, copies, *points, draws))
     return {name: float(value) for name, value in values.items()}
 
 
