@@ -40,7 +40,7 @@ def exact_jacobians(f) -> Tensor:
 def taken(f, *settings: dict, x: Tensor = X, y: Tensor = Y) -> dict[str, float]:
     """What the probes measure where training and test set are the same points."""
     configs = tuple(TypeAdapter(ProbeConfig).validate_python(one) for one in settings)
-    values = measure(configs, f, Data(x, y, x, y, C), F.cross_entropy, parameters={}, own={})
+    values = measure(configs, f, Data(x, y, x, y, C), F.cross_entropy, parameters={}, own={}, drawing=lambda _: None)
     assert tuple(values) == tuple(metric for config in configs for metric in config.metrics)
     return values
 
@@ -180,7 +180,7 @@ def test_training_and_test_set_are_told_apart():
     for on, x, y in (("train", X[:3], Y[:3]), ("test", X[3:], Y[3:])):
         settings = tuple(TypeAdapter(ProbeConfig).validate_python({"name": name, "on": on}) for name in names)
         expected = taken(f, *({"name": name, "on": on} for name in names), x=x, y=y)
-        assert measure(settings, f, data, F.cross_entropy, parameters={}, own={}) == expected
+        assert measure(settings, f, data, F.cross_entropy, parameters={}, own={}, drawing=lambda _: None) == expected
 
 
 def test_measuring_changes_nothing_and_works_without_gradients():
