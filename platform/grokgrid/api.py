@@ -137,6 +137,7 @@ def run(
         DataError: its data is missing; nothing was started.
         EngineError: the engine or the device cannot be had; nothing was started.
         TrackingError, TrackingAway: MLflow cannot be used, or was away for an hour.
+        EngineGone: the engine broke down again and again, or its cluster did; run it again to go on.
         KeyboardInterrupt: upon SIGINT or SIGTERM; run it again to go on.
     """
     from grokgrid.running import WholeStudy
@@ -455,8 +456,8 @@ def _study(study: Study | str | Path) -> Study:
 
 def _ray(study: Study) -> MakeEngine:
     def make() -> AbstractContextManager[Engine]:
-        from grokgrid.engine.ray import RayEngine
+        from grokgrid.engine.supervised import ray_engine
 
-        return RayEngine(num_cpus_per_trial=study.resources.cpus, num_gpus_per_trial=study.resources.gpus)
+        return ray_engine(num_cpus_per_trial=study.resources.cpus, num_gpus_per_trial=study.resources.gpus)
 
     return make

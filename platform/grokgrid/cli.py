@@ -180,8 +180,8 @@ def run(
 ) -> None:
     """Run what is missing of a study, with live progress; end with the answer.
 
-    Exit code 0: every trial is over. 1: some failed or were lost, or MLflow is away. 2: nothing was started.
-    130: stopped by Ctrl-C.
+    Exit code 0: every trial is over. 1: some failed or were lost, MLflow is away, or Ray broke down again and again.
+    2: nothing was started. 130: stopped by Ctrl-C.
     """
     from grokgrid import api
 
@@ -392,9 +392,9 @@ def _how(
             from grokgrid.engine.attached import AttachedEngine
 
             return AttachedEngine(address, storage=home.storage_root(), **room)
-        from grokgrid.engine.ray import RayEngine
+        from grokgrid.engine.supervised import ray_engine
 
-        return RayEngine(address=address, **room)
+        return ray_engine(address=address, **room)
 
     return {
         "engine": make_engine,

@@ -73,7 +73,7 @@ def new_console() -> Any:
 @contextmanager
 def errors() -> Iterator[None]:
     """What the user can put right is told in a sentence, without a traceback."""
-    from grokgrid.engine import EngineError
+    from grokgrid.engine import EngineError, EngineGone
     from grokgrid.tracking import TrackingAway, TrackingError
     from trainables.data.place import DataError
     from trainables.mistakes import Mistakes
@@ -82,7 +82,7 @@ def errors() -> Iterator[None]:
         yield
     except (Mistakes, DataError, EngineError, TrackingError) as error:
         refuse(str(error))
-    except TrackingAway as error:
+    except (TrackingAway, EngineGone) as error:
         print(error, file=sys.stderr)
         raise typer.Exit(1) from None
     except BrokenPipeError:

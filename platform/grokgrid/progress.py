@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from grokgrid.engine.interface import Event, Failed, Looked, Lost, Started
+from grokgrid.engine.interface import Event, Failed, Looked, Lost, Restarted, Started
 from trainables.records import End
 from trainables.trial import Trial
 
@@ -81,6 +81,8 @@ class Progress:
             case Lost(key, reason):
                 self._settle(key, "lost")
                 self._say(f"{self._names[key]} was lost: {_last_line(reason)}")
+            case Restarted(reason):
+                self._say(f"Ray has broken down: {reason}. It starts again; trials go on from their snapshots.")
         self._tick()
 
     def found(self, key: str, end: End | None) -> None:

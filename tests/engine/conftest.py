@@ -23,7 +23,8 @@ def new_ray_engine() -> Iterator[Callable[[], Engine]]:
 CLIENT_ADDRESS = os.environ.get("GROKGRID_TEST_RAY_CLIENT")
 """Set by tests/platform/test_cluster.py, which runs the contract on the engine that is attached to its cluster."""
 
-ENGINES = ["attached"] if CLIENT_ADDRESS else ["inline", pytest.param("ray", marks=pytest.mark.ray)]
+_SUPERVISED = pytest.param("supervised", marks=[pytest.mark.ray, pytest.mark.slow])
+ENGINES = ["attached"] if CLIENT_ADDRESS else ["inline", pytest.param("ray", marks=pytest.mark.ray), _SUPERVISED]
 
 
 @pytest.fixture(scope="session", params=ENGINES)
@@ -35,6 +36,10 @@ def new_engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
         assert CLIENT_ADDRESS is not None
         storage = tmp_path_factory.mktemp("attached") / "trials"
         return lambda: AttachedEngine(CLIENT_ADDRESS, storage=storage, num_slots=2)
+    if request.param == "supervised":
+        from grokgrid.engine.supervised import SupervisedRay
+
+        return lambda: SupervisedRay(num_slots=2)
     new: Callable[[], Engine] = InlineEngine if request.param == "inline" else request.getfixturevalue("new_ray_engine")
     return new
 

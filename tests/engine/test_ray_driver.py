@@ -9,31 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from processes import descendants, parents
 from small_blocks import long_trial
 
 from trainables.records import TrialFolder
 
 pytestmark = pytest.mark.ray
-
-
-def parents() -> dict[int, int]:
-    """Process -> its parent, of all that run now."""
-    found = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if state != "Z":
-            found[int(stat.parent.name)] = int(parent)
-    return found
-
-
-def descendants(pid: int) -> set[int]:
-    found, parent_of = {pid}, parents()
-    while more := {child for child, parent in parent_of.items() if parent in found} - found:
-        found |= more
-    return found - {pid}
 
 
 def name(pid: int) -> str:

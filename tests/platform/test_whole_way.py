@@ -19,15 +19,19 @@ pytestmark = pytest.mark.ray
 GROKGRID = Path(sys.executable).with_name("grokgrid")
 
 
-def of_ours(home: Path) -> list[str]:
-    """Commands of the processes that were started with this home, by whomever."""
-    found = []
+def of_ours(home: Path, name: str = "") -> dict[int, str]:
+    """Processes that were started with this home, and whose command holds the name: number -> command."""
+    found = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if f"GROKGRID_HOME={home}".encode() in (process / "environ").read_bytes().split(b"\0"):
-                found.append((process / "cmdline").read_text().replace("\0", " "))
+                command = (process / "cmdline").read_text().replace("\0", " ")
+            else:
+                continue
         except OSError:
             continue
+        if name in command:
+            found[int(process.name)] = command
     return found
 
 
@@ -63,7 +67,7 @@ def test_interrupted_and_gone_on_with(
         assert grokgrid.poll() is None and time.monotonic() < deadline, log.read_text()
         time.sleep(0.1)
     time.sleep(1)
-    assert not Path("/proc").exists() or any("raylet" in command for command in of_ours(ready_home))
+    assert not Path("/proc").exists() or of_ours(ready_home, "raylet")
     # Ctrl-C goes to all that the terminal started, Ray's processes too.
     os.killpg(grokgrid.pid, signal.SIGINT)
     assert grokgrid.wait(60) == 130, log.read_text()
@@ -82,4 +86,37 @@ def test_interrupted_and_gone_on_with(
     assert page.name == "report.html" and page.exists()
     settled({trial.key for trial in some.trials})
     same(view(some), undisturbed(some))
+    assert_nothing_runs_on(ready_home)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_ray_that_dies_is_started_again(
+    tmp_path: Path, ready_home: Path, undisturbed: Callable[[Study], View]
+) -> None:
+    some = study(
+        seeds=2,
+        trial={"budget": {"updates": 20_000, "look_every": 100}, "goal": {"metric": "train_loss", "below": 0.0}},
+        arms={"baseline": {}},
+    )
+    (tmp_path / "some.yaml").write_text(to_yaml(some))
+    command = [str(GROKGRID), "run", str(tmp_path / "some.yaml"), "--slots", "2", "--checkpoint-every", "0.5"]
+    with (tmp_path / "log").open("w") as log:
+        grokgrid = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not list((ready_home / "storage" / "trials").glob("*/at-*")):
+        assert grokgrid.poll() is None and time.monotonic() < deadline, (tmp_path / "log").read_text()
+        time.sleep(0.1)
+    gcs = min(of_ours(ready_home, "gcs_server"))
+    os.kill(gcs, signal.SIGKILL)
+
+    assert grokgrid.wait(300) == 0, (tmp_path / "log").read_text()
+    lines = (tmp_path / "log").read_text().splitlines()
+    said = "Ray has broken down: one of its processes has died. It starts again; trials go on from their snapshots."
+    assert lines.count(said) == 1
+    progress = lines[: lines.index(next(line for line in lines if line.startswith("Trials and answer are in")))]
+    assert [line for line in progress if line != said and not line.startswith("small: ")] == [], "Ray's own words"
+    same(view(some), undisturbed(some))
+    settled({trial.key for trial in some.trials})
+    assert not folders()
     assert_nothing_runs_on(ready_home)

@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar, final
 
 import ray
 
-from grokgrid.engine.interface import Block, EngineError, Event
+from grokgrid.engine.interface import Block, EngineError, EngineGone, Event
 from grokgrid.engine.ray import RayEngine, connect
 from grokgrid.machine import mark_storage, remove_marks
 
@@ -133,4 +133,8 @@ class AttachedEngine:
         except ray.exceptions.RayTaskError as error:
             raise error.cause from error  # As the engine at the other end raised it.
         except (ray.exceptions.RayError, ConnectionError) as error:
-            raise RuntimeError(f"the cluster does not answer: {str(error).strip().splitlines()[-1]}") from error
+            reason = str(error).strip().splitlines()[-1]
+            raise EngineGone(
+                f"The cluster does not answer: {reason}. What was done is saved: once the cluster is back, run the"
+                " command again to continue."
+            ) from error

@@ -71,7 +71,15 @@ class Lost:
     reason: str
 
 
-Event = Started | Looked | Finished | Failed | Lost
+@dataclass(frozen=True)
+class Restarted:
+    """The engine has broken down and starts anew; trials go on from their snapshots. It is no trial's event."""
+
+    reason: str
+    key: str = ""
+
+
+Event = Started | Looked | Finished | Failed | Lost | Restarted
 
 
 WANTS_TOKEN = (
@@ -82,6 +90,10 @@ WANTS_TOKEN = (
 
 class EngineError(ValueError):
     """The engine, or the device, that was asked for cannot be had; the message says why."""
+
+
+class EngineGone(RuntimeError):
+    """The engine broke down while trials ran, and does not start again; the message says why and what to do."""
 
 
 class Engine(Protocol):
@@ -99,7 +111,8 @@ class Engine(Protocol):
     def poll(self, timeout_s: float) -> list[Event]:
         """What has happened since the last call; waits up to `timeout_s` if that is nothing.
 
-        Raises if the engine itself has broken down, as opposed to a trial or a worker.
+        Raises:
+            EngineGone: the engine itself has broken down, as opposed to a trial or a worker.
         """
 
     def close(self) -> None:

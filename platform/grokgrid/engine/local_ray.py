@@ -75,6 +75,11 @@ class LocalRay:
             self.stop()
             raise
 
+    @property
+    def keeper(self) -> int:
+        """Its process id. All of Ray's processes have ended when the keeper has."""
+        return self._keeper.pid
+
     def is_alive(self) -> bool:
         """Whether all of its processes are there; the keeper ends what is left as soon as one of them has ended."""
         return self._keeper.poll() is None

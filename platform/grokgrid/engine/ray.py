@@ -69,7 +69,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from grokgrid.bundle import of_code, write_code
-from grokgrid.engine.interface import WANTS_TOKEN, Block, EngineError, Event, Lost, Started
+from grokgrid.engine.interface import WANTS_TOKEN, Block, EngineError, EngineGone, Event, Lost, Started
 from grokgrid.engine.ledger import Ledger
 from grokgrid.engine.local_ray import LocalRay, init
 from grokgrid.engine.own_folders import OwnFolder
@@ -169,7 +169,7 @@ class RayEngine:
                 self._news.put(news)  # For the next call, and every one after.
                 if events:
                     return events
-                raise RuntimeError(f"Ray Tune broke down: {news}") from news
+                raise EngineGone(f"Ray Tune broke down: {news}") from news
             events.append(news)
 
     def close(self) -> None:
@@ -177,6 +177,11 @@ class RayEngine:
         self._closing.set()
         self._thread.join(timeout=30)
         self._leave_ray()
+
+    @property
+    def local_ray(self) -> LocalRay | None:
+        """The Ray that this engine has started, if it has."""
+        return self._local
 
     def _leave_ray(self) -> None:
         if self._local is not None:
