@@ -48,8 +48,9 @@ def test_the_best_strength_is_told_first_with_how_sure_the_choice_is():
     found = answered(BASE, SLOW, SOON, SLOW)
     low, high = GeometricMean.of(SOON).confidence_interval()
     assert found.headline == (
-        f"jacobian at strength 0.01 has the least updates to test_accuracy > 0.85 on these 5 seeds, 102 (95% interval "
-        f"{low:.1f} to {high:.0f}); of resamples of them it is best in 100%."
+        "jacobian at strength 0.01 has the least updates to test_accuracy > 0.85 of 4 values, on 5 seeds: 102 (95% "
+        f"interval {low:.1f} to {high:.0f}, 5/5 seeds reached it), best in 100% of resamples; the best of several is "
+        "so partly by luck."
     )
     assert column(found, "strength") == ("0 (baseline)", "0.001", "0.01", "0.1")
     assert column(found, "best in") == ("0%", "0%", "100%", "0%")
@@ -67,7 +68,11 @@ def test_a_rival_is_named_with_the_share_of_all_resamples_that_it_wins():
     ahead = np.log(SOON) - np.log(rival)
     wins = np.mean([ahead[list(seeds)].sum() > 0 for seeds in itertools.product(range(5), repeat=5)])
     assert shares[0.001] == pytest.approx(wins, abs=0.02) and 0.05 < wins < 0.45
-    assert found.headline.endswith(f"it is best in {shares[0.01]:.0%}, 0.001 in {shares[0.001]:.0%}.")
+    assert found.headline.startswith(
+        "Which strength of jacobian has the least updates to test_accuracy > 0.85 is open because another candidate "
+        "may be as good: of 4 values, on 5 seeds, it is 0.01, 102 ("
+    )
+    assert found.headline.endswith(f"best in {shares[0.01]:.0%} of resamples, 0.001 in {shares[0.001]:.0%}.")
 
 
 def test_censored_times_are_bounds_and_the_choice_takes_them_at_the_budget():
@@ -97,15 +102,18 @@ def test_a_strength_that_diverges_wins_nothing():
 
 def test_all_diverged_is_no_choice():
     found = answered(*[[(State.DIVERGED, 11)] * 5] * 4, analyses=[CURVE | {"metrics": ["test_accuracy"]}])
-    assert "No strength is chosen: no seed is over at every one." in found.notes
+    assert "No strength is chosen: no seed is over, with a number, at every candidate." in found.notes
 
 
 def test_the_choice_rests_on_seeds_that_are_over_everywhere():
     found = answered(BASE, SLOW, SOON, [*SLOW[:2], (State.RUNNING, 11)])
     assert "The choice rests on 2 of 5 seeds." in found.notes
-    assert "Resamples of fewer than 5 seeds are much too sure of themselves." in found.notes
+    assert "Resamples of fewer than 5 seeds would be much too sure of themselves: none are made." in found.notes
+    assert "best in" not in [c.label for section in found.sections for t in section.tables for c in t.columns]
+    assert "lambda_curve/best_in" not in found.metrics
+    assert "is open because fewer than 5 seeds are over at every candidate" in found.headline
     found = answered(BASE, SLOW, SOON)
-    assert "No strength is chosen: no seed is over at every one." in found.notes
+    assert "No strength is chosen: no seed is over, with a number, at every candidate." in found.notes
     assert "best in" not in [c.label for section in found.sections for t in section.tables for c in t.columns]
 
 
@@ -117,7 +125,7 @@ def test_a_best_at_an_end_of_the_grid_is_said_to_be_there():
 
 def test_a_strength_of_zero_can_be_the_best():
     found = answered(SOON, SLOW, SLOW, SLOW)
-    assert found.headline.startswith("baseline has the least updates to test_accuracy > 0.85 on these 5 seeds")
+    assert found.headline.startswith("baseline has the least updates to test_accuracy > 0.85 of 4 values, on 5 seeds: ")
     assert found.metrics["lambda_curve/best"] == 0
 
 

@@ -70,7 +70,9 @@ class TestMeans:
     def test_are_what_the_headline_tells(self):
         found = measured(LOW, HIGH, analyses=[{"kind": "curves"}, {"kind": "measurements", "metrics": [NORM]}])
         assert found.headline == (
-            f"At the end {NORM} is 0.300 ± 0.079 (baseline, 5 seeds) and 0.50 ± 0.11 (jacobian, 5 seeds)."
+            f"At the end {NORM} is: baseline 0.300 ± 0.079 (95% interval 0.202 to 0.398, 5/5 seeds); jacobian 0.50 ± "
+            "0.11 (95% interval 0.36 to 0.64, 5/5 seeds); whether they differ is open because no analysis compares the "
+            "arms."
         )
 
     def test_are_found_in_mlflow_by_name(self):
@@ -116,7 +118,9 @@ class TestWhoEnters:
         assert shown(found)["the others"] == ("–", f"1 {state}")
         (note,) = (note for note in found.notes if "jacobian seed 4" in note)
         assert "left out" in note
-        assert "0.537" in found.headline  # The mean of the four.
+        assert f"4 pairs, 1 {state}" in found.headline
+        # Of trials that diverged, those that are left flatter.
+        assert ("is open because trials that diverged" in found.headline) is (state is State.DIVERGED)
 
     def test_who_is_missing_is_left_out_and_named(self):
         found = measured(LOW, [*HIGH[:4], math.nan], outcomes={"jacobian": [DONE] * 4 + [State.MISSING]})
@@ -132,7 +136,10 @@ class TestWhoEnters:
 
     def test_where_all_diverged_there_is_no_mean(self):
         found = measured(LOW, HIGH, outcomes=dict.fromkeys(("baseline", "jacobian"), [(State.DIVERGED, 301)] * 5))
-        assert found.headline == f"No trial has come to the end with a number for {NORM}. 10 trials diverged."
+        assert found.headline == (
+            f"{NORM} at the end beside baseline’s: whether jacobian differs is open because trials that diverged or "
+            "ended without a number are left out (0/5 seeds, 5 diverged). 10 trials diverged."
+        )
         assert shown(found)["mean ± sd"] == ("–", "–")
 
     def test_nothing_yet(self):

@@ -7,7 +7,9 @@ from typing import Any
 
 from synthetic_views import Outcome, synthetic_study, synthetic_view
 
-from grokgrid.analyses import answer
+from grokgrid.analyses import acceleration_rows, answer, measurement_rows
+from grokgrid.analyses.wording import BUT_P
+from grokgrid.statistics import WhyOpen
 from grokgrid.view import State
 
 PAGE = (Path(__file__).parents[2] / "docs" / "statistics.md").read_text()
@@ -40,6 +42,24 @@ def answers() -> Iterator[Any]:
 
 def is_explained(name: str) -> bool:
     return re.search(rf"(?<![\w]){re.escape(name)}(?![\w])", PAGE, re.IGNORECASE) is not None
+
+
+def table_below(heading: str) -> list[list[str]]:
+    """The rows of the first table below a heading, without its head."""
+    (section,) = re.findall(rf"^#+ {heading}$(.*?)(?=^#|\Z)", PAGE, re.MULTILINE | re.DOTALL)
+    rows = [[field.strip() for field in line.strip("|").split("|")] for line in section.splitlines() if line[:1] == "|"]
+    return rows[2:]
+
+
+def test_it_has_every_reason_for_which_something_is_open_and_no_other():
+    assert sorted(row[0] for row in table_below("Open")) == sorted(WhyOpen)
+
+
+def test_it_has_every_finding():
+    told = " ".join(row[0] for row in table_below("What an interval decides"))
+    for finding in [*acceleration_rows.SIDES.values(), *measurement_rows.SIDES.values(), BUT_P, "no clear difference"]:
+        assert finding in told
+    assert "open" in told
 
 
 def test_it_has_every_column_that_people_see():

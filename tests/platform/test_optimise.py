@@ -88,7 +88,7 @@ class TestASearch:
         # Far too slow and too fast steps are none of the best.
         assert 0.004 < best.candidate.settings["optimiser.lr"] < 0.08
         first_line = report.answer.headline
-        assert first_line.startswith(f"The best of {len(it.entrants)} candidates is tuned at lr ")
+        assert first_line.startswith(f"Of {len(it.entrants)} candidates the search chose tuned at lr ")
         assert "On seeds that had no part in the choice:" in first_line and "baseline" in first_line
 
     def test_is_not_run_again_and_answers_the_same(self):
@@ -174,7 +174,8 @@ class TestObjectives:
         trials = table(report, "search-trials")
         of_best = trials[trials["candidate"] == found(report).best[0]]
         assert best == pytest.approx(of_best["validation_accuracy"].mean())
-        assert "test_accuracy beside baseline’s: tuned lr=" in report.answer.headline
+        assert "test_accuracy at the end beside baseline’s: " in report.answer.headline
+        assert "tuned lr=" in report.answer.headline
         assert set(report.answer.tables["measurements"]["metric"]) == {"test_accuracy"}
 
     def test_an_extreme_is_taken_over_the_looks_and_claimed_of_the_test_images(self):

@@ -14,6 +14,7 @@ from grokgrid.statistics import (
     PairedTestKind,
     RatioKind,
     Times,
+    WhyOpen,
     acceleration,
 )
 
@@ -71,7 +72,8 @@ def test_one_pair_has_an_estimate_and_nothing_to_judge_it_by():
     assert found.mean_sd() == MeanSd(2, None, 1)
     assert found.confidence_interval() is None
     assert any(warning.startswith("n = 1: ") for warning in found.warnings)
-    assert any("no interval" in warning for warning in found.warnings)
+    assert found.why_open is WhyOpen.ONE_SEED and not found.is_trusted
+    assert "No interval is trusted: one seed shows no spread." in found.warnings
 
 
 def test_equal_ratios_show_no_spread():
@@ -181,7 +183,7 @@ def test_pairs_censored_on_both_sides_tell_the_fit_nothing():
     assert open_pair.confidence_interval() == pytest.approx(GeometricMean.of([5, 3, 4]).confidence_interval())
 
 
-NOT_TRUSTED = "Interval not trusted: fewer than 3, or fewer than half, are exact"
+NOT_TRUSTED = "No interval is trusted: fewer than 3 seeds, or fewer than half, are exact"
 
 
 @pytest.mark.parametrize(("num_exact", "n", "is_trusted"), [(2, 5, False), (3, 6, True), (3, 7, False), (9, 20, False)])
@@ -211,7 +213,7 @@ def test_a_bound_without_every_pair_is_not_trusted():
     assert found.estimator is Estimator.LOWER_BOUND
     assert found.estimate == pytest.approx(math.sqrt(9.9 * 4.95))
     assert not found.is_trusted and found.confidence_interval() is None
-    told = "Interval not trusted: the bound is of those that give one, and the others may lie anywhere."
+    told = "No interval is trusted: the bound is of the seeds that give one, and the others may lie anywhere."
     assert told in found.warnings
 
 
@@ -219,7 +221,7 @@ def test_of_few_pairs_all_must_be_exact():
     found = acceleration(times([50, 60, 80, 99], [True] * 3 + [False]), times([10, 20, 20, 20]))
     assert found.estimator is Estimator.CENSORED_FIT and found.estimate == pytest.approx(4.1, rel=0.1)
     assert found.confidence_interval() is None
-    assert "Interval not trusted: of fewer than 5, not every one is exact." in found.warnings
+    assert "No interval is trusted: of fewer than 5 seeds, not every one is exact." in found.warnings
     assert acceleration(times([50, 60, 80]), times([10, 20, 20])).is_trusted
 
 

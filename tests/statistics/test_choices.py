@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from grokgrid.statistics import CensoredFit, Estimator, GeometricMean, Times, typical_time, wins
+from grokgrid.statistics import CensoredFit, Estimator, GeometricMean, Times, p_not_behind, typical_time, wins
 
 
 def shares(values, better="less") -> list[float]:
@@ -37,11 +38,42 @@ def test_what_cannot_be_resampled_is_refused(values):
         shares(values)
 
 
+class TestPNotBehind:
+    """Whether the best is told apart from the others, the choice of it allowed for."""
+
+    VALUES = np.array([[1.0, 2.0, 1.1], [1.2, 2.5, 0.9], [0.9, 2.2, 1.3], [1.1, 1.9, 0.8], [1.0, 2.4, 1.2]])
+
+    def test_is_of_one_sided_paired_t_tests_times_the_number_of_others(self):
+        by_scipy = [stats.ttest_rel(self.VALUES[:, i], self.VALUES[:, 0], alternative="greater") for i in (1, 2)]
+        found = p_not_behind(self.VALUES, 0, "less")
+        assert np.isnan(found[0])
+        assert found[1:] == pytest.approx([2 * by_scipy[0].pvalue, min(1, 2 * by_scipy[1].pvalue)])
+        assert found[1] < 0.01 and found[2] > 0.5
+        assert p_not_behind(-self.VALUES, 0, "more")[1:] == pytest.approx(found[1:])
+
+    def test_of_a_twin_is_one_and_without_a_spread_there_is_none(self):
+        values = np.array([[1.0, 1.0, 2.0], [2.0, 2.0, 3.0], [4.0, 4.0, 5.0]])
+        found = p_not_behind(values, 0, "less")
+        assert found[1] == 1 and np.isnan(found[2])
+        assert np.isnan(p_not_behind(values[:1], 0, "less")).all()
+
+    def test_a_true_best_is_rarely_found_to_be_behind(self):
+        """Ten candidates alike but for luck: the lucky one is told apart from them all in far fewer than 5 of 100."""
+        generator = np.random.default_rng(3)
+        wrong = 0
+        for _ in range(300):
+            values = generator.normal(size=(5, 10))
+            found = p_not_behind(values, int(values.mean(axis=0).argmin()), "less")
+            wrong += bool((np.nan_to_num(found) <= 0.05).all())
+        # 300 studies at 5% give 15 and, by luck, more than 28 in one of a thousand.
+        assert wrong <= 28
+
+
 class TestTypicalTime:
     def test_is_the_geometric_mean_if_all_reached_the_goal(self):
-        found = typical_time(Times([100, 400], [True, True], [0, 1]))
+        found = typical_time(Times([100, 400, 200], [True] * 3, [0, 1, 2]))
         assert found.estimate == pytest.approx(200)
-        assert found.confidence_interval() == GeometricMean.of([100, 400]).confidence_interval()
+        assert found.confidence_interval() == GeometricMean.of([100, 400, 200]).confidence_interval()
 
     def test_allows_for_the_censored(self):
         found = typical_time(Times([100, 400, 200, 300, 1000], [True] * 4 + [False], range(5)))

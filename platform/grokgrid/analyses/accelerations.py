@@ -1,47 +1,38 @@
 """The acceleration table: how much sooner each cell reaches the goal than the baseline, and how sure that is."""
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from grokgrid.analyses import drawing
-from grokgrid.analyses.comparisons import Comparison, holm
+from grokgrid.analyses.acceleration_rows import SLUG, Row, rows_of
+from grokgrid.analyses.comparisons import Comparison, compare
+from grokgrid.analyses.headlines import sooner
 from grokgrid.analyses.parts import Column, Figure, Section, Table
 from grokgrid.analyses.published import published_table
 from grokgrid.analyses.times import Measure
 from grokgrid.analyses.trials import absent
 from grokgrid.analyses.wording import (
     LEVEL,
-    NOT_TRUSTED,
     NOTHING,
     PERCENT,
     cell_label,
     finite,
-    interval,
     labels,
     listed,
-    mean_sd,
-    number,
-    p_value,
+    open_because,
     slug,
 )
-from grokgrid.statistics import Direction, Estimator, RatioKind
+from grokgrid.statistics import SIGNIFICANT, Direction, Estimator, RatioKind
 from grokgrid.view import View
 from search_spaces import Study
 from search_spaces.study import Acceleration
 
 FEW_TO_CHECK = 20
 """Of fewer ratios than this, two modes make the interval too narrow, and a glance may not see them."""
-
-SLUG = {
-    Estimator.GEOMETRIC_MEAN: "geometric_mean",
-    Estimator.CENSORED_FIT: "censored_fit",
-    Estimator.LOWER_BOUND: "lower_bound",
-    Estimator.UPPER_BOUND: "upper_bound",
-}
 
 ESTIMATORS = {
     Estimator.GEOMETRIC_MEAN: "geometric means",
@@ -50,13 +41,15 @@ ESTIMATORS = {
     Estimator.UPPER_BOUND: "upper bounds",
 }
 
+TITLE = "How many times sooner"
 
-def acceleration_section(
-    view: View, analysis: Acceleration, comparisons: Sequence[Comparison], *, name: str = "acceleration"
-) -> Section:
+
+def acceleration_section(view: View, analysis: Acceleration, *, name: str = "acceleration") -> Section:
     """`name` begins the names of tables and metrics: a study may compare with several baselines."""
-    adjusted = holm(comparisons)
-    tables = [_table(view, analysis, comparisons, adjusted, name)]
+    comparisons = compare(view, analysis)
+    rows = rows_of(view.study, comparisons)
+    title = f"Acceleration over {analysis.baseline}"
+    tables = [_table(view, analysis, rows, name)]
     if view.study.reference:
         tables.append(published_table(view.study, comparisons, f"{name}-published"))
     tables.append(_pairs(comparisons, f"{name}-pairs"))
@@ -67,104 +60,89 @@ def acceleration_section(
             "Acceleration in updates",
             partial(drawing.accelerations, view.study, drawn),
             "A dot a seed, an arrow where one of its two trials was censored and the ratio is a bound; the diamond is "
-            f"the estimate with its {PERCENT} interval, hollow where it is a bound or not to be trusted.",
+            f"the estimate with its {PERCENT} interval, hollow where it is a bound or has no interval to trust.",
         )
     ]
+    in_updates = [row for row in rows if row.c.measure is Measure.UPDATES]
     return Section(
-        title=f"Acceleration over {analysis.baseline}",
+        title=title,
         tables=tuple(tables),
         figures=tuple(figures if drawn else ()),
         notes=(*absent(view), *_notes(view, comparisons)),
-        metrics=dict(_metrics(comparisons, adjusted, name)),
+        metrics=dict(_metrics(rows, name)),
+        sentence=sooner(in_updates, f"the table “{TITLE}” under “{title}”") if in_updates else "",
     )
 
 
-def _table(
-    view: View, analysis: Acceleration, comparisons: Sequence[Comparison], adjusted: Sequence[float | None], name: str
-) -> Table:
-    def column(label: str, texts: Iterator[str]) -> Column:
-        return Column(label, tuple(texts))
+def _table(view: View, analysis: Acceleration, rows: Sequence[Row], name: str) -> Table:
+    def column(label: str, text: Callable[[Row], str], kind: Literal["name", "value", "prose"] = "value") -> Column:
+        return Column(label, tuple(map(text, rows)), kind)
 
-    names = labels(view.study)
-    tests = [c.test for c in comparisons]
-    family = max(Counter(c.measure for c in comparisons).values(), default=0)
-    estimators = {c.estimator for c in comparisons if c.estimator}
-    some = any(c.others != NOTHING for c in comparisons)
+    family = max((row.family for row in rows), default=0)
+    estimators = {row.c.estimator for row in rows if row.c.estimator}
     columns = (
-        Column("measure", tuple(c.measure.label for c in comparisons), "name"),
-        Column(cell_label(view.study), tuple(names[c.cell.name] for c in comparisons), "name"),
-        column("acceleration", (_estimate(c) for c in comparisons)),
-        column(f"{PERCENT} interval", (_interval(c) for c in comparisons)),
-        *([column("estimator", (_estimator(c) for c in comparisons))] if len(estimators) > 1 else []),
-        column("mean ± sd", (mean_sd(c.mean_sd(Direction.FEWER)) for c in comparisons)),
-        column("pairs", (str(c.found.n) for c in comparisons)),
-        column("p", (p_value(test.p if test else None) for test in tests)),
-        *([column("Holm’s p", map(p_value, adjusted))] if family > 1 else []),
-        column("least p", (p_value(test.floor if test else None) for test in tests)),
-        column("reached", (f"{c.reached}/{c.num_seeds}" for c in comparisons)),
-        *([column("the others", (c.others for c in comparisons))] if some else []),
-        column(f"{analysis.baseline}’s", (f"{c.reached_baseline}/{c.num_seeds}" for c in comparisons)),
-        column("sooner", (_share(c) for c in comparisons)),
-        column("restricted", (_restricted(c) for c in comparisons)),
+        column("measure", lambda row: row.measure, "name"),
+        column(cell_label(view.study), lambda row: row.cell, "name"),
+        column("acceleration", lambda row: row.estimate),
+        column(f"{PERCENT} interval", lambda row: row.interval),
+        column("finding", lambda row: row.finding),
+        *([column("estimator", lambda row: row.estimator)] if len(estimators) > 1 else []),
+        column("mean ± sd", lambda row: row.mean_sd),
+        column("pairs", lambda row: row.pairs),
+        column("p", lambda row: row.p),
+        *([column("Holm’s p", lambda row: row.holms_p)] if family > 1 else []),
+        column("least p", lambda row: row.least_p),
+        column("reached", lambda row: row.reached),
+        *([column("the others", lambda row: row.others)] if any(row.others != NOTHING for row in rows) else []),
+        column(f"{analysis.baseline}’s", lambda row: row.reached_baseline),
+        column("sooner", lambda row: row.sooner),
+        column("restricted", lambda row: row.restricted),
+        *(
+            [column("why", lambda row: open_because(row.why), "prose")]
+            if any(row.why != NOTHING for row in rows)
+            else []
+        ),
     )
+    caption = " ".join(_caption(view, analysis, rows, family, estimators))
+    return Table(name, TITLE, _tidy(rows), columns if rows else (), caption)
+
+
+def _caption(
+    view: View, analysis: Acceleration, rows: Sequence[Row], family: int, estimators: set[Estimator]
+) -> Iterator[str]:
     goal, baseline = view.study.goal, analysis.baseline
-    caption = [f"Time of {baseline} to {goal} over the time of the other, paired by seed: above 1 the other is sooner."]
+    yield f"Time of {baseline} to {goal} over the time of the other, paired by seed: above 1 the other is sooner."
     if len(estimators) == 1:
-        caption.append(f"Estimates are {ESTIMATORS[estimators.pop()]}.")
-    caption.append(
+        (estimator,) = estimators
+        yield f"Estimates are {ESTIMATORS[estimator]}."
+    yield (
         "Reached: how many seeds got there, and of the baseline’s. Least p: what so many pairs could give at best. "
         "Sooner: on how many of the seeds of which it is known. Restricted: the ratio of mean times up to the budget."
     )
     if family > 1:
-        caption.append(
+        yield (
             f"By each measure {family} {cell_label(view.study)}s are compared with {baseline}: Holm’s p allows for so "
-            "many tests, p alone does not."
+            "many tests, p and the interval do not."
         )
-    if any(c.found.n < FEW_TO_CHECK for c in comparisons if c.interval is not None):
-        caption.append(
+    if any(row.is_but_p for row in rows):
+        tested = "Holm’s p" if family > 1 else "p"
+        yield f"P above {SIGNIFICANT:g}: the interval shows a side, and {tested} does not."
+    if any(row.c.found.n < FEW_TO_CHECK for row in rows if row.c.interval is not None):
+        yield (
             "Intervals presume that ratios are log-normal: with so few seeds, two modes make them too narrow "
             "(docs/statistics.md)."
         )
-    if any(c.measure is Measure.PHASE_SECONDS for c in comparisons):
-        caption.append(f"Phase: seconds from the first look at {analysis.phase_from:g} to the goal.")
-    return Table(
-        name, "How many times sooner", _tidy(comparisons, adjusted), columns if comparisons else (), " ".join(caption)
-    )
+    if any(row.c.measure is Measure.PHASE_SECONDS for row in rows):
+        yield f"Phase: seconds from the first look at {analysis.phase_from:g} to the goal."
 
 
-def _estimate(c: Comparison) -> str:
-    if c.not_comparable:
-        return "not comparable"
-    sign = {Estimator.LOWER_BOUND: "≥ ", Estimator.UPPER_BOUND: "≤ "}
-    return sign.get(c.estimator, "") + number(c.estimate) if c.estimator else NOTHING
-
-
-def _interval(c: Comparison) -> str:
-    return interval(c.interval) if c.is_trusted or c.estimate is None else NOT_TRUSTED
-
-
-def _estimator(c: Comparison) -> str:
-    return SLUG[c.estimator].replace("_", " ") if c.estimator else NOTHING
-
-
-def _share(c: Comparison) -> str:
-    found = c.found.improvement
-    decided = found.num_sooner + found.num_later + found.num_tied
-    tied = f", {found.num_tied} tied" if found.num_tied else ""
-    return NOTHING if not decided or c.not_comparable else f"{found.num_sooner}/{decided}{tied}"
-
-
-def _restricted(c: Comparison) -> str:
-    return NOTHING if c.not_comparable else number(c.found.restricted_mean_ratio)
-
-
-def _tidy(comparisons: Sequence[Comparison], adjusted: Sequence[float | None]) -> pd.DataFrame:
-    rows = []
-    for c, p_holm in zip(comparisons, adjusted, strict=True):
-        found, ends = c.found, c.interval
+def _tidy(rows: Sequence[Row]) -> pd.DataFrame:
+    tidy = []
+    for row in rows:
+        c, found, ends = row.c, row.c.found, row.c.interval
         fewer, more = c.mean_sd(Direction.FEWER), c.mean_sd(Direction.MORE)
         test = c.test
-        rows.append(
+        tidy.append(
             {"baseline": c.baseline.name, "cell": c.cell.name, "arm": c.cell.arm}
             | dict(c.cell.columns)
             | {
@@ -174,6 +152,8 @@ def _tidy(comparisons: Sequence[Comparison], adjusted: Sequence[float | None]) -
                 "high": ends.high if ends else None,
                 "level": LEVEL,
                 "trusted": None if c.estimate is None else c.is_trusted,
+                "finding": row.finding,
+                "open_because": str(c.finding.why) if c.finding.why else None,
                 "estimator": c.estimator.value if c.estimator else None,
                 "pairs": found.n,
                 **{kind.value.replace(" ", "_"): found.num(kind) for kind in RatioKind},
@@ -185,7 +165,7 @@ def _tidy(comparisons: Sequence[Comparison], adjusted: Sequence[float | None]) -
                 "mean_more": more.mean if more else None,
                 "sd_more": more.sd if more else None,
                 "p": test.p if test else None,
-                "p_holm": p_holm,
+                "p_holm": row.p_holm,
                 "test": test.kind.value if test else None,
                 "p_floor": test.floor if test else None,
                 "test_pairs": test.num_pairs if test else None,
@@ -195,7 +175,7 @@ def _tidy(comparisons: Sequence[Comparison], adjusted: Sequence[float | None]) -
                 "not_comparable": c.not_comparable,
             }
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(tidy)
 
 
 def _pairs(comparisons: Sequence[Comparison], name: str) -> Table:
@@ -257,11 +237,9 @@ def _cells(study: Study, names: frozenset[str]) -> str:
     return listed(told)
 
 
-def _metrics(
-    comparisons: Sequence[Comparison], adjusted: Sequence[float | None], name: str
-) -> Iterator[tuple[str, float]]:
-    for c, p_holm in zip(comparisons, adjusted, strict=True):
-        ends, ours = c.interval, c.mean_sd(Direction.FEWER)
+def _metrics(rows: Sequence[Row], name: str) -> Iterator[tuple[str, float]]:
+    for row in rows:
+        c, ends, ours = row.c, row.c.interval, row.c.mean_sd(Direction.FEWER)
         values = {
             **({SLUG[c.estimator]: c.estimate} if c.estimator else {}),
             "low": ends.low if ends else None,
@@ -270,7 +248,7 @@ def _metrics(
             "mean": ours.mean if ours else None,
             "sd": ours.sd if ours else None,
             "p": c.test.p if c.test else None,
-            "p_holm": p_holm,
+            "p_holm": row.p_holm,
         }
         for key, value in finite(values).items():
             yield f"{name}/{slug(c.cell)}/{c.measure}/{key}", value

@@ -8,7 +8,7 @@ from grokgrid import statistics
 from grokgrid.analyses.times import Measure, budget_in_updates, goal_times, phase_times
 from grokgrid.analyses.trials import others, ran_differently
 from grokgrid.analyses.wording import LEVEL
-from grokgrid.statistics import Direction, Estimator, Times
+from grokgrid.statistics import Direction, Estimator, Finding, Times, WhyOpen, judge_ratio
 from grokgrid.view import State, View
 from search_spaces import Cell
 from search_spaces.study import Acceleration
@@ -41,9 +41,18 @@ class Comparison:
         return None if self.not_comparable else self.found.confidence_interval(LEVEL)
 
     @property
+    def why_open(self) -> WhyOpen | None:
+        """Why there is no interval to trust; None if there is one."""
+        return WhyOpen.UNLIKE if self.not_comparable else self.found.why_open
+
+    @property
     def is_trusted(self) -> bool:
-        """Whether the estimate's interval, if it has a spread to show, covers as it claims."""
-        return self.found.is_trusted
+        return self.why_open is None
+
+    @cached_property
+    def finding(self) -> Finding:
+        """ABOVE: the cell is sooner than the baseline."""
+        return judge_ratio(self.interval, self.why_open)
 
     @property
     def test(self) -> statistics.PairedTest | None:

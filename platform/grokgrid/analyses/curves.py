@@ -7,6 +7,7 @@ import pandas as pd
 
 from grokgrid.analyses import drawing
 from grokgrid.analyses.ends import ENDED, ends
+from grokgrid.analyses.headlines import ended
 from grokgrid.analyses.parts import Column, Figure, Section, Table
 from grokgrid.analyses.trials import others
 from grokgrid.analyses.wording import LEVEL, NOTHING, PERCENT, cell_label, labels, mean_sd
@@ -24,7 +25,8 @@ MAX_LINES, MAX_POINTS = 100, 10_000
 """In a figure: more cannot be told apart."""
 
 
-def curves_section(view: View, analysis: Curves, *, name: str = "curves") -> Section:
+def curves_section(view: View, analysis: Curves, *, name: str = "curves", is_told: bool = False) -> Section:
+    """is_told: whether the headline says where the trials ended, since no analysis compares them."""
     metrics = [
         metric for metric in analysis.metrics if metric in view.curves and np.isfinite(view.curves[metric]).any()
     ]
@@ -40,10 +42,14 @@ def curves_section(view: View, analysis: Curves, *, name: str = "curves") -> Sec
         )
         for metric in metrics
     )
+    where_ended = _ends(view, analysis, f"{name}-ends")
+    # The headline has room for one.
+    metric = "test_accuracy" if "test_accuracy" in analysis.metrics else next(reversed(analysis.metrics), None)
     return Section(
         title="Curves",
-        tables=(_ends(view, analysis, f"{name}-ends"), Table(name, "Mean curves", means)),
+        tables=(where_ended, Table(name, "Mean curves", means)),
         figures=figures,
+        sentence=ended(where_ended, metric) if is_told and metric is not None else "",
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from grokgrid.analyses.wording import labels
-from grokgrid.statistics import Estimator, RatioKind, Times, fraction_reached
+from grokgrid.statistics import Estimator, RatioKind, Times, WhyOpen, fraction_reached
 from grokgrid.statistics.times import Floats
 from search_spaces import Study
 from search_spaces.study import Acceleration, LambdaCurve, Measurements
@@ -162,7 +162,7 @@ def lambda_curve(study: Study, points: Sequence["Point"], best: "Point | None") 
         if baseline.interval is not None:
             low, high = baseline.interval
             axes.axhspan(low, min(high, _BEYOND), color=BASELINE, alpha=0.15, linewidth=0)
-    line = np.array([(point.strength, point.estimate) for point in strengths if _is_solid(point)], float)
+    line = np.array([(point.strength, point.estimate) for point in strengths if _is_joined(point)], float)
     axes.plot(*line.reshape(-1, 2).T, color=palette[strengths[-1].cell.name], linewidth=0.8)
     for point in strengths:
         colour = palette[point.cell.name]
@@ -210,9 +210,18 @@ def against(study: Study, across: Sequence["Point"], up: Sequence["Point"]) -> "
 
 
 def _is_solid(found: "Comparison | Point") -> bool:
-    """Whether it has an estimate that is trusted, and no mere bound."""
-    is_bound = found.estimator in (Estimator.LOWER_BOUND, Estimator.UPPER_BOUND)
-    return found.estimate is not None and found.is_trusted and not is_bound
+    """Whether it has an estimate with an interval to trust, and is not a mere bound."""
+    return found.estimate is not None and found.is_trusted and not _is_bound(found)
+
+
+def _is_joined(point: "Point") -> bool:
+    """Whether a line may go through it. One seed, or equal ones, are an estimate too, though without an interval."""
+    no_spread = (None, WhyOpen.ONE_SEED, WhyOpen.TWO_SEEDS, WhyOpen.NO_SPREAD)
+    return point.estimate is not None and point.why_open in no_spread and not _is_bound(point)
+
+
+def _is_bound(found: "Comparison | Point") -> bool:
+    return found.estimator in (Estimator.LOWER_BOUND, Estimator.UPPER_BOUND)
 
 
 def _extents(comparisons: Sequence["Comparison"]) -> list[np.ndarray]:

@@ -1,187 +1,208 @@
-"""The one sentence that answers the study's question, as far as it can be answered."""
+"""The headline: a sentence an analysis, made of the rows that its table prints.
+
+Every number and every verdict of a sentence is the text of a table's field, of a title or of a caption. Whatever has no
+interval to trust is open, and the sentence says why. Up to six arms are named; of more it says how many there are, and
+in which table.
+"""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
 
-from grokgrid.analyses.comparisons import Comparison
-from grokgrid.analyses.ends import ends
-from grokgrid.analyses.reaching import reached_times
-from grokgrid.analyses.times import Measure
+from grokgrid.analyses import acceleration_rows, measurement_rows
+from grokgrid.analyses.acceleration_rows import Row
+from grokgrid.analyses.measurement_rows import Row as MeasurementRow
+from grokgrid.analyses.parts import Section, Table
 from grokgrid.analyses.trials import states
-from grokgrid.analyses.wording import PERCENT, bounded, labels, listed, mean_sd, number
+from grokgrid.analyses.wording import NOT_TRUSTED, NOTHING, PERCENT, listed
 from grokgrid.plurals import plural
-from grokgrid.statistics import Estimator, Interval
+from grokgrid.statistics import Estimator, Evidence, WhyOpen
 from grokgrid.view import State, View
-from search_spaces.study import Curves, Measurements
 
-MANY = 4
-"""More arms than this are told of by the table alone."""
+MANY = 6
+"""Of more arms than this the headline names the first ones, and the table all."""
 
 
-def headline(view: View, comparisons: Sequence[Comparison], choice: str | None = None) -> str:
-    """comparisons: those with the baseline of the study's first acceleration analysis. choice: of a strength, told."""
+def headline(view: View, sections: Sequence[Section]) -> str:
     found = states(view)
     if set(found) <= {State.MISSING, State.RUNNING, State.FAILED} and not len(view.curves):
         begun = [f"{found.count(state)} {state}" for state in (State.RUNNING, State.FAILED) if state in found]
         return f"Nothing to tell yet: of {plural(len(found), 'trial')} {listed(begun) or 'none has begun'}."
-    in_updates = [c for c in comparisons if c.measure is Measure.UPDATES]
-    if choice is not None:
-        told = choice
-    elif in_updates:
-        told = _compared(in_updates, labels(view.study))
-    elif view.study.goal is not None:
-        told = _reached(view)
-    else:
-        told = _ended(view)
-    return f"{told}.{_incomplete(view)}"
+    sentences = [section.sentence for section in sections if section.sentence]
+    if not sentences:
+        sentences = [f"The study asks for no analysis of its {plural(len(found), 'trial')}"]
+    return f"{'. '.join(sentences)}.{_incomplete(found)}"
 
 
-def _compared(comparisons: Sequence[Comparison], names: Mapping[str, str]) -> str:
-    """A clause an arm: of an arm with several cells, the one that is soonest."""
-    arms: dict[str, list[Comparison]] = {}
-    for c in comparisons:
-        arms.setdefault(c.cell.arm, []).append(c)
-    told, basis = "", ""
-    for cells in list(arms.values())[:MANY]:
-        best = max(cells, key=lambda c: (-math.inf if c.estimate is None else c.estimate, c.reached))
-        clause = _Clause(best, names[best.cell.name], names[best.baseline.name], len(cells))
-        if told:
-            told += f"; {clause.text(whole=False, basis=clause.basis != basis)}"
-        else:
-            start = "" if clause.is_clear else f"On the way to {best.cell.config.goal}, "
-            told = start + clause.text(whole=True, basis=True)
-        basis = clause.basis
-    if len(arms) > MANY:
-        told += f"; {plural(len(arms) - MANY, 'other arm')} in the table"
-    return told
-
-
-@dataclass(frozen=True)
-class _Clause:
-    """What a comparison comes to, in words: that of the best of an arm's cells."""
-
-    c: Comparison
-    cell: str
-    baseline: str
-    num_cells: int
-
-    @property
-    def name(self) -> str:
-        # The best of many is so partly by luck: its figure alone would flatter.
-        return self.cell + (f", the best of {self.num_cells} cells on these seeds," if self.num_cells > 1 else "")
-
-    @property
-    def is_bound(self) -> bool:
-        return self.c.estimator in (Estimator.LOWER_BOUND, Estimator.UPPER_BOUND)
-
-    @property
-    def is_fewer(self) -> bool:
-        return self.c.estimate is not None and self.c.estimate >= 1
-
-    @property
-    def is_open(self) -> bool:
-        """A bound that points at 1, and so says nothing of which side is sooner."""
-        return self.is_bound and (self.c.estimator is Estimator.LOWER_BOUND) != self.is_fewer
-
-    @property
-    def is_clear(self) -> bool:
-        """Whether the interval, if there can be one, lies on one side of 1. One that is not trusted lies nowhere."""
-        if self.c.estimate is None or self.is_open or not self.c.is_trusted:
-            return False
-        ends = self.c.interval
-        return ends is None or ends.low > 1 or ends.high < 1
-
-    @property
-    def basis(self) -> str:
-        if self.c.estimator is Estimator.GEOMETRIC_MEAN:
-            return f"geometric mean of {plural(self.c.found.n, 'seed')}"
-        reached = (
-            f"{self.c.reached} of {self.c.num_seeds} seeds reached it, {self.c.reached_baseline} of {self.baseline}’s"
-        )
-        fit = f"{self.c.estimator}; " if self.c.estimator is Estimator.CENSORED_FIT else ""
-        return fit + reached
-
-    def text(self, *, whole: bool, basis: bool) -> str:
-        """`whole`: with the goal and the baseline."""
-        if self.c.estimate is None:
-            if self.num_cells > 1:
-                return f"no cell of {self.c.cell.arm} can be compared with {self.baseline} (at best {self.basis})"
-            return f"{self.name} cannot be compared with {self.baseline} ({self.basis})"
-        if self.is_open:
-            return f"whether {self.name} is sooner than {self.baseline} is open ({self.basis})"
-        if not self.c.is_trusted:
-            where = "of the seeds that tell, " if self.is_bound else ""
-            return (
-                f"whether {self.name} is sooner than {self.baseline} is open: {where}{self._times()}, with no interval "
-                f"to trust ({self.basis})"
-            )
-        known = [_range(self.c.interval, fewer=self.is_fewer), *([self.basis] if basis else [])]
-        return f"{self._far(whole)} ({', '.join(known)})"
-
-    def _times(self) -> str:
-        assert self.c.estimate is not None
-        times = number(self.c.estimate if self.is_fewer else 1 / self.c.estimate)
-        return f"{'at least ' if self.is_bound else ''}{times} times {'fewer' if self.is_fewer else 'more'} updates"
-
-    def _far(self, whole: bool) -> str:
-        far = self._times()
-        if not self.is_clear:
-            return f"{self.name} shows no clear difference from {self.baseline}: {far}"
-        if not whole:
-            return f"{self.name} in {far}"
-        return f"{self.name} reaches {self.c.cell.config.goal} in {far} than {self.baseline}"
-
-
-def _range(interval: Interval | None, *, fewer: bool) -> str:
-    if interval is None:
-        return "no interval"
-    low, high = interval if fewer else (1 / interval.high, 1 / interval.low if interval.low > 0 else math.inf)
-    if math.isinf(high):
-        return f"{PERCENT} sure of at least {bounded(low)}"
-    return f"{PERCENT} interval {bounded(low)} to {bounded(high)}"
-
-
-def _reached(view: View) -> str:
-    times = reached_times(view)
-    num = len(view.study.seed_list)
-    names = labels(view.study)
-    parts = [f"{mine.reached.sum()}/{num} of {names[cell]}" for cell, mine in times.items()]
-    total = sum(int(mine.reached.sum()) for mine in times.values())
-    shown = f": {', '.join(parts)}" if 1 < len(parts) <= 2 * MANY else ""
-    return f"{total} of {plural(len(view.trials), 'trial')} reached {view.study.goal}{shown}"
-
-
-def _ended(view: View) -> str:
-    metric = _telling_metric(view)
-    names = labels(view.study)
-    found = [(names[cell.name], end) for cell in view.study.cells if (end := ends(view, cell, metric)) is not None]
-    if not found:
-        return (
-            f"No trial has come to the end with a number for {metric}" if len(view.over) else "No trial has ended yet"
-        )
-    parts = [f"{mean_sd(end)} ({cell}, {plural(end.n, 'seed')})" for cell, end in found[: 2 * MANY]]
-    more = f", and {plural(len(found) - len(parts), 'more cell')}" if len(found) > len(parts) else ""
-    return f"At the end {metric} is {listed(parts)}{more}"
-
-
-def _telling_metric(view: View) -> str:
-    """The first that is to be measured at the end; of curves the test accuracy."""
-    of_kind = {
-        kind: [metric for analysis in view.study.analyses if isinstance(analysis, kind) for metric in analysis.metrics]
-        for kind in (Measurements, Curves)
-    }
-    if of_kind[Measurements]:
-        return of_kind[Measurements][0]
-    metrics = of_kind[Curves]
-    return "test_accuracy" if "test_accuracy" in metrics or not metrics else metrics[-1]
-
-
-def _incomplete(view: View) -> str:
-    found = states(view)
-    open_states = [state for state in State if not state.is_over and state in found]
-    parts = [f"{found.count(state)} {state}" for state in open_states]
+def _incomplete(found: Sequence[State]) -> str:
+    parts = [f"{found.count(state)} {state}" for state in State if not state.is_over and state in found]
     told = f" Not complete: of {plural(len(found), 'trial')} {', '.join(parts)}." if parts else ""
     if State.DIVERGED in found:
         told += f" {plural(found.count(State.DIVERGED), 'trial')} diverged."
     return told
+
+
+def first_of(clauses: Sequence[str], what: str, place: str) -> str:
+    """Of many clauses the first ones, and how many others are in which table."""
+    told = list(clauses[:MANY])
+    if num := len(clauses) - len(told):
+        told.append(f"{plural(num, f'other {what}')} {'is' if num == 1 else 'are'} in {place}")
+    return "; ".join(told)
+
+
+def sooner(rows: Sequence[Row], place: str) -> str:
+    """Of comparisons by one measure, a clause an arm. place: the table that has all rows."""
+    arms: dict[str, list[Row]] = {}
+    for row in rows:
+        arms.setdefault(row.c.cell.arm, []).append(row)
+    clauses: list[str] = []
+    for mine in arms.values():
+        clauses.append(_arm_sooner(mine, is_first=not clauses))
+    return first_of(clauses, "arm", place)
+
+
+def _arm_sooner(rows: Sequence[Row], *, is_first: bool) -> str:
+    row, name = _best(rows)
+    evidence, why = row.c.finding
+    goal = row.c.cell.config.goal
+    if not row.c.finding.has_side:
+        where = f"On the way to {goal}, " if is_first else ""
+        if evidence is Evidence.NO_CLEAR_DIFFERENCE:
+            return f"{where}{name} shows no clear difference from {row.baseline}: {_figures(row)}"
+        return f"{where}whether {name} is sooner than {row.baseline} is open because {why}: {_figures(row)}"
+    reaches = f"{name} reaches {goal if is_first else 'it'}"
+    compared = f" than {row.baseline}" if is_first else ""
+    size = _but_p(row.is_but_p, row.family, row.holms_p, row.p, row.least_p)
+    size += f", and how much {acceleration_rows.SIDES[evidence]} is open because {why}" if why else ""
+    if evidence is Evidence.ABOVE:
+        times = row.estimate.replace("≥ ", "at least ")
+        return f"{reaches} in {times} times fewer updates{compared} ({_known(row)}){size}"
+    return f"{reaches} later{compared}: {_figures(row)}{size}"
+
+
+def _best(rows: Sequence[Row]) -> tuple[Row, str]:
+    """Of an arm's cells the soonest, of those that are not open if there are such; and what to call it."""
+    num, decided = len(rows), [row for row in rows if row.c.finding.evidence is not Evidence.OPEN]
+    row = max(decided or rows, key=lambda row: -math.inf if row.c.estimate is None else row.c.estimate)
+    if num == 1:
+        return row, row.cell
+    if row.c.estimate is None:
+        return row, f"any of the {num} cells of {row.c.cell.arm}"
+    # The best of many is so partly by luck: its figure alone would flatter.
+    among = f"the {len(decided)} of {num} cells that are not open" if 0 < len(decided) < num else f"{num} cells"
+    return row, f"{row.cell}, the best of {among} on these seeds,"
+
+
+def _figures(row: Row) -> str:
+    estimate = f"acceleration {row.estimate}" if row.c.estimate is not None else "no acceleration"
+    return f"{estimate} ({_known(row)})"
+
+
+def _known(row: Row) -> str:
+    """What the figure rests on."""
+    known = [f"{PERCENT} interval {row.interval}"] if row.c.interval is not None else []
+    if row.c.estimator is Estimator.GEOMETRIC_MEAN:
+        known.append(f"geometric mean of {plural(int(row.pairs), 'seed')}")
+    else:
+        known += [str(row.c.estimator)] if row.c.estimator is Estimator.CENSORED_FIT else []
+        known.append(f"reached by {row.reached} seeds, by {row.reached_baseline} of {row.baseline}’s")
+    if not row.c.finding.has_side and row.others != NOTHING:
+        known.append(row.others)
+    return ", ".join(known)
+
+
+def _but_p(is_but_p: bool, family: int, holms_p: str, p: str, least_p: str) -> str:
+    """What to add to a side that the interval shows, where p does not."""
+    if not is_but_p:
+        return ""
+    return f", but {f'Holm’s p is {holms_p}' if family > 1 else f'p is {p}'} (least p {least_p})"
+
+
+def measured(rows: Sequence[MeasurementRow], baseline: str | None, place: str) -> str:
+    """Of the first metric, cell by cell; and where the others are. place: the table that has all rows."""
+    metrics = list(dict.fromkeys(row.metric for row in rows))
+    first = [row for row in rows if row.metric == metrics[0]]
+    told = _means(first, place) if baseline is None else _differences(first, baseline, place)
+    if num := len(metrics) - 1:
+        told += f"; {plural(num, 'other metric')} {'is' if num == 1 else 'are'} in {place}"
+    return told
+
+
+def _means(rows: Sequence[MeasurementRow], place: str) -> str:
+    metric = rows[0].metric
+    if all(row.m.found is None for row in rows):
+        return f"At the end {metric} is open because {WhyOpen.NO_VALUE}"
+    clauses = [f"{row.cell} {_mean(row)}" for row in rows]
+    return f"At the end {metric} is: {first_of(clauses, 'cell', place)}{_not_compared(rows)}"
+
+
+def _mean(row: MeasurementRow) -> str:
+    if row.m.found is None:
+        return f"open because {row.why} ({row.n} seeds{_and(row.others)})"
+    interval = f"its interval is open because {row.why}" if row.why != NOTHING else f"{PERCENT} interval {row.interval}"
+    return f"{row.mean} ({interval}, {row.n} seeds{_and(row.others)})"
+
+
+def _not_compared(cells: Sequence[object]) -> str:
+    return f"; whether they differ is open because {WhyOpen.NOT_COMPARED}" if len(cells) > 1 else ""
+
+
+def _differences(rows: Sequence[MeasurementRow], baseline: str, place: str) -> str:
+    """An arm of one cell by its figures; of an arm of several how many cells are what."""
+    arms: dict[str, list[MeasurementRow]] = {}
+    for row in rows:
+        if row.m.finding is not None:
+            arms.setdefault(row.m.cell.arm, []).append(row)
+    if not arms:
+        return _means(rows, place)
+    clauses = []
+    for arm, mine in arms.items():
+        if len(mine) == 1:
+            clauses.append(_difference(mine[0]))
+        else:
+            counts = Counter(row.finding for row in mine)
+            found = listed([f"{num} “{finding}”" for finding, num in counts.items()])
+            clauses.append(f"of {arm}’s {len(mine)} cells {found} ({place})")
+    return f"{rows[0].metric} at the end beside {baseline}’s: {first_of(clauses, 'arm', place)}"
+
+
+def _difference(row: MeasurementRow) -> str:
+    assert row.m.finding is not None
+    figures = _known_difference(row) if row.m.difference else f"{row.n} seeds{_and(row.others)}"
+    evidence, why = row.m.finding
+    if evidence is Evidence.OPEN:
+        return f"whether {row.cell} differs is open because {why} ({figures})"
+    if evidence is Evidence.NO_CLEAR_DIFFERENCE:
+        return f"{row.cell} shows no clear difference ({figures})"
+    but_p = _but_p(row.is_but_p, row.m.family, row.holms_p, row.p, row.least_p)
+    return f"{row.cell} is {measurement_rows.SIDES[evidence]} ({figures}){but_p}"
+
+
+def _known_difference(row: MeasurementRow) -> str:
+    known = [f"difference {row.difference}"]
+    known += [f"{PERCENT} interval {row.its_interval}"] if row.its_interval not in (NOTHING, NOT_TRUSTED) else []
+    known.append(plural(int(row.pairs), "pair"))
+    return ", ".join(known) + _and(row.others)
+
+
+def _and(others: str) -> str:
+    return f", {others}" if others != NOTHING else ""
+
+
+def reached(table: Table, goal: str) -> str:
+    """Who reached the goal, of a study that compares no times."""
+    names, counts = table.columns[0].text, table.columns[1].text
+    clauses = [f"{count} seeds of {name}" for name, count in zip(names, counts, strict=True)]
+    told = first_of(clauses, "cell", f"the table “{table.title}”")
+    return f"{goal} was reached by {told}{_not_compared(names)}"
+
+
+def ended(table: Table, metric: str) -> str:
+    """Where the trials ended, of a study that compares nothing."""
+    texts = {column.label: column.text for column in table.columns}
+    rows = list(zip(table.columns[0].text, texts[metric], texts["ended"], strict=True))
+    if all(mean == NOTHING for _, mean, _ in rows):
+        return f"At the end {metric} is open because {WhyOpen.NO_VALUE}"
+    clauses = [f"{name} {mean} ({num} seeds)" for name, mean, num in rows]
+    told = first_of(clauses, "cell", f"the table “{table.title}”")
+    return f"At the end {metric} is: {told}{_not_compared(rows)}"

@@ -5,6 +5,7 @@ Choosing is not claiming: the best figure of many is so partly by luck, and is t
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import pandas as pd
@@ -22,11 +23,13 @@ from grokgrid.analyses.wording import (
     finite,
     listed,
     number,
+    open_because,
+    p_value,
     precise,
     slug,
 )
 from grokgrid.plurals import plural
-from grokgrid.statistics import FEW_SEEDS, NUM_RESAMPLES, Estimator, SampleMean
+from grokgrid.statistics import FEW_SEEDS, NUM_RESAMPLES, Estimator, SampleMean, WhyOpen
 from grokgrid.view import View
 from trainables.names import file_part
 
@@ -34,34 +37,81 @@ NORM, ACCURACY = "train_jacobian_norm_mean", "test_accuracy"
 
 
 def lambda_curve_section(view: View, curves: LambdaCurves, *, name: str = "lambda_curve") -> Section:
-    arm, setting, points = curves.analysis.arm, curves.setting, curves.points
+    arm, setting = curves.analysis.arm, curves.setting
     num_seeds = len(view.study.seed_list)
+    rows = {metric: _rows(curves, metric, num_seeds) for metric in curves.points}
     return Section(
         title=f"{arm} against its {setting}",
-        tables=tuple(_table(curves, metric, num_seeds, name) for metric in points),
+        tables=tuple(_table(curves, metric, rows[metric], num_seeds, name) for metric in rows),
         figures=tuple(_figures(view, curves, name)),
         notes=(*absent(view), *_notes(curves, num_seeds)),
         metrics=dict(_metrics(curves, name)),
+        sentence=_sentence(curves, rows[curves.analysis.metrics[0]]),
     )
 
 
-def chosen(curves: LambdaCurves) -> str | None:
-    """The choice, in a sentence without its full stop; None if there is none yet."""
-    choice, best = curves.choice, curves.best
-    if choice is None or best is None:
-        return None
-    most = "least" if curves.analysis.chosen_for == "less" else "greatest"
-    at = f"{curves.analysis.arm} at {curves.setting} {_strength(best)}" if best.strength else best.cell.name
-    known = f", {_estimate(best)} ({PERCENT} interval {_interval(best)})" if best.interval else ""
-    seeds = plural(choice.num_seeds, "seed")
-    return f"{at} has the {most} {_title(best)} on these {seeds}{known}; {_how_sure(curves, choice)}"
+@dataclass(frozen=True, eq=False)
+class Row:
+    """A strength as it is printed, in the table and in the headline.
+
+    why    why the estimate has no interval to trust; NOTHING otherwise
+    """
+
+    point: Point
+    strength: str
+    estimate: str
+    interval: str
+    num: str
+    others: str
+    share: str
+    p: str
+    why: str
 
 
-def _how_sure(curves: LambdaCurves, choice: Choice) -> str:
-    order = sorted(range(len(choice.shares)), key=lambda index: -choice.shares[index])
+def _rows(curves: LambdaCurves, metric: str, num_seeds: int) -> tuple[Row, ...]:
+    points = curves.points[metric]
+    choice = curves.choice if points is curves.first else None
+    shares, p = _shares(choice, points), _ps(choice, points)
+    return tuple(
+        Row(
+            point=point,
+            strength=_named(point),
+            estimate=_estimate(point),
+            interval=_interval(point),
+            num=f"{point.num_known}/{num_seeds}",
+            others=point.others,
+            share=NOTHING if share is None else f"{share:.0%}",
+            p=p_value(p_not_behind),
+            why=str(point.why_open) if point.why_open else NOTHING,
+        )
+        for point, share, p_not_behind in zip(points, shares, p, strict=True)
+    )
+
+
+def _sentence(curves: LambdaCurves, rows: Sequence[Row]) -> str:
+    """Which strength is best, as far as that is not open."""
+    choice, arm, setting = curves.choice, curves.analysis.arm, curves.setting
+    most = f"{'least' if curves.analysis.chosen_for == 'less' else 'greatest'} {_title(rows[0].point)}"
+    if choice is None:
+        return f"Which {setting} of {arm} has the {most} is open because {curves.why_open}"
+    row, seeds = rows[choice.best], f"on {plural(choice.num_seeds, 'seed')}"
+    interval = f"{PERCENT} interval {row.interval}, " if row.point.interval else ""
+    figures = f"{row.estimate} ({interval}{row.num} {'seeds reached it' if row.point.is_time else 'seeds'})"
+    sure = f", {_how_sure(choice, rows)}" if choice.shares else ""
+    if curves.why_open:
+        best = f"of {len(rows)} values, {seeds}, it is {row.strength}, {figures}{sure}"
+        return f"Which {setting} of {arm} has the {most} is open because {curves.why_open}: {best}"
+    at = f"{arm} at {setting} {row.strength}" if row.point.strength else row.point.cell.name
+    luck = "the best of several is so partly by luck"
+    return f"{at} has the {most} of {len(rows)} values, {seeds}: {figures}{sure}; {luck}"
+
+
+def _how_sure(choice: Choice, rows: Sequence[Row]) -> str:
+    assert choice.shares is not None
+    order = sorted(range(len(rows)), key=lambda index: -(choice.shares or ())[index])
     rivals = [index for index in order if index != choice.best and choice.shares[index] >= 0.005][:2]
-    told = [f"{_strength(curves.first[index])} in {choice.shares[index]:.0%}" for index in rivals]
-    return f"of resamples of them it is best in {choice.share:.0%}" + (f", {listed(told)}" if told else "")
+    told = [f"{rows[index].strength} in {rows[index].share}" for index in rivals]
+    return f"best in {rows[choice.best].share} of resamples" + (f", {listed(told)}" if told else "")
 
 
 def _title(point: Point) -> str:
@@ -77,7 +127,7 @@ def _figures(view: View, curves: LambdaCurves, name: str) -> Iterator[Figure]:
                 f"{_title(points[0])} against {curves.setting}",
                 partial(drawing.lambda_curve, view.study, points, best),
                 "A dot a seed, an arrow where a trial was censored and its time is longer; the diamond is the estimate "
-                f"with its {PERCENT} interval, hollow and off the line where it is a bound or not to be trusted. "
+                f"with its {PERCENT} interval, hollow where it is a bound or has no interval to trust. "
                 f"The band and the line across are those of {curves.analysis.baseline}."
                 + (" A ring marks the best." if best else ""),
             )
@@ -90,32 +140,46 @@ def _figures(view: View, curves: LambdaCurves, name: str) -> Iterator[Figure]:
         )
 
 
-def _table(curves: LambdaCurves, metric: str, num_seeds: int, name: str) -> Table:
+def _table(curves: LambdaCurves, metric: str, rows: Sequence[Row], num_seeds: int, name: str) -> Table:
     points = curves.points[metric]
-    choice = curves.choice if points is curves.first else None
+    choice, is_time = curves.choice if points is curves.first else None, points[0].is_time
     columns = [
-        Column(curves.setting, tuple(_named(point) for point in points), "name"),
-        Column("typical" if points[0].is_time else "mean", tuple(map(_estimate, points))),
-        Column(f"{PERCENT} interval", tuple(map(_interval, points))),
-        Column("reached" if points[0].is_time else "n", tuple(f"{point.num_known}/{num_seeds}" for point in points)),
+        Column(curves.setting, tuple(row.strength for row in rows), "name"),
+        Column("typical" if is_time else "mean", tuple(row.estimate for row in rows)),
+        Column(f"{PERCENT} interval", tuple(row.interval for row in rows)),
+        Column("reached" if is_time else "n", tuple(row.num for row in rows)),
     ]
-    if any(point.others != NOTHING for point in points):
-        columns.append(Column("the others", tuple(point.others for point in points)))
-    caption = (
-        "Geometric means; where trials were censored, log-normal fits that allow for it, or bounds."
-        if points[0].is_time
-        else f"Means over seeds where training ended, with Student’s {PERCENT} interval."
-    )
+    if any(row.others != NOTHING for row in rows):
+        columns.append(Column("the others", tuple(row.others for row in rows)))
+    if choice and choice.shares:
+        columns.append(Column("best in", tuple(row.share for row in rows)))
+    if choice and any(p is not None for p in choice.p):
+        columns.append(Column("p beside the best", tuple(row.p for row in rows)))
+    if any(row.why != NOTHING for row in rows):
+        columns.append(Column("why", tuple(map(open_because, (row.why for row in rows))), "prose"))
+    title = f"{_title(points[0])} against {curves.setting}"
+    caption = " ".join(_caption(curves, points, choice, num_seeds))
+    return Table(f"{name}-{file_part(metric, '/')}", title, _tidy(points, choice, num_seeds), tuple(columns), caption)
+
+
+def _caption(curves: LambdaCurves, points: Sequence[Point], choice: Choice | None, num_seeds: int) -> Iterator[str]:
+    if points[0].is_time:
+        yield "Geometric means; where trials were censored, log-normal fits that allow for it, or bounds."
+    else:
+        yield f"Means over seeds where training ended, with Student’s {PERCENT} interval."
     if choice:
-        columns.append(Column("best in", tuple(f"{share:.0%}" for share in choice.shares)))
-        caption += (
-            f" Best in: how many of {NUM_RESAMPLES:,} resamples of the {plural(choice.num_seeds, 'seed')} that are "
-            f"over at every {curves.setting} it wins."
+        yield (
+            f"The choice is among {len(points)} on the {plural(choice.num_seeds, 'seed')} that are over at every "
+            f"{curves.setting}."
+        )
+        if choice.shares:
+            yield f"Best in: how many of {NUM_RESAMPLES:,} resamples of these seeds it wins."
+        yield (
+            "P beside the best: of its being no worse than the best, by a paired t-test, times the number of others. "
+            + (f"Which is best is open because {curves.why_open}." if curves.why_open else "Which is best is clear.")
         )
     if points[0].is_time and any(point.interval for point in points) and num_seeds < FEW_TO_CHECK:
-        caption += " Intervals presume log-normal times: with so few seeds, two modes make them too narrow."
-    title = f"{_title(points[0])} against {curves.setting}"
-    return Table(f"{name}-{file_part(metric, '/')}", title, _tidy(points, choice, num_seeds), tuple(columns), caption)
+        yield "Intervals presume log-normal times: with so few seeds, two modes make them too narrow."
 
 
 def _strength(point: Point) -> str:
@@ -134,16 +198,15 @@ def _estimate(point: Point) -> str:
 
 def _interval(point: Point) -> str:
     ends = point.interval
-    if point.estimate is not None and not point.is_trusted:
-        return NOT_TRUSTED
     if ends is None:
-        return NOTHING
+        shows_none = point.estimate is None or point.why_open in (WhyOpen.ONE_SEED, WhyOpen.NO_SPREAD)
+        return NOTHING if shows_none else NOT_TRUSTED
     if isinstance(point.found, SampleMean):
         return f"{precise(ends.low, point.found.sd)} to {precise(ends.high, point.found.sd)}"
     return f"at least {number(ends.low)}" if math.isinf(ends.high) else f"{number(ends.low)} to {number(ends.high)}"
 
 
-def _numbers(point: Point, share: float | None) -> dict[str, float | None]:
+def _numbers(point: Point, share: float | None, p: float | None) -> dict[str, float | None]:
     """What both the table and MLflow's metrics hold."""
     ends = point.interval
     return {
@@ -153,26 +216,32 @@ def _numbers(point: Point, share: float | None) -> dict[str, float | None]:
         "n": len(point.seeds),
         "known": point.num_known,
         "best_in": share,
+        "p_beside_best": p,
     }
 
 
 def _shares(choice: Choice | None, points: Sequence[Point]) -> Sequence[float | None]:
-    return choice.shares if choice else [None] * len(points)
+    return choice.shares if choice and choice.shares else [None] * len(points)
+
+
+def _ps(choice: Choice | None, points: Sequence[Point]) -> Sequence[float | None]:
+    return choice.p if choice else [None] * len(points)
 
 
 def _tidy(points: Sequence[Point], choice: Choice | None, num_seeds: int) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {"metric": point.metric, "cell": point.cell.name, "arm": point.cell.arm, "strength": point.strength}
-            | _numbers(point, share)
+            | _numbers(point, share, p)
             | {
                 "level": LEVEL,
                 "estimator": str(point.estimator) if point.estimator else None if point.is_time else "mean",
                 "trusted": point.is_trusted,
+                "open_because": str(point.why_open) if point.why_open else None,
                 "seeds": num_seeds,
                 "others": point.others,
             }
-            for point, share in zip(points, _shares(choice, points), strict=True)
+            for point, share, p in zip(points, _shares(choice, points), _ps(choice, points), strict=True)
         ]
     )
 
@@ -180,13 +249,13 @@ def _tidy(points: Sequence[Point], choice: Choice | None, num_seeds: int) -> pd.
 def _notes(curves: LambdaCurves, num_seeds: int) -> Iterator[str]:
     choice, best = curves.choice, curves.best
     if choice is None or best is None:
-        yield f"No {curves.setting} is chosen: no seed is over at every one."
+        yield f"No {curves.setting} is chosen: {curves.why_open}."
     else:
-        yield f"{chosen(curves)}. The best of many is so partly by luck: run it again on other seeds."
+        yield "The best of many is so partly by luck: run it again on other seeds."
         if choice.num_seeds < num_seeds:
             yield f"The choice rests on {choice.num_seeds} of {plural(num_seeds, 'seed')}."
         if choice.num_seeds < FEW_SEEDS:
-            yield f"Resamples of fewer than {FEW_SEEDS} seeds are much too sure of themselves."
+            yield f"Resamples of fewer than {FEW_SEEDS} seeds would be much too sure of themselves: none are made."
         if len(curves.first) > 2 and choice.best in (1, len(curves.first) - 1):
             yield f"The best lies at an end of the grid: a better {curves.setting} may lie beyond."
     fitted = {
@@ -203,17 +272,21 @@ def _notes(curves: LambdaCurves, num_seeds: int) -> Iterator[str]:
     if curves.not_comparable:
         yield f"Seconds do not compare, and none are told: {curves.not_comparable}."
     for metric, points in curves.points.items():
-        weak = [_named(point) for point in points if point.estimate is not None and not point.is_trusted]
-        if weak:
-            yield f"Intervals of {metric} not trusted, for too few of the times are known: at {listed(weak)}."
+        weak: dict[str, list[str]] = {}
+        for point in points:
+            if point.estimate is not None and point.why_open:
+                weak.setdefault(point.why_open, []).append(_named(point))
+        for why, those in weak.items():
+            yield f"No interval of {metric} is trusted at {listed(those)}: {why}."
 
 
 def _metrics(curves: LambdaCurves, name: str) -> Iterator[tuple[str, float]]:
     for metric, points in curves.points.items():
         choice = curves.choice if points is curves.first else None
-        for point, share in zip(points, _shares(choice, points), strict=True):
-            for key, value in finite(_numbers(point, share)).items():
+        for point, share, p in zip(points, _shares(choice, points), _ps(choice, points), strict=True):
+            for key, value in finite(_numbers(point, share, p)).items():
                 yield f"{name}/{slug(point.cell)}/{metric}/{key}", value
     if curves.choice is not None and curves.best is not None:
         yield f"{name}/best", curves.best.strength
-        yield f"{name}/best_in", curves.choice.share
+        if curves.choice.shares:
+            yield f"{name}/best_in", curves.choice.shares[curves.choice.best]

@@ -1,15 +1,15 @@
 """Metrics at the end of training: each cell's mean over seeds and, paired by seed, its difference from the baseline."""
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
 
 import pandas as pd
 
-from grokgrid.analyses.ends import ENDED, end_values, num_ended
+from grokgrid.analyses.headlines import measured
+from grokgrid.analyses.measurement_rows import Measurement, Row, measure, rows_of
 from grokgrid.analyses.parts import Column, Section, Table
 from grokgrid.analyses.published import published_measurements
-from grokgrid.analyses.trials import absent, others
+from grokgrid.analyses.trials import absent
 from grokgrid.analyses.wording import (
     LEVEL,
     NOTHING,
@@ -18,17 +18,16 @@ from grokgrid.analyses.wording import (
     finite,
     labels,
     listed,
-    mean_sd,
-    p_value,
-    precise,
+    open_because,
     slug,
 )
 from grokgrid.plurals import plural
-from grokgrid.statistics import FEW_SEEDS, Interval, PairedDifference, SampleMean, holm_within, paired_difference
+from grokgrid.statistics import FEW_SEEDS, SIGNIFICANT, Interval, SampleMean
 from grokgrid.view import State, View
-from search_spaces import Cell
 from search_spaces.search import measured_by
 from search_spaces.study import Measurements
+
+TITLE = "Measured at the end"
 
 LEFT_OUT = {
     State.DIVERGED: "diverged: left out, which flatters the method",
@@ -39,41 +38,10 @@ LEFT_OUT = {
 }
 
 
-@dataclass(frozen=True)
-class Measurement:
-    """A metric of a cell's trials that ended.
-
-    found       None if there is none
-    num_ended   that ended, whether the metric is a number there or not
-    difference  from the baseline; None for the baseline itself, without one, and without a common seed
-    p_holm      the difference's p, allowing for all cells of which this metric is compared
-    others      the states of the trials that did not end
-    """
-
-    cell: Cell
-    metric: str
-    found: SampleMean | None
-    num_ended: int
-    difference: PairedDifference | None
-    p_holm: float | None
-    others: str
-
-    @property
-    def n(self) -> int:
-        return self.found.n if self.found else 0
-
-
-def measure(view: View, analysis: Measurements) -> tuple[Measurement, ...]:
-    """Metric by metric, every cell."""
-    found = [_measured(view, analysis, metric, cell) for metric in analysis.metrics for cell in view.study.cells]
-    tests = [m.difference.test if m.difference else None for m in found]
-    adjusted = holm_within([m.metric for m in found], [test.p if test else None for test in tests])
-    return tuple(replace(m, p_holm=p) for m, p in zip(found, adjusted, strict=True))
-
-
 def measurements_section(view: View, analysis: Measurements, *, name: str = "measurements") -> Section:
     found = measure(view, analysis)
-    tables = [_table(view, analysis, found, name)]
+    rows = rows_of(view.study, found)
+    tables = [_table(view, analysis, rows, name)]
     if any(reference.metric in analysis.metrics for reference in view.study.reference):
         means = [(m.cell, m.metric, m.found) for m in found]
         tables.append(published_measurements(view.study, means, f"{name}-published"))
@@ -82,75 +50,67 @@ def measurements_section(view: View, analysis: Measurements, *, name: str = "mea
         tables=tuple(tables),
         notes=(*absent(view, LEFT_OUT), *_notes(view, found)),
         metrics=dict(_metrics(found, name)),
+        sentence=measured(rows, analysis.baseline, f"the table “{TITLE}”"),
     )
 
 
-def _measured(view: View, analysis: Measurements, metric: str, cell: Cell) -> Measurement:
-    values, difference = end_values(view, cell, metric), None
-    if analysis.baseline is not None and cell.arm != analysis.baseline:
-        (baseline,) = (other for other in view.study.cells if other.arm == analysis.baseline)
-        difference = paired_difference(end_values(view, baseline, metric), values)
-    return Measurement(
-        cell=cell,
-        metric=metric,
-        found=SampleMean.of(values) if len(values) else None,
-        num_ended=num_ended(view, cell),
-        difference=difference,
-        p_holm=None,
-        others=others(view, cell, but=ENDED),
-    )
+def _table(view: View, analysis: Measurements, rows: Sequence[Row], name: str) -> Table:
+    def column(label: str, text: Callable[[Row], str], kind: Literal["name", "value", "prose"] = "value") -> Column:
+        return Column(label, tuple(map(text, rows)), kind)
 
-
-def _table(view: View, analysis: Measurements, found: Sequence[Measurement], name: str) -> Table:
-    names, num_seeds = labels(view.study), len(view.study.seed_list)
+    some = any(row.others != NOTHING for row in rows)
+    family = max((row.m.family for row in rows), default=0)
     columns = [
-        Column("metric", tuple(m.metric for m in found), "name"),
-        Column(cell_label(view.study), tuple(names[m.cell.name] for m in found), "name"),
-        Column("mean ± sd", tuple(mean_sd(m.found.mean_sd if m.found else None) for m in found)),
-        Column(f"{PERCENT} interval", tuple(_interval(m.found) for m in found)),
-        Column("min", tuple(precise(m.found.min, m.found.sd) if m.found else NOTHING for m in found)),
-        Column("max", tuple(precise(m.found.max, m.found.sd) if m.found else NOTHING for m in found)),
-        Column("n", tuple(f"{m.n}/{num_seeds}" for m in found)),
+        column("metric", lambda row: row.metric, "name"),
+        column(cell_label(view.study), lambda row: row.cell, "name"),
+        column("mean ± sd", lambda row: row.mean),
+        column(f"{PERCENT} interval", lambda row: row.interval),
+        column("min", lambda row: row.min),
+        column("max", lambda row: row.max),
+        column("n", lambda row: row.n),
+        *([column("the others", lambda row: row.others)] if some else []),
     ]
-    if any(m.others != NOTHING for m in found):
-        columns.append(Column("the others", tuple(m.others for m in found)))
-    caption = [f"Where training ended, over seeds; the {PERCENT} interval is Student's of the mean."]
-    if view.study.goal is not None:
-        caption.append(f"A trial ends when it reaches {view.study.goal}: not all at the same time.")
     if analysis.baseline is not None:
-        apart = [m.difference for m in found]
-        family = max(Counter(m.metric for m in found if m.difference).values(), default=0)
         columns += [
-            Column(f"minus {analysis.baseline}", tuple(mean_sd(d.mean.mean_sd if d else None) for d in apart)),
-            Column("its interval", tuple(_interval(d.mean if d else None) for d in apart)),
-            Column("pairs", tuple(str(d.mean.n) if d else NOTHING for d in apart)),
-            Column("p", tuple(p_value(d.test.p if d else None) for d in apart)),
-            *([Column("Holm’s p", tuple(p_value(m.p_holm) for m in found))] if family > 1 else []),
-            Column("least p", tuple(p_value(d.test.floor if d else None) for d in apart)),
+            column(f"minus {analysis.baseline}", lambda row: row.difference),
+            column("its interval", lambda row: row.its_interval),
+            column("finding", lambda row: row.finding),
+            column("pairs", lambda row: row.pairs),
+            column("p", lambda row: row.p),
+            *([column("Holm’s p", lambda row: row.holms_p)] if family > 1 else []),
+            column("least p", lambda row: row.least_p),
         ]
-        caption.append(
+    if any(row.why != NOTHING for row in rows):
+        columns.append(column("why", lambda row: open_because(row.why), "prose"))
+    caption = " ".join(_caption(view, analysis, rows, family))
+    return Table(name, TITLE, _tidy(analysis, rows, len(view.study.seed_list)), tuple(columns), caption)
+
+
+def _caption(view: View, analysis: Measurements, rows: Sequence[Row], family: int) -> Iterator[str]:
+    yield f"Where training ended, over seeds; the {PERCENT} interval is Student's of the mean."
+    if view.study.goal is not None:
+        yield f"A trial ends when it reaches {view.study.goal}: not all at the same time."
+    if analysis.baseline is not None:
+        yield (
             f"Minus {analysis.baseline}: the difference, paired by seed, its mean ± sd and {PERCENT} interval. p is of "
             "Wilcoxon's signed-rank test, in which pairs without a difference do not count; least p: what the others "
             "could give at best."
         )
-        if family > 1:
-            caption.append(
-                f"By each metric {family} {cell_label(view.study)}s are compared with {analysis.baseline}: Holm’s p "
-                "allows for so many tests, p alone does not."
-            )
-    return Table(name, "Measured at the end", _tidy(analysis, found, num_seeds), tuple(columns), " ".join(caption))
-
-
-def _interval(mean: SampleMean | None) -> str:
-    ends = _ends(mean)
-    return f"{precise(ends.low, mean.sd)} to {precise(ends.high, mean.sd)}" if mean and ends else NOTHING
+    if family > 1:
+        yield (
+            f"By each metric {family} {cell_label(view.study)}s are compared with {analysis.baseline}: Holm’s p "
+            "allows for so many tests, p and the interval do not."
+        )
+    if any(row.is_but_p for row in rows):
+        tested = "Holm’s p" if family > 1 else "p"
+        yield f"P above {SIGNIFICANT:g}: the interval shows a side, and {tested} does not."
 
 
 def _ends(mean: SampleMean | None) -> Interval | None:
     return mean.confidence_interval(LEVEL) if mean else None
 
 
-def _tidy(analysis: Measurements, found: Sequence[Measurement], num_seeds: int) -> pd.DataFrame:
+def _tidy(analysis: Measurements, rows: Sequence[Row], num_seeds: int) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {"metric": m.metric, "cell": m.cell.name, "arm": m.cell.arm}
@@ -163,8 +123,11 @@ def _tidy(analysis: Measurements, found: Sequence[Measurement], num_seeds: int) 
                 "baseline": analysis.baseline,
                 "pairs": m.difference.mean.n if m.difference else 0,
                 "p_floor": m.difference.test.floor if m.difference else None,
+                "finding": None if row.finding == NOTHING else row.finding,
+                "open_because": None if row.why == NOTHING else row.why,
             }
-            for m in found
+            for row in rows
+            for m in [row.m]
         ]
     )
 

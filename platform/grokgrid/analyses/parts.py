@@ -19,7 +19,7 @@ class Column:
 
     name    says what the row is about; a repeated one may be left blank
     value   is never broken nor cut short
-    prose   sentences, which may be set below the table
+    prose   sentences, which may be set below the table; NOTHING where there is none
     """
 
     label: str
@@ -61,6 +61,8 @@ class Section:
     notes: tuple[str, ...] = ()
     """Plain sentences: what a reader must know beside the figures."""
     metrics: Mapping[str, float] = field(default_factory=dict)
+    sentence: str = ""
+    """What the headline says of it, without the full stop; empty if there is nothing to say."""
 
 
 @dataclass(frozen=True, eq=False)

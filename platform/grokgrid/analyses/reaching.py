@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from grokgrid.analyses import drawing
+from grokgrid.analyses.headlines import reached
 from grokgrid.analyses.parts import Column, Figure, Section, Table
 from grokgrid.analyses.times import goal_times
 from grokgrid.analyses.trials import others
@@ -21,7 +22,8 @@ def reached_times(view: View) -> ReachedTimes:
     return {cell.name: goal_times(view, cell, cell.config.budget.unit) for cell in view.study.cells}
 
 
-def reaching_section(view: View) -> Section:
+def reaching_section(view: View, *, is_told: bool = False) -> Section:
+    """is_told: whether the headline says who reached the goal, since no analysis compares times to it."""
     study, times = view.study, reached_times(view)
     unit = study.cells[0].config.budget.unit
     fractions = _fractions(times, unit)
@@ -32,15 +34,17 @@ def reaching_section(view: View) -> Section:
         f"The fraction of trials whose {study.goal} has been seen, a step where one gets there; a cross where a trial "
         "was last seen without.",
     )
+    summary = _summary(view, times, unit)
     return Section(
         title="Who reached the goal, and when",
         tables=(
-            _summary(view, times, unit),
+            summary,
             Table("reached-fraction", figure.title, fractions),
             Table("reached-times", "When each trial reached the goal", _by_trial(times, unit)),
         ),
         figures=(figure,) if len(fractions) else (),
         metrics={f"reached/{slug(cell)}": float(times[cell.name].reached.sum()) for cell in study.cells},
+        sentence=reached(summary, str(study.goal)) if is_told else "",
     )
 
 

@@ -11,20 +11,17 @@ import pandas as pd
 
 from grokgrid.analyses import drawing_searches
 from grokgrid.analyses.answers import answer
-from grokgrid.analyses.headlines import MANY
-from grokgrid.analyses.measurements import measure
 from grokgrid.analyses.parts import Answer, Column, Figure, Section, Table
 from grokgrid.analyses.trials import without_folders
-from grokgrid.analyses.wording import NOTHING, PERCENT, finite, listed, number, precise
+from grokgrid.analyses.wording import NOTHING, finite, listed, number
 from grokgrid.plurals import plural
 from grokgrid.search.objectives import Worth, in_units
 from grokgrid.search.proposals import Fate
 from grokgrid.search.race import ERROR_RATE
 from grokgrid.search.searching import NOT_RUN, Entrant, Searched
-from grokgrid.statistics import FEW_SEEDS, NUM_RESAMPLES, wins
+from grokgrid.statistics import FEW_SEEDS, NUM_RESAMPLES, WhyOpen, wins
 from grokgrid.view import State, View
 from search_spaces.search import Objective
-from search_spaces.study import Measurements
 from trainables.names import file_part, fit_one_column, written
 
 _SHOWN = 20
@@ -46,7 +43,7 @@ def search_answer(searched: Searched, view: View) -> Answer:
     return replace(
         claim,
         study=study,
-        headline=f"{_chosen(searched)} {_claimed(searched, view, claim)}",
+        headline=f"{_chosen(searched, _shares(searched))} {claim.headline}",
         sections=(*claim.sections[:-1], section, claim.sections[-1]),
     )
 
@@ -62,39 +59,28 @@ def search_section(searched: Searched) -> Section:
     )
 
 
-def _chosen(searched: Searched) -> str:
+def _chosen(searched: Searched, shares: dict[int, float]) -> str:
+    """What was chosen, which is a fact; whether it is the best is open where others are not told apart from it."""
     num = plural(len(searched.entrants), "candidate")
     best = _best(searched)
     if len(best) > 1:
         front = listed(_metrics_of(searched))
         return f"{len(best)} of {num} make the front of {front}. On seeds that had no part in this:"
     (entrant,) = best
-    return f"The best of {num} is {_name(searched, entrant)}. On seeds that had no part in the choice:"
+    share = _share(shares.get(entrant.candidate.number))
+    sure = f", best in {share} of resamples of the seeds" if share != NOTHING else ""
+    others = _counts(searched)[IN]
+    why = WhyOpen.NOT_TOLD_APART if others else WhyOpen.ALONE if _is_alone(searched) else None
+    is_open = f"; whether it is the best is open because {why}" if why else ""
+    counted = f" ({others} {IN} from it)" if others else ""
+    return (
+        f"Of {num} the search chose {_name(searched, entrant)}{sure}{is_open}{counted}. On seeds that had no part in "
+        "the choice:"
+    )
 
 
-def _claimed(searched: Searched, view: View, claim: Answer) -> str:
-    """The claim's own headline, of times; of what is measured where training ends, differences from the baseline."""
-    measured = [analysis for analysis in view.study.analyses if isinstance(analysis, Measurements)]
-    if not measured:
-        return claim.headline
-    times = f"{claim.headline} " if any(objective.is_time for objective in searched.search.objectives) else ""
-    metric = measured[0].metrics[0]
-    found = [m for m in measure(view, measured[0]) if m.metric == metric and m.difference is not None]
-    told = []
-    for m in found[:MANY]:
-        assert m.difference is not None
-        mean = m.difference.mean
-        ends = mean.confidence_interval()
-        known = f"{precise(ends.low, mean.sd)} to {precise(ends.high, mean.sd)}" if ends else "no interval"
-        sign = "+" if mean.mean > 0 else ""
-        told.append(
-            f"{m.cell.name} {sign}{precise(mean.mean, mean.sd)} ({PERCENT} interval {known}, {plural(mean.n, 'seed')})"
-        )
-    if not told:
-        return claim.headline
-    if len(found) > MANY:
-        told.append(f"{plural(len(found) - MANY, 'other')} in the table")
-    return f"{times}{metric} beside {measured[0].baseline}’s: {'; '.join(told)}."
+def _is_alone(searched: Searched) -> bool:
+    return len(_rivals(searched)) < 2
 
 
 def _best(searched: Searched) -> list[Entrant]:
@@ -126,19 +112,31 @@ def _state_of(entrant: Entrant) -> str:
     return LEFT if entrant.why == NOT_RUN else _STATES[entrant.fate]
 
 
-def _state(searched: Searched) -> str:
+def _counts(searched: Searched) -> dict[str, int]:
     states = [_state_of(entrant) for entrant in searched.entrants if entrant.candidate.number not in searched.best]
-    counts = {"chosen": len(searched.best)} | {state: states.count(state) for state in (IN, OUT, FAILED, LEFT)}
-    told = [f"{num} {state}" for state, num in counts.items() if num]
+    return {"chosen": len(searched.best)} | {state: states.count(state) for state in (IN, OUT, FAILED, LEFT)}
+
+
+def _state(searched: Searched) -> str:
+    told = [f"{num} {state}" for state, num in _counts(searched).items() if num]
     return f"of {plural(len(searched.entrants), 'candidate')} {listed(told)}" if told else "no candidate yet"
 
 
+def _rivals(searched: Searched) -> list[Entrant]:
+    """The best one and the candidates that have as many seeds."""
+    (best,) = _best(searched)
+    return [e for e in searched.entrants if e.fate in (Fate.OPEN, Fate.DONE) and e.num_seeds >= best.num_seeds]
+
+
 def _shares(searched: Searched) -> dict[int, float]:
-    """Of candidates with as many seeds as the best one, the share of resamples of the seeds that each wins."""
+    """Of candidates with as many seeds as the best one, the share of resamples of the seeds that each wins. None are
+    made of a few seeds, which would be much too sure of themselves, nor of a candidate alone, which wins them all.
+    """
     if len(searched.search.objectives) > 1 or not searched.best:
         return {}
-    (best,) = _best(searched)
-    rivals = [e for e in searched.entrants if e.fate in (Fate.OPEN, Fate.DONE) and e.num_seeds >= best.num_seeds]
+    (best,), rivals = _best(searched), _rivals(searched)
+    if best.num_seeds < FEW_SEEDS or len(rivals) < 2:
+        return {}
     seeds = searched.search.seed_list[: best.num_seeds]
     values = [
         [searched.worth[entrant.cell.key_of(seed)].values[0] for entrant in rivals if entrant.cell is not None]
@@ -147,6 +145,10 @@ def _shares(searched: Searched) -> dict[int, float]:
     # The same trials give the same shares: a report that is made again is the same report.
     shares = wins(values, "less", np.random.default_rng(0))
     return {entrant.candidate.number: float(share) for entrant, share in zip(rivals, shares, strict=True)}
+
+
+def _share(share: float | None) -> str:
+    return NOTHING if share is None or np.isnan(share) else f"{share:.0%}"
 
 
 def _rows(searched: Searched, shares: dict[int, float]) -> pd.DataFrame:
@@ -199,8 +201,7 @@ def _table(searched: Searched, shares: dict[int, float]) -> Table:
     if searched.study.goal is not None:
         columns.insert(-1, Column("reached", tuple(f"{num}" for num in shown["reached"])))
     if shares:
-        texts = (NOTHING if pd.isna(share) else f"{share:.0%}" for share in shown["best_in"].astype(float))
-        columns.append(Column("best in", tuple(texts)))
+        columns.append(Column("best in", tuple(map(_share, shown["best_in"].astype(float)))))
     times = [_label(objective) for objective in search.objectives if objective.is_time]
     caption = ["Means over seeds where training ended."]
     if times:

@@ -15,7 +15,19 @@ from grokgrid.analyses.ends import ENDED, end_values
 from grokgrid.analyses.times import TimeColumn, goal_times
 from grokgrid.analyses.trials import others, ran_differently
 from grokgrid.analyses.wording import LEVEL, NOTHING
-from grokgrid.statistics import Estimator, Interval, SampleMean, Typical, typical_time, wins
+from grokgrid.statistics import (
+    FEW_SEEDS,
+    VAGUE,
+    Estimator,
+    Interval,
+    SampleMean,
+    Typical,
+    WhyOpen,
+    is_significant,
+    p_not_behind,
+    typical_time,
+    wins,
+)
 from grokgrid.view import State, View
 from search_spaces import Cell
 from search_spaces.study import LambdaCurve
@@ -57,8 +69,15 @@ class Point:
         return self.found.estimator if isinstance(self.found, Typical) else None
 
     @property
+    def why_open(self) -> WhyOpen | None:
+        """Why there is no interval to trust; None if there is one."""
+        if self.found is None and self.is_time:
+            return WhyOpen.UNLIKE
+        return self.found.why_open if self.found is not None and len(self.seeds) else WhyOpen.NO_VALUE
+
+    @property
     def is_trusted(self) -> bool:
-        return self.found.is_trusted if isinstance(self.found, Typical) else self.found is not None
+        return self.why_open is None
 
     @property
     def num_known(self) -> int:
@@ -69,16 +88,15 @@ class Point:
 class Choice:
     """The best strength, 0 among them, on the seeds whose trials are over at every one.
 
-    shares  of the resamples of these seeds that each strength wins, in the order of the points
+    shares  of the resamples of these seeds that each strength wins, in the order of the points; of fewer than FEW_SEEDS
+            seeds they would be much too sure of themselves, and there are none
+    p       of each strength, of its being no worse than the best; None for the best, and where there is no spread
     """
 
     best: int
-    shares: tuple[float, ...]
+    shares: tuple[float, ...] | None
+    p: tuple[float | None, ...]
     num_seeds: int
-
-    @property
-    def share(self) -> float:
-        return self.shares[self.best]
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +120,23 @@ class LambdaCurves:
     @property
     def best(self) -> Point | None:
         return self.first[self.choice.best] if self.choice else None
+
+    @property
+    def why_open(self) -> WhyOpen | None:
+        """Why it is open which strength is best; None if it is clear."""
+        if self.choice is None or self.best is None:
+            return WhyOpen.UNLIKE if self.first[0].why_open is WhyOpen.UNLIKE else WhyOpen.NO_COMMON_SEED
+        if (why := self.best.why_open) is not None:
+            return why
+        if self.choice.num_seeds < FEW_SEEDS:
+            return WhyOpen.FEW_SEEDS
+        ends = self.best.interval
+        if self.best.is_time and ends is not None and ends.factor > VAGUE:
+            return WhyOpen.BOUND if math.isinf(ends.high) else WhyOpen.VAGUE
+        others = [p for index, p in enumerate(self.choice.p) if index != self.choice.best]
+        if any(p is None for p in others):
+            return WhyOpen.NO_SPREAD
+        return None if all(is_significant(p) for p in others) else WhyOpen.NOT_TOLD_APART
 
     @property
     def setting(self) -> str:
@@ -157,9 +192,11 @@ def _choose(view: View, analysis: LambdaCurve, points: tuple[Point, ...]) -> Cho
     if not len(seen) or not len(values):
         return None
     # The same trials give the same shares: a report that is made again is the same report.
-    shares = wins(values, better, np.random.default_rng(0))
+    shares = wins(values, better, np.random.default_rng(0)).tolist() if len(values) >= FEW_SEEDS else None
     means = values.mean().to_numpy()
-    return Choice(int(means.argmin() if better == "less" else means.argmax()), tuple(shares.tolist()), len(values))
+    best = int(means.argmin() if better == "less" else means.argmax())
+    p = tuple(None if math.isnan(each) else each for each in p_not_behind(values, best, better).tolist())
+    return Choice(best, tuple(shares) if shares else None, p, len(values))
 
 
 def _values(view: View, point: Point, worst: float) -> "pd.Series[float]":

@@ -132,13 +132,20 @@ def _state_table(view: View) -> Table:
         ]
     )
     shown = ["trials", *(state.value for state in present)]
+    # The sum, which the headline speaks of, is for people: programs would count it again.
+    has_sum = len(counts) > 1
+    names = (*labels(view.study).values(), *(["all"] if has_sum else []))
+    numbers = {name: [*counts[name], *([counts[name].sum()] if has_sum else [])] for name in shown}
     return Table(
         "states",
         "How many trials are where",
         counts,
         (
-            Column(cell_label(view.study), tuple(labels(view.study).values()), "name"),
-            *(Column(name, tuple(count(value) if value else NOTHING for value in counts[name])) for name in shown),
+            Column(cell_label(view.study), names, "name"),
+            *(
+                Column(name, tuple(count(value) if value else NOTHING for value in column))
+                for name, column in numbers.items()
+            ),
         ),
     )
 

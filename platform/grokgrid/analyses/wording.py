@@ -3,12 +3,15 @@
 import math
 from collections.abc import Iterable, Sequence
 
-from grokgrid.statistics import Interval, MeanSd
+from grokgrid.statistics import SIGNIFICANT, Interval, MeanSd
 from search_spaces import Cell, Study
 from trainables.names import written
 
 NOTHING = "–"
 NOT_TRUSTED = "not trusted"
+BUT_P = f", p above {SIGNIFICANT:g}"
+"""Of a cell whose interval shows a side, while p does not: Holm's, where several cells are compared."""
+
 LEVEL = 0.95
 PERCENT = f"{LEVEL:.0%}"
 MANY_TIMES = 1000
@@ -63,6 +66,10 @@ def precise(value: float, sd: float | None) -> str:
 
 def p_value(p: float | None) -> str:
     return NOTHING if p is None else f"{p:.2g}"
+
+
+def open_because(why: str) -> str:
+    return why if why == NOTHING else f"open because {why}"
 
 
 def listed(words: Sequence[str]) -> str:

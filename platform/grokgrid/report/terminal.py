@@ -8,6 +8,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from grokgrid.analyses import Answer, Column, Table
+from grokgrid.analyses.wording import NOTHING
 from grokgrid.report.rendering import said_once, split_columns
 
 _ASCII = str.maketrans({"±": "+/-", "≥": ">=", "≤": "<=", "–": "-", "∞": "inf", "“": '"', "”": '"', "’": "'"})
@@ -90,4 +91,6 @@ def _sentences(table: Table) -> Iterator[str]:
         for text, *name in zip(column.text, *(each.text for each in names), strict=True):
             rows.setdefault(text, []).append(" ".join(name))
         # What holds of all rows need not name them.
-        yield from (text if len(rows) == 1 else f"{', '.join(those)}: {text}" for text, those in rows.items())
+        yield from (
+            text if len(rows) == 1 else f"{', '.join(those)}: {text}" for text, those in rows.items() if text != NOTHING
+        )

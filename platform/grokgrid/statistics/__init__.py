@@ -4,6 +4,7 @@ times           Times, and their restricted mean
 reading         times read from curves: to a goal, of the grokking phase
 pairs           pairs by seed: ratios and bounds, who is sooner, tests
 estimates       of a typical quantity: geometric mean, censored fit, bound
+evidence        what an interval decides; `WhyOpen`: every reason for which a figure is open
 typical         which of them to print, and whether to trust it: of times, of ratios
 multiplicity    p values of many comparisons at once: `holm`, `holm_within`
 accelerations   all of it for an arm and the baseline: `acceleration`
@@ -15,9 +16,19 @@ curves          over seeds: fraction that has reached the goal, mean of a metric
 """
 
 from grokgrid.statistics.accelerations import Acceleration, Direction, MeanSd, acceleration
-from grokgrid.statistics.choices import NUM_RESAMPLES, Better, wins
+from grokgrid.statistics.choices import NUM_RESAMPLES, Better, p_not_behind, wins
 from grokgrid.statistics.curves import Band, FractionReached, MeanCurve, by_trial, fraction_reached, mean_curve
 from grokgrid.statistics.estimates import Bound, CensoredFit, Estimator, GeometricMean, Interval
+from grokgrid.statistics.evidence import (
+    SIGNIFICANT,
+    VAGUE,
+    Evidence,
+    Finding,
+    WhyOpen,
+    is_significant,
+    judge_difference,
+    judge_ratio,
+)
 from grokgrid.statistics.multiplicity import holm, holm_within
 from grokgrid.statistics.pairs import Improvement, PairedTest, PairedTestKind, RatioKind
 from grokgrid.statistics.reading import phase_seconds, time_to_goal
@@ -37,6 +48,8 @@ __all__ = [
     "CensoredFit",
     "Direction",
     "Estimator",
+    "Evidence",
+    "Finding",
     "FractionReached",
     "GeometricMean",
     "Improvement",
@@ -48,11 +61,14 @@ __all__ = [
     "PairedTest",
     "PairedTestKind",
     "Published",
+    "SIGNIFICANT",
     "RatioKind",
     "SampleMean",
     "Times",
     "Typical",
+    "VAGUE",
     "Verdict",
+    "WhyOpen",
     "acceleration",
     "by_trial",
     "e_values",
@@ -60,7 +76,11 @@ __all__ = [
     "holm",
     "holm_within",
     "is_greater",
+    "is_significant",
+    "judge_difference",
+    "judge_ratio",
     "mean_curve",
+    "p_not_behind",
     "paired_difference",
     "phase_seconds",
     "restricted_mean",

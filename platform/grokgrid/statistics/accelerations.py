@@ -190,10 +190,8 @@ def _estimate_warnings(found: Acceleration) -> Iterator[str]:
         yield "No estimate: fewer than two different ratios are exact, and the bounds, if any, point both ways."
     elif isinstance(found.headline, Bound):
         yield "Too few ratios are exact for an estimate: the figure is no more than a bound, any interval half open."
-    if found.distrust:
-        yield f"Interval not trusted: {found.distrust}."
-    if found.is_trusted and found.confidence_interval() is None:
-        yield "One ratio, or ratios all equal, show no spread: there is no interval."
+    if found.headline is not None and found.why_open:
+        yield f"No interval is trusted: {found.why_open}."
 
 
 def _of(found: Acceleration, kind: RatioKind) -> Iterable[int]:

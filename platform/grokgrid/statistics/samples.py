@@ -14,9 +14,10 @@ from scipy import stats
 
 from grokgrid.statistics.accelerations import MeanSd
 from grokgrid.statistics.estimates import Interval, check_level
+from grokgrid.statistics.evidence import WIDE, WhyOpen
 from grokgrid.statistics.pairs import PairedTest, PairedTestKind
 from grokgrid.statistics.typical import FEW_SEEDS
-from grokgrid.statistics.verdicts import WIDE, Judgement, Verdict, by_welch
+from grokgrid.statistics.verdicts import Judgement, Verdict, by_welch
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,17 @@ class SampleMean:
     def mean_sd(self) -> MeanSd:
         return MeanSd(self.mean, self.sd, self.n)
 
+    @property
+    def why_open(self) -> WhyOpen | None:
+        """Why there is no interval to trust; None if there is one."""
+        if self.n <= 2:
+            return WhyOpen.ONE_SEED if self.n == 1 else WhyOpen.TWO_SEEDS
+        return None if self.sd else WhyOpen.NO_SPREAD
+
     def confidence_interval(self, level: float = 0.95) -> Interval | None:
-        """Student's t (scipy.stats.t). None where the values show no spread to judge by."""
+        """Student's t (scipy.stats.t); None where `why_open` says why."""
         check_level(level)
-        if not self.sd:
+        if self.why_open or self.sd is None:
             return None
         margin = float(stats.t.ppf((1 + level) / 2, self.n - 1)) * self.sd / math.sqrt(self.n)
         return Interval(self.mean - margin, self.mean + margin)

@@ -9,9 +9,10 @@ None is dropped in silence. The headline, which tables print, is
     fewer, all the bounds of one direction        "at least" or "at most", no interval
     otherwise                                     none
 
-An interval is given only where simulation found that it covers, of ratios (benchmarks/coverage.py, docs/statistics.md).
-Times follow the same rules. All that is censored of them is the slow tail, so that the fit hangs more on its being
-log-normal: where it is printed of times, a note says so.
+One or two quantities, or all equal, give no interval; `why_open` says why there is none. An interval is given only
+where simulation found that it covers, of ratios (benchmarks/coverage.py, docs/statistics.md). Times follow the same
+rules. All that is censored of them is the slow tail, so that the fit hangs more on its being log-normal: where it is
+printed of times, a note says so.
 """
 
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from grokgrid.statistics.estimates import Bound, CensoredFit, Estimator, GeometricMean, Interval
+from grokgrid.statistics.evidence import WhyOpen
 from grokgrid.statistics.times import Times
 
 FEW_SEEDS = 5
@@ -36,13 +38,14 @@ one side: at n = 20 its 95% interval held the truth as seldom as 86% of the time
 
 @dataclass(frozen=True, eq=False)
 class Typical:
-    """Of n quantities, `num_exact` of them known, `num_unknown` without so much as a bound. No headline: nothing can be
-    said of the typical one.
+    """Of n quantities, `num_exact` of them known, `num_unknown` without so much as a bound, `num_undefined` without a
+    value. No headline: nothing can be said of the typical one.
     """
 
     n: int
     num_exact: int
     num_unknown: int
+    num_undefined: int
     headline: GeometricMean | CensoredFit | Bound | None
 
     @property
@@ -54,27 +57,36 @@ class Typical:
         return self.headline.value if self.headline else None
 
     @property
-    def distrust(self) -> str | None:
-        """Why the headline's interval may not cover as it claims; None if it does, as a geometric mean's always."""
-        if self.headline is None or isinstance(self.headline, GeometricMean):
+    def why_open(self) -> WhyOpen | None:
+        """Why there is no interval to trust; None if there is one."""
+        if not self.n:
+            return WhyOpen.NO_PAIR
+        if self.headline is None:
+            return WhyOpen.UNDEFINED if self.num_undefined else WhyOpen.TOO_FEW_REACHED
+        if self.n <= 2:
+            return WhyOpen.ONE_SEED if self.n == 1 else WhyOpen.TWO_SEEDS
+        return self._distrust or (None if _has_spread(self.headline) else WhyOpen.NO_SPREAD)
+
+    @property
+    def _distrust(self) -> WhyOpen | None:
+        """Why the headline's interval may not cover as it claims, as simulation found."""
+        if isinstance(self.headline, GeometricMean):
             return None
         if self.n < FEW_SEEDS:
-            return f"of fewer than {FEW_SEEDS}, not every one is exact"
+            return WhyOpen.FEW_CENSORED
         if isinstance(self.headline, CensoredFit) and not _is_enough(self.num_exact, self.n):
-            return f"fewer than {LEAST_EXACT}, or fewer than half, are exact"
+            return WhyOpen.FEW_EXACT
         if isinstance(self.headline, Bound) and self.num_unknown:
-            return "the bound is of those that give one, and the others may lie anywhere"
+            return WhyOpen.PARTIAL_BOUND
         return None
 
     @property
     def is_trusted(self) -> bool:
-        return self.headline is not None and self.distrust is None
+        return self.why_open is None
 
     def confidence_interval(self, level: float = 0.95) -> Interval | None:
-        """The headline's. None without a headline, where it is not to be trusted, or where there is no spread to judge
-        by (one, or all equal).
-        """
-        return None if self.headline is None or self.distrust else self.headline.confidence_interval(level)
+        """The headline's; None where `why_open` says why."""
+        return None if self.headline is None or self.why_open else self.headline.confidence_interval(level)
 
 
 def typical(
@@ -84,7 +96,7 @@ def typical(
     known = [np.asarray(values, float) for values in (exact, at_least, at_most)]
     n = sum(map(len, known)) + num_unknown + num_undefined
     headline = None if num_undefined or not n else _headline(*known, num_unknown=num_unknown)
-    return Typical(n, len(known[0]), num_unknown, headline)
+    return Typical(n, len(known[0]), num_unknown, num_undefined, headline)
 
 
 def typical_time(times: Times) -> Typical:
@@ -111,6 +123,11 @@ def _headline(
         side = Estimator.LOWER_BOUND if len(at_least) else Estimator.UPPER_BOUND
         return Bound(side, GeometricMean.of(np.concatenate([exact, at_least, at_most])))
     return None
+
+
+def _has_spread(headline: GeometricMean | CensoredFit | Bound) -> bool:
+    mean = headline.taken_as_exact if isinstance(headline, Bound) else headline
+    return mean.sd_log is not None
 
 
 def _is_enough(num_exact: int, n: int) -> bool:

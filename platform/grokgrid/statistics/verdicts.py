@@ -10,11 +10,9 @@ from scipy import stats
 
 from grokgrid.statistics.accelerations import Acceleration, Direction, MeanSd
 from grokgrid.statistics.estimates import check_level
+from grokgrid.statistics.evidence import WIDE
 from grokgrid.statistics.pairs import RatioKind
 from grokgrid.statistics.typical import FEW_SEEDS
-
-WIDE = 2.0
-"""An interval whose ends are further apart than this factor decides nothing."""
 
 
 class Verdict(StrEnum):

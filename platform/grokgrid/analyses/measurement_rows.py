@@ -1,0 +1,184 @@
+"""Metrics where training ended, cell by cell, and their differences from the baseline: as figures, and as the texts
+that the table and the headline print.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from grokgrid.analyses.ends import ENDED, end_values, num_ended
+from grokgrid.analyses.trials import others
+from grokgrid.analyses.wording import BUT_P, LEVEL, NOT_TRUSTED, NOTHING, labels, mean_sd, p_value, precise
+from grokgrid.statistics import (
+    Evidence,
+    Finding,
+    PairedDifference,
+    SampleMean,
+    WhyOpen,
+    holm_within,
+    is_significant,
+    judge_difference,
+    paired_difference,
+)
+from grokgrid.view import State, View
+from search_spaces import Cell, Study
+from search_spaces.search import measured_by
+from search_spaces.study import Measurements
+
+SIDES = {Evidence.ABOVE: "higher", Evidence.BELOW: "lower"}
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A metric of a cell's trials that ended.
+
+    found       None if there is none
+    num_ended   that ended, whether the metric is a number there or not
+    difference  from the baseline; None for the baseline itself, without one, and without a common seed
+    finding     what the difference's interval says: ABOVE, the cell's is higher. None where none is asked for
+    p_holm      the difference's p, allowing for all cells of which this metric is compared
+    family      how many these are
+    others      the states of the trials that did not end
+    """
+
+    cell: Cell
+    metric: str
+    found: SampleMean | None
+    num_ended: int
+    difference: PairedDifference | None
+    finding: Finding | None
+    p_holm: float | None
+    family: int
+    others: str
+
+    @property
+    def n(self) -> int:
+        return self.found.n if self.found else 0
+
+
+def measure(view: View, analysis: Measurements) -> tuple[Measurement, ...]:
+    """Metric by metric, every cell."""
+    found = [m for metric in analysis.metrics for m in _by_metric(view, analysis, metric)]
+    tests = [m.difference.test if m.difference else None for m in found]
+    adjusted = holm_within([m.metric for m in found], [test.p if test else None for test in tests])
+    families = Counter(m.metric for m in found if m.finding)
+    return tuple(replace(m, p_holm=p, family=families[m.metric]) for m, p in zip(found, adjusted, strict=True))
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """A measurement as it is printed.
+
+    finding  what the difference's interval says; NOTHING where none is asked for
+    why      why the difference is open or, where none is asked for, the mean; NOTHING otherwise
+    """
+
+    m: Measurement
+    metric: str
+    cell: str
+    mean: str
+    interval: str
+    min: str
+    max: str
+    n: str
+    others: str
+    difference: str
+    its_interval: str
+    finding: str
+    why: str
+    pairs: str
+    p: str
+    holms_p: str
+    least_p: str
+
+    @property
+    def is_but_p(self) -> bool:
+        """Whether the interval shows a side that p, Holm's where several cells are compared, does not confirm."""
+        return self.finding.endswith(BUT_P)
+
+
+def rows_of(study: Study, found: Sequence[Measurement]) -> tuple[Row, ...]:
+    names, num_seeds = labels(study), len(study.seed_list)
+    return tuple(_row(m, names[m.cell.name], num_seeds) for m in found)
+
+
+def _row(m: Measurement, cell: str, num_seeds: int) -> Row:
+    mean, difference = m.found, m.difference.mean if m.difference else None
+    test = m.difference.test if m.difference else None
+    why = m.finding.why if m.finding else mean.why_open if mean else WhyOpen.NO_VALUE
+    return Row(
+        m=m,
+        metric=m.metric,
+        cell=cell,
+        mean=mean_sd(mean.mean_sd if mean else None),
+        interval=_interval(mean),
+        min=precise(mean.min, mean.sd) if mean else NOTHING,
+        max=precise(mean.max, mean.sd) if mean else NOTHING,
+        n=f"{m.n}/{num_seeds}",
+        others=m.others,
+        difference=mean_sd(difference.mean_sd if difference else None),
+        its_interval=_interval(difference),
+        finding=_finding(m),
+        why=str(why) if why else NOTHING,
+        pairs=str(difference.n) if difference else NOTHING,
+        p=p_value(test.p if test else None),
+        holms_p=p_value(m.p_holm),
+        least_p=p_value(test.floor if test else None),
+    )
+
+
+def _interval(mean: SampleMean | None) -> str:
+    ends = mean.confidence_interval(LEVEL) if mean else None
+    if mean is not None and ends is not None:
+        return f"{precise(ends.low, mean.sd)} to {precise(ends.high, mean.sd)}"
+    return NOT_TRUSTED if mean is not None and mean.why_open is WhyOpen.TWO_SEEDS else NOTHING
+
+
+def _finding(m: Measurement) -> str:
+    if m.finding is None:
+        return NOTHING
+    evidence = m.finding.evidence
+    return SIDES.get(evidence, str(evidence)) + (BUT_P if m.finding.has_side and not is_significant(m.p_holm) else "")
+
+
+def _by_metric(view: View, analysis: Measurements, metric: str) -> Iterator[Measurement]:
+    values = {cell.name: end_values(view, cell, metric) for cell in view.study.cells}
+    baseline = next((cell for cell in view.study.cells if cell.arm == analysis.baseline), None)
+    for cell in view.study.cells:
+        mine, difference, finding = values[cell.name], None, None
+        if baseline is not None and cell is not baseline:
+            theirs = values[baseline.name]
+            difference = paired_difference(theirs, mine)
+            # Of trials that diverged, or ended without a number, nothing enters: what is left flatters.
+            is_left_out = any(_num_lost(view, each, len(values[each.name])) for each in (baseline, cell))
+            finding = _judged(metric, difference, theirs, is_left_out=is_left_out)
+        yield Measurement(
+            cell=cell,
+            metric=metric,
+            found=SampleMean.of(mine) if len(mine) else None,
+            num_ended=num_ended(view, cell),
+            difference=difference,
+            finding=finding,
+            p_holm=None,
+            family=0,
+            others=others(view, cell, but=ENDED),
+        )
+
+
+def _num_lost(view: View, cell: Cell, num_values: int) -> int:
+    return int((view.trials_of(cell)["state"] == State.DIVERGED).sum()) + num_ended(view, cell) - num_values
+
+
+def _judged(
+    metric: str, difference: PairedDifference | None, baseline: "pd.Series[float]", *, is_left_out: bool
+) -> Finding:
+    if difference is None:
+        return Finding(Evidence.OPEN, WhyOpen.LEFT_OUT if is_left_out else WhyOpen.NO_PAIR)
+    why, mean = difference.mean.why_open, float(baseline.mean())
+    # Of an accuracy near 1 the error is what may differ by much.
+    sizes = [mean, mean - 1] if measured_by(metric).endswith("_accuracy") else [mean]
+    if why is None and is_left_out:
+        why = WhyOpen.LEFT_OUT
+    return judge_difference(difference.mean.confidence_interval(LEVEL), why, sizes)
