@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, TypeVar
 from rich.console import Console
 
 from grokgrid import home
+from grokgrid.checks import check_before_start, check_device, check_home
 from grokgrid.data_checks import check_data
-from grokgrid.engine.interface import Engine, EngineError
+from grokgrid.engine.interface import Engine
 from grokgrid.planning import Need, Plan, make_plan, need_of
 from grokgrid.provenance import provenance
 from grokgrid.tracking import AnswerRun, Tracking, TrackingAway, TrackingRefused
@@ -66,6 +67,7 @@ def plan(study: Study | str | Path) -> Plan:
         DataError: the content of its data is.
     """
     study = _study(study)
+    check_home()
     _check_parts(study, rehearse=False)
     warnings = check_data(study, is_needed=False, calls_functions=True)
     return replace(make_plan(study, Tracking()), warnings=warnings)
@@ -78,7 +80,9 @@ def load(study: Study | str | Path) -> "pd.DataFrame":
 
 def view(study: Study | str | Path) -> View:
     """The study's trials and their curves as they stand."""
-    return load_view(_study(study), Tracking())
+    found = _study(study)
+    check_home()
+    return load_view(found, Tracking())
 
 
 def report(study: Study | str | Path, *, folder: Path | None = None) -> Report:
@@ -110,6 +114,7 @@ def import_trials(folder: Path) -> "Imported":
     """
     from grokgrid import exchange
 
+    check_home(to_write=True)
     return exchange.import_trials(folder, Tracking())
 
 
@@ -295,6 +300,7 @@ class _Run:
             retry_failed=retry_failed,
             keep_checkpoints=study.keep_checkpoints,
         )
+        check_home()
         self.tracking = Tracking()
         self.tracking.connect()
         self.tracking.clean_up()
@@ -312,6 +318,7 @@ class _Run:
         from grokgrid.running import Driver
 
         if source is not None:
+            check_before_start(self.tracking, searches=status is not None)
             self._check()
         name, console = self._study.name, self._console
         answer_run = self.tracking.open_answer(name, study_digest, provenance())
@@ -332,7 +339,7 @@ class _Run:
         if self._runs_here:
             for config in {cell.config.data for cell in self._study.cells}:
                 check_present(config)
-            _check_device(self._how.device)
+            check_device(self._how.device)
         _check_parts(self._study, rehearse=False)
         for warning in check_data(self._study, is_needed=self._runs_here, calls_functions=self._runs_here):
             self._console.print(f"Warning: {warning}", markup=False, soft_wrap=True)
@@ -436,14 +443,6 @@ def _written(
     written = files.write(answer, place, with_pdf=folder is not None)
     page = html.write(answer, place)
     return Report(answer, view, page, (*written, page), searched)
-
-
-def _check_device(device: str) -> None:
-    if device.startswith("cuda"):
-        import torch
-
-        if not torch.cuda.is_available():
-            raise EngineError("torch finds no CUDA device here; with 0 GPUs a trial it trains on the CPU")
 
 
 def _study(study: Study | str | Path) -> Study:

@@ -8,23 +8,22 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grokgrid import home
+from grokgrid.checks import REFUSALS, check_home, check_optuna, check_storage, sentence
 from grokgrid.engine.interface import EngineError
 from grokgrid.machine import (
     PACKAGES,
     DataConfig,
     Machine,
     free_gb,
-    is_writable,
     mark_storage,
     marks,
     remove_marks,
 )
 from grokgrid.plurals import plural
-from grokgrid.tracking import Tracking, TrackingAway, TrackingError, redact
+from grokgrid.tracking import Tracking, redact
 from search_spaces import Study
 from trainables.data.config import MnistConfig
 
@@ -67,7 +66,7 @@ def examine(study: Study | None = None, address: str | None = None) -> Iterator[
     yield _gpus("GPUs", here)
     yield _mlflow(address)
     yield _optuna()
-    yield _disk("home", home.home())
+    yield _home()
     if address is None:
         yield _storage_here()
         yield _data({"this machine": here}, is_needed=study is not None)
@@ -107,10 +106,8 @@ def _mlflow(address: str | None) -> Finding:
     try:
         tracking = Tracking()
         version = tracking.try_out()
-    except TrackingAway as error:
-        return Finding(Mark.BAD, "MLflow", f"{error}. MLFLOW_TRACKING_URI says where it is")
-    except TrackingError as error:
-        return Finding(Mark.BAD, "MLflow", str(error))
+    except REFUSALS as error:
+        return Finding(Mark.BAD, "MLflow", sentence(error))
     said = f"written to and read again at {tracking.place}; {version}"
     if address is not None and tracking.place.startswith("sqlite:"):
         alone = f"{said}. It is a file on this machine alone: MLFLOW_TRACKING_URI names a server instead"
@@ -119,26 +116,19 @@ def _mlflow(address: str | None) -> Finding:
 
 
 def _optuna() -> Finding:
-    place = home.optuna_storage()
-    if "://" not in place and not Path(place).exists():
-        wrong = is_writable(Path(place).parent)
-        if wrong:
-            return Finding(Mark.BAD, "Optuna", f"{wrong}: GROKGRID_OPTUNA says where searches are kept")
-        return Finding(Mark.GOOD, "Optuna", f"searches will be kept in {place}")
-    from grokgrid.search.proposals import check_storage
-
     try:
-        check_storage(place)
-    except (TrackingError, TrackingAway) as error:
-        return Finding(Mark.BAD, "Optuna", f"{error}. GROKGRID_OPTUNA says where searches are kept")
-    return Finding(Mark.GOOD, "Optuna", f"searches are kept in {redact(place)}")
+        check_optuna()
+    except REFUSALS as error:
+        return Finding(Mark.BAD, "Optuna", sentence(error))
+    return Finding(Mark.GOOD, "Optuna", f"searches are kept in {redact(home.optuna_storage())}")
 
 
-def _disk(what: str, folder: Path) -> Finding:
-    wrong = is_writable(folder)
-    if wrong:
-        return Finding(Mark.BAD, what, f"{wrong}; GROKGRID_HOME says where grokgrid keeps things")
-    return _free(what, f"{folder}", free_gb(folder))
+def _home() -> Finding:
+    try:
+        check_home(to_write=True)
+    except REFUSALS as error:
+        return Finding(Mark.BAD, "home", sentence(error))
+    return _free("home", f"{home.home()}", free_gb(home.home()))
 
 
 def _free(what: str, said: str, free: float) -> Finding:
@@ -148,9 +138,10 @@ def _free(what: str, said: str, free: float) -> Finding:
 
 def _storage_here() -> Finding:
     folder = home.storage_root()
-    wrong = is_writable(folder)
-    if wrong:
-        return Finding(Mark.BAD, "storage", f"{wrong}; GROKGRID_STORAGE says where running trials are kept")
+    try:
+        check_storage()
+    except REFUSALS as error:
+        return Finding(Mark.BAD, "storage", sentence(error))
     return _free("storage", f"{folder} can be written to", free_gb(folder))
 
 

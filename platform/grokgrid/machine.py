@@ -5,6 +5,7 @@ import os
 import platform
 import shutil
 import socket
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,14 +75,26 @@ def remove_marks(folder: Path) -> None:
 
 
 def is_writable(folder: Path) -> str | None:
-    """None, or why it is not; the folder need not be there yet."""
-    there = next(each for each in (folder, *folder.parents) if each.exists())
-    return None if os.access(there, os.W_OK) and there.is_dir() else f"{there} cannot be written to"
+    """None, or why it is not; the folder need not be there yet.
+
+    A folder is made and removed, for rights do not say all: under /proc, on a disk that is mounted read-only or is
+    full, nothing can be made whatever they are.
+    """
+    there = _nearest(folder)
+    try:
+        Path(tempfile.mkdtemp(prefix=".grokgrid-", dir=there)).rmdir()
+    except OSError as error:
+        return f"{there} cannot be written to: {error.strerror}"
+    return None
 
 
 def free_gb(folder: Path) -> float:
-    there = next(each for each in (folder, *folder.parents) if each.exists())
-    return shutil.disk_usage(there).free / 1e9
+    return shutil.disk_usage(_nearest(folder)).free / 1e9
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or the nearest above it that is there."""
+    return next(each for each in (folder, *folder.parents) if os.path.exists(each))
 
 
 def _packages() -> dict[str, str]:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from driver_studies import drive, failing, npz, settled, study, table, view
+from driver_studies import drive, failing, folders, npz, settled, study, table, view
+from refusing_server import Answer, refusing_server
 from typer.testing import CliRunner, Result
 
 from grokgrid import api
@@ -310,6 +311,17 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
 }
 
 
+def arguments_of(verb: str, file: Path, folder: Path) -> list[str | Path]:
+    """Of a command that would do something."""
+    if verb == "import":
+        exported = folder / "exported"
+        exported.mkdir()
+        return [exported]
+    if verb == "optimise":
+        return ["lambda-ce-small", "--engine", "inline"]
+    return [file, *{"run": ["--engine", "inline"], "export": [folder / "new"]}.get(verb, [])]
+
+
 class TestMistakes:
     @pytest.mark.parametrize(("arguments", "sentence"), MISTAKES.values(), ids=MISTAKES)
     def test_are_told_and_nothing_is_started(
@@ -368,15 +380,37 @@ class TestMistakes:
         assert sentence in ran.stderr and len(ran.stderr.splitlines()) == 1
         assert ran.stdout == "" and not home.exists()
 
-    def test_a_home_that_cannot_be_written(
-        self, grokgrid: Grokgrid, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize("verb", ["plan", "run", "optimise", "report", "query", "export", "doctor"])
+    def test_an_mlflow_that_refuses(
+        self, verb: str, grokgrid: Grokgrid, file: Path, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        with refusing_server(lambda _: Answer(401)) as uri:
+            monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+            ran = grokgrid(verb, *arguments_of(verb, file, tmp_path))
+        sentence = f"MLflow at {uri} requires credentials (status 401). Set them: export MLFLOW_TRACKING_TOKEN="
+        if verb == "doctor":
+            assert ran.exit_code == 1 and f"✗ MLflow: {sentence}" in ran.stdout
+        else:
+            assert ran.exit_code == 2 and ran.stdout == ""
+            assert ran.stderr.startswith(sentence) and len(ran.stderr.splitlines()) == 1
+        assert not home.exists()
+
+    @pytest.mark.parametrize("verb", ["plan", "run", "optimise", "report", "query", "export", "import", "doctor"])
+    @pytest.mark.parametrize("place", ["/proc/home", "{tmp}/occupied/home", "{tmp}/occupied"])
+    def test_a_home_that_cannot_be(
+        self, verb: str, place: str, grokgrid: Grokgrid, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ):
         (tmp_path / "occupied").touch()
-        monkeypatch.setenv("GROKGRID_HOME", str(tmp_path / "occupied" / "home"))
-        ran = grokgrid("run", file, "--engine", "inline")
-        assert ran.exit_code == 2
-        assert "home/mlflow.db: MLflow's database cannot lie there: " in ran.stderr
-        assert "occupied is a file. GROKGRID_HOME says where it lies." in ran.stderr
+        home = place.format(tmp=tmp_path)
+        monkeypatch.setenv("GROKGRID_HOME", home)
+        ran = grokgrid(verb, *arguments_of(verb, file, tmp_path))
+        above = "/proc" if home.startswith("/proc") else tmp_path / "occupied"
+        sentence = f"GROKGRID_HOME: {home!r} is not allowed: {above} cannot be written to"
+        if verb == "doctor":
+            assert ran.exit_code == 1 and f"✗ home: {sentence}" in ran.stdout
+        else:
+            assert ran.exit_code == 2 and ran.stdout == ""
+            assert ran.stderr.startswith(f"environment: {sentence}") and len(ran.stderr.splitlines()) == 1
 
     def test_a_report_that_cannot_be_written(self, grokgrid: Grokgrid, file: Path, tmp_path: Path, ready_home: Path):
         (tmp_path / "occupied").touch()
@@ -405,6 +439,24 @@ class TestMistakes:
         monkeypatch.setenv("GROKGRID_ARTIFACTS", str(tmp_path / "elsewhere"))
         ran = grokgrid("run", file, "--engine", "inline")
         assert ran.exit_code == 2 and "since its experiments were created" in ran.stderr
+
+    def test_artifacts_that_cannot_be_written_are_noticed_before_a_trial_trains(
+        self, grokgrid: Grokgrid, file: Path, ready_home: Path
+    ):
+        """An experiment's stay where they were when it was created."""
+        assert grokgrid("run", file, "--engine", "inline", "--seeds", "1").exit_code == 0
+        kept = ready_home / "artifacts" / "grokgrid-trials"
+        kept.rename(kept.with_name("moved"))
+        kept.touch()
+        ran = grokgrid("run", file, "--engine", "inline")
+        assert ran.exit_code == 2 and len(ran.stderr.splitlines()) == 1
+        assert ran.stderr.startswith(f"artifacts cannot be written to {kept}/")
+        assert f"✗ MLflow: artifacts cannot be written to {kept}/" in grokgrid("doctor").stdout
+        assert not folders()
+        kept.unlink()
+        kept.with_name("moved").rename(kept)
+        assert grokgrid("run", file, "--engine", "inline").exit_code == 0
+        settled()
 
     def test_data_that_is_not_what_was_declared(self, grokgrid: Grokgrid, file: Path, tmp_path: Path, ready_home: Path):
         content = yaml.safe_load(file.read_text())

@@ -16,7 +16,7 @@ from driver_studies import Watched, drive, folders, npz, same, settled, study, t
 
 from grokgrid import api, running
 from grokgrid.engine import Block, Event, Finished, InlineEngine, Lost, Started
-from grokgrid.tracking import Tracking, TrackingAway
+from grokgrid.tracking import Tracking, TrackingAway, TrackingRefused
 from grokgrid.tracking.client import Client
 from grokgrid.view import View
 from search_spaces import Study
@@ -358,6 +358,7 @@ class Flaky:
         self.is_away: Callable[[], bool] | None = None
         self.random = random.Random(0)
         self.times = 0
+        self.refuses = False
 
     def wrapped(self, call: Callable[..., Any]) -> Callable[..., Any]:
         def flaky(client: Client, *args: Any, **kwargs: Any) -> Any:
@@ -367,6 +368,8 @@ class Flaky:
             self.times += 1
             if self.is_away is None and self.random.random() < 0.5:
                 call(client, *args, **kwargs)
+            if self.refuses:
+                raise TrackingRefused("its login has expired")
             raise TrackingAway(client.uri, ConnectionError("away"))
 
         return flaky
@@ -413,7 +416,8 @@ class TestMlflowAway:
         same(view(larger), expected)
         assert folders() == set()
 
-    def test_for_a_while_training_goes_on(self, flaky: Flaky, undisturbed: Undisturbed):
+    @pytest.mark.parametrize("refuses", [False, True])
+    def test_for_a_while_training_goes_on(self, refuses: bool, flaky: Flaky, undisturbed: Undisturbed):
         engine = WhileFlaky(flaky)
         seen: list[int] = []
 
@@ -421,7 +425,7 @@ class TestMlflowAway:
             seen.append(len(engine.events))
             return seen[-1] > 5 and flaky.times < 20
 
-        flaky.is_away = is_away
+        flaky.is_away, flaky.refuses = is_away, refuses
         drive(study(), engine)
         assert flaky.times == 20 and seen[-1] > seen[seen.index(next(n for n in seen if n > 5))]
         settled(keys(study()))
