@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from grokgrid import cli_cluster
+from grokgrid import cli_cluster, cli_options
 from grokgrid.cli_options import (
     ArmsOption,
     CheckpointOption,
@@ -352,10 +352,24 @@ def data_digest(
     print(found.digest)
 
 
+@app.callback()
+def _for_all(
+    debug: Annotated[bool, typer.Option("--debug", help="Print the traceback of an error, too.")] = False,
+) -> None:
+    cli_options.debug = debug
+
+
 def main() -> None:
     """The `grokgrid` command."""
     signal.signal(signal.SIGTERM, _terminated)
-    app(standalone_mode=True)
+    arguments = sys.argv[1:]
+    # Added to a command that has failed, it is written at the end.
+    if "--debug" in arguments:
+        arguments = ["--debug", *(argument for argument in arguments if argument != "--debug")]
+    try:
+        app(arguments, standalone_mode=True)
+    except Exception as error:
+        cli_options.stop(error)
 
 
 def _how(

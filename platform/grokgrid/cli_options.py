@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from search_spaces import Study
 
 
+debug = False
+"""Whether errors are printed with their tracebacks."""
+
+
 def _number(kind: type[int] | type[float], *, least: float, help: str) -> Any:
     """An option. Typer's own check does not name the value that it refuses."""
 
@@ -83,6 +87,7 @@ def errors() -> Iterator[None]:
     except (Mistakes, DataError, EngineError, TrackingError) as error:
         refuse(str(error))
     except (TrackingAway, EngineGone) as error:
+        _trace()
         print(error, file=sys.stderr)
         raise typer.Exit(1) from None
     except BrokenPipeError:
@@ -95,5 +100,26 @@ def errors() -> Iterator[None]:
 
 
 def refuse(message: str) -> NoReturn:
+    _trace()
     print(message, file=sys.stderr)
     raise typer.Exit(2)
+
+
+def stop(error: Exception) -> NoReturn:
+    """Ends at an error that nobody foresaw."""
+    from grokgrid.tracking.away import redact
+
+    _trace()
+    said = " ".join(redact(str(error)).split())[:300]
+    advice = "Please report this as a bug, with what is above" if debug else "Run it with --debug to see where"
+    print(f"grokgrid stopped at an unexpected error. {type(error).__name__}: {said}\n{advice}.", file=sys.stderr)
+    raise SystemExit(1)
+
+
+def _trace() -> None:
+    if debug and sys.exception() is not None:
+        import traceback
+
+        from grokgrid.tracking.away import redact
+
+        print(redact(traceback.format_exc()), end="", file=sys.stderr)

@@ -322,6 +322,35 @@ def arguments_of(verb: str, file: Path, folder: Path) -> list[str | Path]:
     return [file, *{"run": ["--engine", "inline"], "export": [folder / "new"]}.get(verb, [])]
 
 
+class TestDebug:
+    @pytest.mark.parametrize("arguments", [("--debug", "show", "dmeo"), ("show", "dmeo")])
+    def test_adds_the_traceback_to_a_mistake(self, arguments: tuple[str, ...], grokgrid: Grokgrid):
+        ran = grokgrid(*arguments)
+        assert ran.exit_code == 2
+        *above, sentence = ran.stderr.splitlines()
+        assert sentence.startswith("dmeo: is no study of the library")
+        assert (above[:1] == ["Traceback (most recent call last):"]) is ("--debug" in arguments)
+
+    @pytest.mark.parametrize("arguments", [["plan", "demo"], ["plan", "demo", "--debug"]])
+    def test_an_error_that_nobody_foresaw_is_a_sentence(self, arguments: list[str], home: Path):
+        """Of a bug, one of which is put in here; it may hold a password."""
+        code = f"""
+import sys
+from grokgrid import api, cli
+def plan(study):
+    raise KeyError("postgresql://me:hidden@host/db")
+api.plan = plan
+sys.argv = {["grokgrid", *arguments]}
+cli.main()
+"""
+        ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+        assert (ran.returncode, ran.stdout) == (1, "")
+        *above, sentence, advice = ran.stderr.splitlines()
+        assert sentence == "grokgrid stopped at an unexpected error. KeyError: 'postgresql://me:***@host/db'"
+        assert ("--debug" in advice) is ("--debug" not in arguments)
+        assert bool(above) is ("--debug" in arguments) and "hidden" not in ran.stderr
+
+
 class TestMistakes:
     @pytest.mark.parametrize(("arguments", "sentence"), MISTAKES.values(), ids=MISTAKES)
     def test_are_told_and_nothing_is_started(
