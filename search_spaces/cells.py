@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from search_spaces.grid import Axis, Spacing, axis_of
-from trainables.mistakes import Mistake, Path, mistakes_of, shown
+from trainables.mistakes import ENOUGH, Mistake, Path, mistakes_of, shown
 from trainables.names import fit_one_column, segment, written
 from trainables.trial import TrialConfig, cell_key, seed_key
 
@@ -24,9 +24,6 @@ Settings = dict[str, Any]
 Grid = dict[str, Axis]
 
 MAX_CELLS = 10_000
-ENOUGH = 100
-"""Mistakes to find: nobody reads more at a time."""
-
 _MAX_DEPTH = 20
 """Of a setting within settings."""
 
@@ -93,7 +90,7 @@ def cells_of(trial: Settings, arms: dict[str, Settings]) -> tuple[list[Cell], li
     for arm in axes:
         settings = {name: value for name, value in arms[arm].items() if name != "grid"}
         for values in itertools.product(*axes[arm].values()):
-            if len(mistakes) > ENOUGH:
+            if len(mistakes) >= ENOUGH:
                 break
             point = tuple(zip(axes[arm], values, strict=True))
             merged = overlay(trial, settings)

@@ -1,10 +1,12 @@
 """Changing and narrowing a study, as the command line's --set, --seeds and --arms do."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from search_spaces.study import Acceleration, Analysis, LambdaCurve, Measurements, Study
-from trainables.mistakes import Mistake, Mistakes, nearest, validate
+from trainables.limits import wrong_size
+from trainables.mistakes import Mistake, Mistakes, cut, nearest, validate
 from trainables.reading import parse_value
 
 
@@ -24,14 +26,13 @@ def narrow(
     mistakes: list[Mistake] = []
     for setting in settings:
         path, equals, value = setting.partition("=")
-        wrong = _put(content, _steps(study, path), parse_value(value)) if equals else "write it as path=value"
-        if wrong is not None:
-            mistakes.append(Mistake((), f"--set {setting}: {wrong}"))
+        for wrong in _wrong_to_set(study, content, path, value) if equals else ["write it as path=value"]:
+            mistakes.append(Mistake((), f"--set {cut(setting, 200)}: {wrong}"))
     unknown = [arm for arm in arms if arm not in study.arms]
     mistakes += [Mistake((), f"--arms {arm}: is no arm; {nearest(arm, study.arms)}") for arm in unknown]
     if mistakes:
         raise Mistakes(study.name, mistakes)
-    changed = [setting for setting in settings if setting.startswith(("trial.", "arms."))]
+    changed = [cut(setting, 200) for setting in settings if setting.startswith(("trial.", "arms."))]
     if changed:
         for reference in content["reference"]:
             reference["not_comparable"] = reference["not_comparable"] or f"changed: {', '.join(changed)}"
@@ -59,6 +60,16 @@ def _without_absent(analysis: Analysis, arms: Sequence[str]) -> Analysis | None:
     if isinstance(analysis, Measurements) and analysis.baseline not in arms:
         return analysis.model_copy(update={"baseline": None})
     return analysis
+
+
+def _wrong_to_set(study: Study, content: dict[str, Any], path: str, text: str) -> list[str]:
+    """Sets a field to what the text says, or tells what is wrong."""
+    try:
+        value = parse_value(text)
+    except Mistakes as mistakes:
+        return [str(replace(mistake, line=None)) for mistake in mistakes.mistakes]
+    wrong = wrong_size(0, tuple(path.split("."))) or _put(content, _steps(study, path), value)
+    return [wrong] if wrong is not None else []
 
 
 def _put(content: dict[str, Any], path: list[str], value: Any) -> str | None:

@@ -27,7 +27,7 @@ def read_study(source: str | Path) -> Study:
         return LIBRARY[str(source)]()
     path = Path(source)
     if path.suffix not in (".yaml", ".yml"):
-        wrong = f"is no study of the library and no .yaml file; {nearest(source, LIBRARY)}"
+        wrong = f"is no study of the library and no .yaml file; {nearest(str(source), LIBRARY)}"
         raise Mistakes(str(source), [Mistake((), wrong)])
     document = read_yaml(path)
     content = _with_absolute_paths(document.content, path.resolve().parent)

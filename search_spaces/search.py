@@ -14,6 +14,7 @@ on the study's own seeds, which had no part in the choice, the best one is then 
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
@@ -30,7 +31,7 @@ TIMES = ("updates", "passes", "seconds")
 FIRST_SEED = 100_000
 """Of the seeds that a search given a mere number of them takes: far from those of studies."""
 
-MOST_CANDIDATES = 1000
+MOST_CANDIDATES, MOST_SEEDS, MOST_SETTINGS = 1000, 1000, 50
 """Of any search."""
 
 Better = Literal["less", "more"]
@@ -58,9 +59,10 @@ def number_or_list(seeds: Any) -> Any:
 
 def no_seed_twice(seeds: int | tuple[int, ...]) -> int | tuple[int, ...]:
     """A validator."""
-    twice = sorted({seed for seed in seeds if seeds.count(seed) > 1}) if isinstance(seeds, tuple) else []
-    if twice:
-        raise ValueError(f"holds {', '.join(map(str, twice))} twice")
+    counts = Counter(seeds if isinstance(seeds, tuple) else ())
+    if twice := sorted(seed for seed, num in counts.items() if num > 1):
+        more = f" and {len(twice) - 5:,} more" if len(twice) > 5 else ""
+        raise ValueError(f"holds {', '.join(map(str, twice[:5]))}{more} twice")
     return seeds
 
 
@@ -187,7 +189,7 @@ class SearchBudget(Config):
     """
 
     candidates: Annotated[PositiveInt, Field(le=MOST_CANDIDATES)] | None = None
-    trials: PositiveInt | None = None
+    trials: Annotated[PositiveInt, Field(le=1_000_000)] | None = None
     device_hours: PositiveFloat | None = None
 
     @model_validator(mode="after")
@@ -206,12 +208,15 @@ class Search(Config):
 
     arm: str
     baseline: str
-    settings: Annotated[dict[str, Range], Field(min_length=1)]
+    settings: Annotated[dict[str, Range], Field(min_length=1, max_length=MOST_SETTINGS)]
     objectives: Annotated[
         tuple[Annotated[Objective, BeforeValidator(lambda o: {"metric": o} if isinstance(o, str) else o)], ...],
         Field(min_length=1),
     ] = (Objective(),)
-    seeds: Annotated[PositiveInt, Field(le=1000)] | Annotated[tuple[Seed, ...], Field(min_length=1)] = 10
+    seeds: (
+        Annotated[PositiveInt, Field(le=MOST_SEEDS)]
+        | Annotated[tuple[Seed, ...], Field(min_length=1, max_length=MOST_SEEDS)]
+    ) = 10
     budget: SearchBudget = SearchBudget(trials=100)
 
     _number_or_list = field_validator("seeds", mode="before")(number_or_list)

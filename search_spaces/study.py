@@ -17,6 +17,7 @@ from pydantic import (
 from search_spaces.cells import Cell, Settings, cells_of, nested, overlay, without
 from search_spaces.search import TIMES, Better, Search, better_of, measured_by, no_seed_twice, number_or_list
 from trainables.configuration import Bool, Config, Float, NonNegativeFloat, PositiveFloat, PositiveInt, spelled
+from trainables.limits import wrong_values
 from trainables.mistakes import Mistake, Mistakes, mistakes_of, nearest
 from trainables.names import MAX_ARM, TRIALS_EXPERIMENT, alike, is_reserved
 from trainables.probes.config import ProbeConfig
@@ -26,6 +27,7 @@ from trainables.trial import Seed, Trial, TrialConfig, metrics_of
 _PROBES = TypeAdapter(tuple[ProbeConfig, ...])
 
 MAX_SEEDS = 10_000
+MAX_TRIALS = 1_000_000
 
 StudyName = Annotated[
     str,
@@ -162,7 +164,10 @@ class Study(Config):
 
     name: StudyName
     question: str
-    seeds: Annotated[PositiveInt, Field(le=MAX_SEEDS)] | Annotated[tuple[Seed, ...], Field(min_length=1)]
+    seeds: (
+        Annotated[PositiveInt, Field(le=MAX_SEEDS)]
+        | Annotated[tuple[Seed, ...], Field(min_length=1, max_length=MAX_SEEDS)]
+    )
     trial: Settings
     arms: Annotated[dict[ArmName, Settings], Field(min_length=1)]
     analyses: tuple[Analysis, ...] = (Curves(),)
@@ -199,6 +204,9 @@ class Study(Config):
     @classmethod
     def _all_mistakes_at_once(cls, value: Any, handler: Callable[[Any], Self] | ValidatorFunctionWrapHandler) -> Self:
         """Pydantic would tell of the cells only once the rest is right."""
+        if isinstance(value, dict) and (wrong := wrong_values(value)):
+            # Nothing is made of what is too large, or could not be printed.
+            raise Mistakes("study", wrong)
         study, mistakes = None, []
         try:
             study = handler(value)
@@ -273,6 +281,11 @@ def _mistakes_of_cells(study: dict[str, Any], cells: list[Cell], mistakes: list[
     if not mistakes and len({(str(cell.config.goal), cell.config.budget) for cell in cells}) > 1:
         wrong = "all arms must share one goal and one budget: what is compared is how soon they reach it"
         mistakes.append(Mistake(("arms",), wrong))
+    seeds = study.get("seeds")
+    num_seeds = seeds if isinstance(seeds, int) else len(_listed(seeds))
+    if num_seeds <= MAX_SEEDS and len(cells) * num_seeds > MAX_TRIALS:
+        wrong = f"{num_seeds:,} seeds of {len(cells):,} cells make {len(cells) * num_seeds:,} trials"
+        mistakes.append(Mistake(("seeds",), f"{wrong}; a study has at most {MAX_TRIALS:,}"))
     arms, analyses, references = list(study["arms"]), _given(study, "analyses"), _given(study, "reference")
     measured = _measured(study, cells)
     for index, analysis in enumerate(analyses):

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from trainables.mistakes import shown
+
 Int = Annotated[int, Field(strict=True)]
 Float = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Bool = Annotated[bool, Field(strict=True)]
@@ -36,7 +38,7 @@ def spelled(pattern: str, words: str) -> AfterValidator:
 
     def check(text: str) -> str:
         if not re.fullmatch(pattern, text):
-            raise ValueError(f"{text!r} is not allowed: it should be {words}")
+            raise ValueError(f"{shown(text)} is not allowed: it should be {words}")
         return text
 
     return AfterValidator(check)

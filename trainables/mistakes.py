@@ -12,6 +12,11 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, Tag, ValidationError
 from pydantic_core import ErrorDetails
 
+ENOUGH = 100
+"""Mistakes to look for: nobody reads more at a time."""
+
+_MOST_LINES, _MOST_CHARACTERS, _MOST_ALLOWED, _MOST_SHOWN = 18, 1_900, 40, 100
+
 Path = tuple[str | int, ...]
 M = TypeVar("M", bound=BaseModel)
 
@@ -30,7 +35,9 @@ class Mistake:
 
     def __str__(self) -> str:
         line = f"line {self.line}: " if self.line is not None else ""
-        return f"{line}{self.where}: {self.message}" if self.path else f"{line}{self.message}"
+        where = cut(printable(self.where.replace("\n", r"\n")), 200)
+        message = printable(self.message)
+        return f"{line}{where}: {message}" if self.path else f"{line}{message}"
 
 
 class Mistakes(ValueError):
@@ -42,17 +49,45 @@ class Mistakes(ValueError):
         super().__init__(source, self.mistakes)
 
     def __str__(self) -> str:
+        """Under 20 lines and 2,000 characters: the first mistakes, and how many more there are."""
+        source = printable(self.source.replace("\n", r"\n"))
+        source = source if len(source) <= 300 else f"…{source[-300:]}"
         if len(self.mistakes) == 1:
-            return f"{self.source}: {self.mistakes[0]}"
-        return "\n  ".join([f"{self.source}: {len(self.mistakes)} mistakes", *map(str, self.mistakes)])
+            return cut(f"{source}: {self.mistakes[0]}", _MOST_CHARACTERS, _MOST_LINES)
+        # Whoever looks for them may have stopped there.
+        or_more = " or more" if len(self.mistakes) >= ENOUGH else ""
+        lines = [f"{source}: {len(self.mistakes):,} mistakes{or_more}"]
+        for index, mistake in enumerate(self.mistakes):
+            told = f"  {cut(str(mistake), 600, 6)}".split("\n")
+            num = sum(map(len, lines)) + len(lines) + sum(map(len, told)) + len(told)
+            if num > _MOST_CHARACTERS or len(lines) + len(told) > _MOST_LINES:
+                lines.append(f"  and {len(self.mistakes) - index:,} more{or_more and ', or still more'}")
+                break
+            lines += told
+        return "\n".join(lines)
 
 
 def nearest(value: Any, allowed: Iterable[str]) -> str:
     """`; did you mean 'x'?` and what is allowed, as the end of a sentence."""
-    allowed = [str(item) for item in allowed]
-    near = get_close_matches(str(value), allowed, n=1, cutoff=0.5)
+    given, allowed = value if isinstance(value, str) else shown(value), [str(item) for item in allowed]
+    # To compare long texts, or one with many, takes minutes.
+    near = get_close_matches(given, allowed[:1000], n=1, cutoff=0.5) if len(given) <= 100 else []
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"{hint}Allowed: {', '.join(allowed)}"
+    more = f" and {len(allowed) - _MOST_ALLOWED:,} more" if len(allowed) > _MOST_ALLOWED else ""
+    return f"{hint}Allowed: {', '.join(cut(each, 100) for each in allowed[:_MOST_ALLOWED])}{more}"
+
+
+def printable(text: str) -> str:
+    """The text with escapes for all but line feeds that a terminal would not print as a character."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
+
+
+def cut(text: str, most: int, most_lines: int = 1_000) -> str:
+    """At most so many characters and lines of a text."""
+    short = "\n".join(text[: most + 1].split("\n")[:most_lines])
+    return text if len(short) == len(text) and len(text) <= most else f"{short[: most - 1]}…"
 
 
 def validate(model: type[M], content: Any, *, source: str, lines: dict[Path, int] | None = None) -> M:
@@ -93,13 +128,19 @@ def _without_other_branches(model: type[BaseModel], errors: list[ErrorDetails]) 
     """Where a field may be of several types, pydantic tells what each of them would want. Kept is what the type that
     was meant has to say: anything more special than "is not of that type", or the words that a text could have been.
     """
-    errors = [details for details in errors if details["type"] != "too_short" or _is_short(details)]
+    known = [details for details in errors if details["type"] != "too_short" or _is_short(details)][: 2 * ENOUGH]
+    paths = [_path(model, details["loc"]) for details in known]
     kept: list[ErrorDetails] = []
-    for details in errors:
-        path = _path(model, details["loc"])
-        beside = [e for e in errors if e is not details and _path(model, e["loc"])[: len(path)] == path]
-        deeper = [e for e in beside if len(_path(model, e["loc"])) > len(path) and _rank(e) == _rank(details)]
-        better = [e for e in beside if _rank(e) < _rank(details) or e in kept and _rank(e) == _rank(details)] + deeper
+    for details, path in zip(known, paths, strict=True):
+        beside = [
+            (e, len(other))
+            for e, other in zip(known, paths, strict=True)
+            if e is not details and other[: len(path)] == path
+        ]
+        deeper = [e for e, depth in beside if depth > len(path) and _rank(e) == _rank(details)]
+        better = [
+            e for e, _ in beside if _rank(e) < _rank(details) or e in kept and _rank(e) == _rank(details)
+        ] + deeper
         if _rank(details) == 0 or not better:
             kept.append(details)
     return kept
@@ -122,7 +163,9 @@ def _message(model: type[BaseModel], details: ErrorDetails) -> str:
     given = details["input"]
     match details["type"]:
         case "too_short":
-            return f"{given!r} is not allowed: it should hold at least {context['min_length']}"
+            return f"{shown(given)} is not allowed: it should hold at least {context['min_length']}"
+        case "too_long":
+            return f"{shown(given)} is not allowed: it should hold at most {context['max_length']:,}"
         case "missing":
             return "is missing"
         case "extra_forbidden":
@@ -132,7 +175,7 @@ def _message(model: type[BaseModel], details: ErrorDetails) -> str:
             return f"is not a setting here; {nearest(details['loc'][-1], names)}"
         case "union_tag_invalid":
             tags = [tag.strip("' ") for tag in context["expected_tags"].split(",")]
-            return f"{context['tag']!r} is not known; {nearest(context['tag'], tags)}"
+            return f"{shown(context['tag'])} is not known; {nearest(context['tag'], tags)}"
         case "union_tag_not_found" if isinstance(given, dict):
             allowed = ", ".join(_tags(_type_at(model, details["loc"])))
             # A function of ours tells a component by its name.
@@ -140,7 +183,7 @@ def _message(model: type[BaseModel], details: ErrorDetails) -> str:
             return f"needs a {field}. Allowed: {allowed}"
         case "literal_error":
             expected = [item.strip("' ") for item in context["expected"].replace(" or ", ", ").split(",")]
-            return f"{given!r} is not allowed; {nearest(given, expected)}"
+            return f"{shown(given)} is not allowed; {nearest(given, expected)}"
         case "value_error":
             return str(context["error"])
         case "dict_type" | "model_type" | "model_attributes_type" | "union_tag_not_found":
@@ -154,7 +197,12 @@ def _message(model: type[BaseModel], details: ErrorDetails) -> str:
 def shown(value: Any) -> str:
     """As it stands in a YAML file."""
     names = {None: "null", True: "true", False: "false"}
-    return names[value] if value is None or isinstance(value, bool) else repr(value)
+    if value is None or isinstance(value, bool):
+        return names[value]
+    try:
+        return cut(repr(value), _MOST_SHOWN)
+    except ValueError:
+        return "a number of thousands of digits"
 
 
 def _path(model: type[BaseModel], loc: Path) -> Path:

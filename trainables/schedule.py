@@ -5,9 +5,10 @@ logarithmically, at about `looks_per_decade` per decade. A trial computes up to 
 came after could not be seen. The extent of the budget is no part of the trial key, the spacing of the looks is.
 """
 
+import math
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from trainables.configuration import NOT_IN_KEY, Config, Float, PositiveInt
 
@@ -18,7 +19,7 @@ class Budget(Config):
     passes: Annotated[PositiveInt | None, NOT_IN_KEY] = None
     updates: Annotated[PositiveInt | None, NOT_IN_KEY] = None
     look_every: PositiveInt | None = None
-    looks_per_decade: PositiveInt | None = None
+    looks_per_decade: Annotated[PositiveInt, Field(le=1000)] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -55,7 +56,8 @@ class Budget(Config):
         if self.look_every is not None:
             return 1 + self.look_every * int((position + self.look_every - 1) // self.look_every)
         assert self.looks_per_decade is not None
-        step = 0
+        # Two steps before the first that can be it: there may be thousands.
+        step = max(0, int(math.log10(max(1, position)) * self.looks_per_decade) - 2)
         while round(10 ** (step / self.looks_per_decade)) <= position:
             step += 1
         return round(10 ** (step / self.looks_per_decade))

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -67,7 +68,7 @@ class TrialConfig(Config):
     @classmethod
     def _measure_nothing_twice(cls, probes: tuple[ProbeConfig, ...], info: ValidationInfo) -> tuple[ProbeConfig, ...]:
         measured = metrics_of(probes)
-        twice = sorted({metric for metric in measured if measured.count(metric) > 1})
+        twice = sorted(metric for metric, num in Counter(measured).items() if num > 1)
         if "data" in info.data and not info.data["data"].num_validation:
             held_out = [probe.name for probe in probes if probe.on == "validation"]
             if held_out:

@@ -26,8 +26,10 @@ def _number(kind: type[int] | type[float], *, least: float, help: str) -> Any:
             number = math.nan
         if number >= least:
             return number
+        from trainables.mistakes import shown
+
         wanted = "a whole number" if kind is int else "a number"
-        raise typer.BadParameter(f"{text!r} is not allowed: it should be {wanted}, at least {least:g}")
+        raise typer.BadParameter(f"{shown(text)} is not allowed: it should be {wanted}, at least {least:g}")
 
     return typer.Option(parser=parse, metavar=f"<{kind.__name__}>", help=f"{help}  [x>={least:g}]")
 
@@ -62,9 +64,12 @@ def find_study(study: str, settings: list[str] | None, seeds: str | None, arms: 
 
 
 def _seeds(text: str) -> int | list[int]:
+    from trainables.limits import MAX_DIGITS
+    from trainables.mistakes import cut
+
     parts = text.split(",")
-    if not all(part.strip().isdecimal() for part in parts):
-        refuse(f"--seeds {text}: give a number of seeds, 3, or a list of them, 0,4,7")
+    if not all(part.strip().isdecimal() and len(part) <= MAX_DIGITS for part in parts):
+        refuse(f"--seeds {cut(text, 100)}: give a number of seeds, 3, or a list of them, 0,4,7")
     return [int(part) for part in parts] if len(parts) > 1 else int(text)
 
 
@@ -80,7 +85,7 @@ def errors() -> Iterator[None]:
     from grokgrid.engine import EngineError, EngineGone
     from grokgrid.tracking import TrackingAway, TrackingError
     from trainables.data.place import DataError
-    from trainables.mistakes import Mistakes
+    from trainables.mistakes import Mistakes, printable
 
     try:
         yield
@@ -88,7 +93,7 @@ def errors() -> Iterator[None]:
         refuse(str(error))
     except (TrackingAway, EngineGone) as error:
         _trace()
-        print(error, file=sys.stderr)
+        print(printable(str(error)), file=sys.stderr)
         raise typer.Exit(1) from None
     except BrokenPipeError:
         raise
@@ -100,17 +105,20 @@ def errors() -> Iterator[None]:
 
 
 def refuse(message: str) -> NoReturn:
+    from trainables.mistakes import printable
+
     _trace()
-    print(message, file=sys.stderr)
+    print(printable(message), file=sys.stderr)
     raise typer.Exit(2)
 
 
 def stop(error: Exception) -> NoReturn:
     """Ends at an error that nobody foresaw."""
     from grokgrid.tracking.away import redact
+    from trainables.mistakes import printable
 
     _trace()
-    said = " ".join(redact(str(error)).split())[:300]
+    said = printable(" ".join(redact(str(error)).split())[:300])
     advice = "Please report this as a bug, with what is above" if debug else "Run it with --debug to see where"
     print(f"grokgrid stopped at an unexpected error. {type(error).__name__}: {said}\n{advice}.", file=sys.stderr)
     raise SystemExit(1)
