@@ -139,7 +139,7 @@ class TestAcceleration:
     def test_without_another_arm_there_is_nothing_to_compare(self):
         found = answer(synthetic_view(synthetic_study(arms={"baseline": {}}), {"baseline": BASE}))
         assert "There is no other arm to compare." in found.notes
-        assert found.headline == "test_accuracy > 0.85 was reached by 5/5 seeds of baseline."
+        assert found.headline == "test_accuracy > 0.85 was reached: baseline 5/5 seeds."
 
     def test_two_baselines_keep_their_figures_apart(self):
         analyses = [{"kind": "acceleration", "baseline": arm} for arm in ("baseline", "jacobian")]
@@ -335,7 +335,7 @@ class TestReaching:
     def test_without_an_analysis_it_is_the_answer(self):
         found = answered([*BASE[:3], (State.CENSORED, 991), State.MISSING], FAST, analyses=[])
         assert found.headline == (
-            "test_accuracy > 0.85 was reached by 3/5 seeds of baseline; 5/5 seeds of jacobian; whether they differ is "
+            "test_accuracy > 0.85 was reached: baseline 3/5 seeds; jacobian 5/5 seeds; whether they differ is "
             "open because no analysis compares the arms. Not complete: of 10 trials 1 missing."
         )
         assert shown(found, "reached")["last at"] == ("–", "151")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from grokgrid.analyses.comparisons import Comparison, holm
-from grokgrid.analyses.wording import BUT_P, NOT_TRUSTED, NOTHING, interval, labels, mean_sd, number, p_value
+from grokgrid.analyses.wording import BUT_P, NOT_TRUSTED, NOTHING, interval, labels, mean_sd, number, p_value, ratio
 from grokgrid.statistics import Direction, Estimator, Evidence, WhyOpen, is_significant
 from search_spaces import Study
 
@@ -96,7 +96,7 @@ def _row(c: Comparison, p_holm: float | None, cell: str, baseline: str, family: 
 def _estimate(c: Comparison) -> str:
     if c.not_comparable:
         return "not comparable"
-    return _SIGNS.get(c.estimator, "") + number(c.estimate) if c.estimator else NOTHING
+    return _SIGNS.get(c.estimator, "") + ratio(c.estimate) if c.estimator else NOTHING
 
 
 def _interval(c: Comparison) -> str:

@@ -49,7 +49,7 @@ def curves_section(view: View, analysis: Curves, *, name: str = "curves", is_tol
         title="Curves",
         tables=(where_ended, Table(name, "Mean curves", means)),
         figures=figures,
-        sentence=ended(where_ended, metric) if is_told and metric is not None else "",
+        sentence=ended(view.study, where_ended, metric) if is_told and metric is not None else "",
     )
 
 

@@ -18,6 +18,7 @@ from grokgrid.analyses.wording import NOT_TRUSTED, NOTHING, PERCENT, listed
 from grokgrid.plurals import plural
 from grokgrid.statistics import Estimator, Evidence, WhyOpen
 from grokgrid.view import State, View
+from search_spaces import Study
 
 MANY = 6
 """Of more arms than this the headline names the first ones, and the table all."""
@@ -132,8 +133,8 @@ def _means(rows: Sequence[MeasurementRow], place: str) -> str:
     metric = rows[0].metric
     if all(row.m.found is None for row in rows):
         return f"At the end {metric} is open because {WhyOpen.NO_VALUE}"
-    clauses = [f"{row.cell} {_mean(row)}" for row in rows]
-    return f"At the end {metric} is: {first_of(clauses, 'cell', place)}{_not_compared(rows)}"
+    told = _cell_by_cell([(row.m.cell.arm, f"{row.cell} {_mean(row)}") for row in rows], place)
+    return f"At the end {metric} is: {told}{_not_compared(rows)}"
 
 
 def _mean(row: MeasurementRow) -> str:
@@ -189,20 +190,31 @@ def _and(others: str) -> str:
     return f", {others}" if others != NOTHING else ""
 
 
-def reached(table: Table, goal: str) -> str:
-    """Who reached the goal, of a study that compares no times."""
-    names, counts = table.columns[0].text, table.columns[1].text
-    clauses = [f"{count} seeds of {name}" for name, count in zip(names, counts, strict=True)]
-    told = first_of(clauses, "cell", f"the table “{table.title}”")
-    return f"{goal} was reached by {told}{_not_compared(names)}"
+def _cell_by_cell(told: Sequence[tuple[str, str]], place: str) -> str:
+    """told: the arm and the clause of each cell. Of many cells, an arm that has several says how many, and where."""
+    arms: dict[str, list[str]] = {}
+    for arm, clause in told:
+        arms.setdefault(arm, []).append(clause)
+    if len(told) <= MANY:
+        return "; ".join(clause for _, clause in told)
+    clauses = [f"{arm}’s {len(mine)} cells see {place}" if len(mine) > 1 else mine[0] for arm, mine in arms.items()]
+    return first_of(clauses, "arm", place)
 
 
-def ended(table: Table, metric: str) -> str:
-    """Where the trials ended, of a study that compares nothing."""
+def reached(study: Study, table: Table) -> str:
+    """Who reached the goal, of a study that compares no times. table: a row a cell of the study."""
+    rows = zip(study.cells, table.columns[0].text, table.columns[1].text, strict=True)
+    told = [(cell.arm, f"{name} {count} seeds") for cell, name, count in rows]
+    seen = _cell_by_cell(told, f"the table “{table.title}”")
+    return f"{study.goal} was reached: {seen}{_not_compared(told)}"
+
+
+def ended(study: Study, table: Table, metric: str) -> str:
+    """Where the trials ended, of a study that compares nothing. table: a row a cell of the study."""
     texts = {column.label: column.text for column in table.columns}
-    rows = list(zip(table.columns[0].text, texts[metric], texts["ended"], strict=True))
-    if all(mean == NOTHING for _, mean, _ in rows):
+    if set(texts[metric]) == {NOTHING}:
         return f"At the end {metric} is open because {WhyOpen.NO_VALUE}"
-    clauses = [f"{name} {mean} ({num} seeds)" for name, mean, num in rows]
-    told = first_of(clauses, "cell", f"the table “{table.title}”")
-    return f"At the end {metric} is: {told}{_not_compared(rows)}"
+    rows = zip(study.cells, table.columns[0].text, texts[metric], texts["ended"], strict=True)
+    told = [(cell.arm, f"{name} {mean} ({num} seeds)") for cell, name, mean, num in rows]
+    seen = _cell_by_cell(told, f"the table “{table.title}”")
+    return f"At the end {metric} is: {seen}{_not_compared(told)}"

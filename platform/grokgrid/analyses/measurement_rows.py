@@ -3,14 +3,14 @@ that the table and the headline print.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from grokgrid.analyses.ends import ENDED, end_values, num_ended
 from grokgrid.analyses.trials import others
-from grokgrid.analyses.wording import BUT_P, LEVEL, NOT_TRUSTED, NOTHING, labels, mean_sd, p_value, precise
+from grokgrid.analyses.wording import BUT_P, LEVEL, NOT_TRUSTED, NOTHING, difference, labels, mean_sd, p_value, precise
 from grokgrid.statistics import (
     Evidence,
     Finding,
@@ -105,7 +105,7 @@ def rows_of(study: Study, found: Sequence[Measurement]) -> tuple[Row, ...]:
 
 
 def _row(m: Measurement, cell: str, num_seeds: int) -> Row:
-    mean, difference = m.found, m.difference.mean if m.difference else None
+    mean, apart = m.found, m.difference.mean if m.difference else None
     test = m.difference.test if m.difference else None
     why = m.finding.why if m.finding else mean.why_open if mean else WhyOpen.NO_VALUE
     return Row(
@@ -113,26 +113,26 @@ def _row(m: Measurement, cell: str, num_seeds: int) -> Row:
         metric=m.metric,
         cell=cell,
         mean=mean_sd(mean.mean_sd if mean else None),
-        interval=_interval(mean),
+        interval=_interval(mean, precise),
         min=precise(mean.min, mean.sd) if mean else NOTHING,
         max=precise(mean.max, mean.sd) if mean else NOTHING,
         n=f"{m.n}/{num_seeds}",
         others=m.others,
-        difference=mean_sd(difference.mean_sd if difference else None),
-        its_interval=_interval(difference),
+        difference=mean_sd(apart.mean_sd if apart else None),
+        its_interval=_interval(apart, difference),
         finding=_finding(m),
         why=str(why) if why else NOTHING,
-        pairs=str(difference.n) if difference else NOTHING,
+        pairs=str(apart.n) if apart else NOTHING,
         p=p_value(test.p if test else None),
         holms_p=p_value(m.p_holm),
         least_p=p_value(test.floor if test else None),
     )
 
 
-def _interval(mean: SampleMean | None) -> str:
+def _interval(mean: SampleMean | None, write: Callable[[float, float | None], str]) -> str:
     ends = mean.confidence_interval(LEVEL) if mean else None
     if mean is not None and ends is not None:
-        return f"{precise(ends.low, mean.sd)} to {precise(ends.high, mean.sd)}"
+        return f"{write(ends.low, mean.sd)} to {write(ends.high, mean.sd)}"
     return NOT_TRUSTED if mean is not None and mean.why_open is WhyOpen.TWO_SEEDS else NOTHING
 
 

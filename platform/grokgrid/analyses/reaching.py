@@ -44,7 +44,7 @@ def reaching_section(view: View, *, is_told: bool = False) -> Section:
         ),
         figures=(figure,) if len(fractions) else (),
         metrics={f"reached/{slug(cell)}": float(times[cell.name].reached.sum()) for cell in study.cells},
-        sentence=reached(summary, str(study.goal)) if is_told else "",
+        sentence=reached(study, summary) if is_told else "",
     )
 
 

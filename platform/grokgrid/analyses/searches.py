@@ -69,18 +69,14 @@ def _chosen(searched: Searched, shares: dict[int, float]) -> str:
     (entrant,) = best
     share = _share(shares.get(entrant.candidate.number))
     sure = f", best in {share} of resamples of the seeds" if share != NOTHING else ""
-    others = _counts(searched)[IN]
-    why = WhyOpen.NOT_TOLD_APART if others else WhyOpen.ALONE if _is_alone(searched) else None
+    counts = _counts(searched)
+    why = WhyOpen.NOT_TOLD_APART if counts[IN] else None if counts[OUT] else WhyOpen.ALONE
     is_open = f"; whether it is the best is open because {why}" if why else ""
-    counted = f" ({others} {IN} from it)" if others else ""
+    counted = f" ({counts[IN]} {IN} from it)" if counts[IN] else ""
     return (
         f"Of {num} the search chose {_name(searched, entrant)}{sure}{is_open}{counted}. On seeds that had no part in "
         "the choice:"
     )
-
-
-def _is_alone(searched: Searched) -> bool:
-    return len(_rivals(searched)) < 2
 
 
 def _best(searched: Searched) -> list[Entrant]:

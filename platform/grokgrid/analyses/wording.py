@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 
-from grokgrid.statistics import SIGNIFICANT, Interval, MeanSd
+from grokgrid.statistics import SIGNIFICANT, Interval, MeanSd, is_significant
 from search_spaces import Cell, Study
 from trainables.names import written
 
@@ -28,11 +28,19 @@ def number(value: float | None) -> str:
     return f"{value:#.3g}".removesuffix(".")
 
 
+def ratio(value: float | None) -> str:
+    """A ratio, with as many digits as it takes to see on which side of 1 it lies."""
+    text = number(value)
+    if value is None or text != number(1.0):
+        return text
+    return next((more for digits in range(4, 10) if float(more := f"{value:.{digits}g}") != 1), text)
+
+
 def bounded(value: float) -> str:
     """The end of an interval of ratios: beyond a factor of a thousand its size tells nothing more."""
     if 0 < value < 1 / MANY_TIMES:
         return f"under {1 / MANY_TIMES:g}"
-    return f"over {MANY_TIMES:,}" if MANY_TIMES < value < math.inf else number(value)
+    return f"over {MANY_TIMES:,}" if MANY_TIMES < value < math.inf else ratio(value)
 
 
 def count(value: float | None) -> str:
@@ -64,8 +72,18 @@ def precise(value: float, sd: float | None) -> str:
     return f"{value:z,.{decimals}f}"
 
 
+def difference(value: float, sd: float | None) -> str:
+    """As `precise`, with as many digits as it takes to see on which side of 0 it lies."""
+    text = precise(value, sd)
+    return number(value) if value and not float(text.replace(",", "")) else text
+
+
 def p_value(p: float | None) -> str:
-    return NOTHING if p is None else f"{p:.2g}"
+    """Two digits, or as many as it takes to see on which side of the limit it lies."""
+    if p is None:
+        return NOTHING
+    texts = (f"{p:.{digits}g}" for digits in range(2, 18))
+    return next(text for text in texts if is_significant(float(text)) == is_significant(p))
 
 
 def open_because(why: str) -> str:
