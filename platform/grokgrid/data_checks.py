@@ -1,21 +1,33 @@
 """What is wrong with a study's data, or suspicious, before anything starts."""
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 from search_spaces import Study
-from trainables.data.config import NpzConfig, OwnDataConfig
+from trainables.data.config import DigitsConfig, MnistConfig, NpzConfig, OwnDataConfig
 from trainables.data.place import DataError, DataMissing
 from trainables.mistakes import Mistakes
+from trainables.models.config import OwnModelConfig
+
+if TYPE_CHECKING:
+    from trainables.data.inspection import Inspection
+
+DataConfig = DigitsConfig | MnistConfig | NpzConfig | OwnDataConfig
 
 
 def check_data(study: Study, *, is_needed: bool, calls_functions: bool) -> tuple[str, ...]:
-    """Warnings about the users' own data. The data sets that ship with grokgrid are known to be well.
+    """Warnings about the users' own data, and about the last batch of it that models get. The data sets that ship with
+    grokgrid are known to be well.
 
     is_needed        whether files must be here
     calls_functions  whether data that functions make is checked as well; those are called for it
 
     Raises:
         DataError: all that is refused in any of the study's data.
+        Mistakes: models cannot be trained on the last batch.
     """
-    refused, warnings = list[str](), list[str]()
+    refused: list[str] = []
+    inspections: dict[DataConfig, Inspection] = {}
     for config in dict.fromkeys(cell.config.data for cell in study.cells):
         is_own = isinstance(config, OwnDataConfig)
         if not isinstance(config, NpzConfig | OwnDataConfig) or is_own and not calls_functions:
@@ -24,7 +36,7 @@ def check_data(study: Study, *, is_needed: bool, calls_functions: bool) -> tuple
         from trainables.data.read import data_name, inspect
 
         try:
-            warnings += [f"{data_name(config)}: {each}" for each in inspect(config).findings.warnings]
+            inspections[config] = inspect(config)
         except DataMissing as error:
             if is_needed:
                 refused.append(str(error))
@@ -38,4 +50,16 @@ def check_data(study: Study, *, is_needed: bool, calls_functions: bool) -> tuple
             refused.append(f"{data_name(config)} fails: {told(error, source_of(config).root)}")
     if refused:
         raise DataError("\n".join(dict.fromkeys(refused)))
-    return tuple(dict.fromkeys(warnings))
+    warnings = [
+        f"{data_name(config)}: {each}" for config, found in inspections.items() for each in found.findings.warnings
+    ]
+    return (*dict.fromkeys(warnings), *_check_last_batches(study, inspections))
+
+
+def _check_last_batches(study: Study, inspections: "Mapping[DataConfig, Inspection]") -> tuple[str, ...]:
+    if not any(isinstance(cell.config.model, OwnModelConfig) for cell in study.cells):
+        return ()
+    # Not above: it imports numpy.
+    from trainables.last_batch import check_last_batches
+
+    return check_last_batches({f"arms.{cell.name}": cell.config for cell in study.cells}, inspections)

@@ -135,6 +135,30 @@ class TestPlan:
         assert ran.stdout == "False\n", ran.stderr
 
 
+MODEL = """
+from torch import nn
+
+
+def normalised(input_shape, num_classes):
+    return nn.Sequential(nn.Linear(input_shape[0], 4), nn.BatchNorm1d(4), nn.Linear(4, num_classes))
+"""
+
+
+@pytest.mark.usefixtures("ready_home")
+@pytest.mark.parametrize("make", [npz_study, function_study])
+def test_a_last_batch_of_one_under_batch_normalisation(make: Callable[..., Path], grokgrid: Grokgrid, tmp_path: Path):
+    (tmp_path / "model.py").write_text(MODEL)
+    study = make(tmp_path, content())
+    change = ("--set", f"trial.model={{name: {tmp_path / 'model.py'}:normalised}}", "--set", "trial.batch_size=5")
+    for command in (["plan", study, *change], ["run", study, *change, "--engine", "inline"]):
+        ran = grokgrid(*command)
+        assert ran.exit_code == 2
+        assert "arms.baseline.batch_size: 5 leaves one of 21 training images for the last batch" in ran.stderr
+        assert ran.stderr.strip().endswith("Give batch_size: 6 or data.num_train: 20")
+    ran = grokgrid("run", study, *change, "--set", "trial.batch_size=6", "--engine", "inline", "--arms", "baseline")
+    assert ran.exit_code == 0
+
+
 def test_a_digest_is_printed_with_its_warnings(grokgrid: Grokgrid, tmp_path: Path):
     arrays = content(x_test=X[:10])
     np.savez(tmp_path / "own.npz", **arrays)

@@ -1,0 +1,98 @@
+"""A last batch of one image, on which some models cannot be trained: batch normalisation, or a `squeeze` too many.
+
+The failure would come at the end of the first epoch, in every trial. Here the model is asked beforehand: for a batch of
+two images, which it must be able to take, and for one.
+"""
+
+from collections.abc import Mapping
+
+from trainables.data.config import DigitsConfig, MnistConfig
+from trainables.data.inspection import Inspection
+from trainables.data.read import AnyConfig
+from trainables.mistakes import Mistake, Mistakes
+from trainables.models.config import OwnModelConfig
+from trainables.own.loading import load_part, source_of, told
+from trainables.trial import TrialConfig
+
+_SHIPPED = {DigitsConfig: ((8, 8), 10), MnistConfig: ((28, 28), 10)}
+"""The shape of an image, and the number of classes."""
+
+Shape = tuple[int, ...]
+
+
+def check_last_batches(
+    configs: Mapping[str, TrialConfig], inspections: Mapping[AnyConfig, Inspection]
+) -> tuple[str, ...]:
+    """Warnings about configurations, given by names for people; inspections: of the data that does not ship, if known.
+
+    Raises:
+        Mistakes: models that cannot be trained on the last batch.
+    """
+    mistakes: dict[str, Mistake] = {}
+    warnings: dict[str, str] = {}
+    known: dict[str, tuple[str | None, bool]] = {}
+    for name, config in configs.items():
+        if not isinstance(config.model, OwnModelConfig) or (found := _shape(config, inspections)) is None:
+            continue
+        num_train, image_shape, num_classes = found
+        batch_size = min(config.batch_size or num_train, num_train)
+        if (num_train % batch_size or batch_size) != 1:
+            continue
+        asked = repr((config.model, image_shape, num_classes))
+        if asked not in known:
+            known[asked] = _on_one_image(config.model, image_shape, num_classes)
+        wrong, is_normalised = known[asked]
+        leaves = f"{batch_size} leaves one of {num_train:,} training images for the last batch"
+        if wrong is not None:
+            sentence = f"{leaves}, and {config.model.object} {wrong}. {_remedy(batch_size, num_train)}"
+            mistakes.setdefault(sentence, Mistake((name, "batch_size"), sentence))
+        elif is_normalised:
+            sentence = f"{leaves}, from which alone {config.model.object} takes BatchNorm's mean and variance"
+            warnings.setdefault(sentence, f"{name}.batch_size: {sentence}. {_remedy(batch_size, num_train)}")
+    if mistakes:
+        raise Mistakes("last batch", mistakes.values())
+    return tuple(warnings.values())
+
+
+def _shape(config: TrialConfig, inspections: Mapping[AnyConfig, Inspection]) -> tuple[int, Shape, int] | None:
+    """Number of training images, the shape of one, and the number of classes."""
+    if isinstance(config.data, DigitsConfig | MnistConfig):
+        return config.data.num_train, *_SHIPPED[type(config.data)]
+    found = inspections.get(config.data)
+    return (config.data.num_train or found.num_train, found.image_shape, found.num_classes) if found else None
+
+
+def _on_one_image(model: OwnModelConfig, image_shape: Shape, num_classes: int) -> tuple[str | None, bool]:
+    """(why it cannot be trained on one image, or None; whether it holds batch normalisation)."""
+    import torch
+    from torch import nn
+    from torch.nn.modules.batchnorm import _BatchNorm
+
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        x = torch.randn(2, *image_shape)
+        try:
+            module = load_part(model)(input_shape=image_shape, num_classes=num_classes)
+            if not isinstance(module, nn.Module):
+                return None, False
+            both = module.train()(x)
+        except (Exception, SystemExit):
+            return None, False  # Wrong in any case: the rehearsal says how.
+        is_normalised = any(isinstance(each, _BatchNorm) and each.training for each in module.modules())
+        try:
+            one = module(x[:1])
+        except (Exception, SystemExit) as error:
+            return f"cannot be trained on one: {told(error, source_of(model).root)}", is_normalised
+    if one.shape != (1, *both.shape[1:]):
+        return f"maps one image to {tuple(one.shape)} in the place of {(1, *both.shape[1:])}", is_normalised
+    if both.isfinite().all() and not one.isfinite().all():
+        return "maps one image to values that are not finite", is_normalised
+    return None, is_normalised
+
+
+def _remedy(batch_size: int, num_train: int) -> str:
+    near = (size for far in range(num_train) for size in (batch_size - far, batch_size + far))
+    fitting = next((size for size in near if 2 <= size <= num_train and num_train % size != 1), None)
+    sizes = f"batch_size: {fitting}" if fitting else ""
+    fewer = f"data.num_train: {num_train - 1}" if batch_size > 1 and num_train > 2 else ""
+    return f"Give {' or '.join(filter(None, (sizes, fewer))) or 'more training images'}"
