@@ -4,8 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
 
 from trainables.data.content import Findings, Used, check_content
 
@@ -25,6 +27,16 @@ def drawn(seed: int = 0, dtype: Any = np.float32, num_features: int = 25) -> dic
 
 def found(used: Used = Used(), **changes: Any) -> Findings:  # noqa: B008
     return check_content(drawn() | changes, used)
+
+
+def from_dtype(dtype: Any, shape: tuple[int, ...]) -> st.SearchStrategy[Any]:
+    """Small labels as often as anything that the type can hold."""
+    if dtype.hasobject:
+        return st.just(np.full(shape, None))
+    if dtype.kind == "V" or dtype == np.longdouble:
+        return st.just(np.zeros(shape, dtype))
+    small = st.integers(0, 2).map(np.dtype(dtype).type) if dtype.kind in "iuf" else st.nothing()
+    return npst.arrays(dtype, shape, elements=small | npst.from_dtype(dtype))
 
 
 def put(array: Any, index: Any, value: Any) -> Any:
@@ -152,6 +164,14 @@ WARNED: dict[str, tuple[dict[str, Any], str]] = {
         "classes of the 60 training images are unbalanced: 57 of class 0, and 1 of class 1; always answering 0 has an"
         " accuracy of 0.95",
     ),
+    "ten times as many of one class": (
+        {"y_train": np.repeat([0, 1, 2], [40, 16, 4])},
+        "unbalanced: 40 of class 0, and 4 of class 2; always answering 0 has an accuracy of 0.667",
+    ),
+    "four fifths of one class": (
+        {"y_train": np.repeat([0, 1], [48, 12]), "y_test": Y_TEST % 2},
+        "unbalanced: 48 of class 0, and 12 of class 1; always answering 0 has an accuracy of 0.8",
+    ),
     "unbalanced test classes": ({"y_test": put(Y_TEST * 0, 1, 1)}, "classes of the 30 test images are unbalanced"),
     "test images among the training images": (
         {"x_test": put(X_TEST, [3, 8], X[[3, 11]])},
@@ -210,6 +230,14 @@ class TestOnlyWhatATrialUses:
         assert found(Used(num_train=100, num_validation=100, num_test=100)) == Findings()
 
 
+@pytest.mark.parametrize("num_bytes", [1, 250, 2**22])
+def test_places_do_not_depend_on_how_much_is_read_at_a_time(num_bytes: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("trainables.data.parts._CHUNK_BYTES", num_bytes)
+    warnings = "\n".join(found(x_train=put(X, [25, 37], [[1.0], [2.0]]), x_test=put(X_TEST, 17, X[29])).warnings)
+    assert "2 of 60 training images hold one value throughout, the first is x_train[25]" in warnings
+    assert "x_test[17] = x_train[29]" in warnings
+
+
 def test_all_mistakes_at_once():
     findings = found(x_train=put(X, 0, np.nan), x_test=put(X_TEST, 0, np.inf), y_train=Y + 1, y_test=Y_TEST + 1)
     assert len(findings.refusals) == 3
@@ -247,6 +275,35 @@ def test_counts_and_places_are_right(data: st.DataObject):
     assert f"in {len({row for row, _ in places})} image" in refusal
     row, column = min(places)
     assert f"the first is x_train[{row}, {column}] = {x[row, column]}" in refusal
+
+
+KINDS = "b1 i1 u1 i2 <i4 >i4 i8 u8 f2 <f4 >f4 f8 f16 c8 c16 M8[s] m8[s] S3 U2 V4 O".split()
+SHAPES = [(), (0,), (1,), (4,), (4, 1), (4, 0), (0, 3), (4, 3), (4, 2, 2), (4, 17), (60, 4), (1, 3)]
+
+
+@given(st.data())
+@settings(max_examples=300, deadline=None)
+def test_whatever_is_accepted_can_be_trained_on(data: st.DataObject):
+    """Arrays of any type and shape are either refused, or become finite numbers and labels within the classes."""
+
+    arrays = drawn(data.draw(st.integers(0, 9)), data.draw(st.sampled_from([np.uint8, np.float16, np.float64])), 3)
+    for name in arrays:
+        if data.draw(st.integers(0, 5), label=f"{name} is odd if 0") == 0:
+            kind = np.dtype(data.draw(st.sampled_from([*KINDS, arrays[name].dtype])))
+            arrays[name] = data.draw(from_dtype(kind, data.draw(st.sampled_from([*SHAPES, arrays[name].shape]))))
+        elif data.draw(st.booleans(), label=f"{name} has odd values"):
+            rows = st.lists(st.integers(0, len(arrays[name]) - 1), min_size=1, max_size=3)
+            values = from_dtype(arrays[name].dtype, arrays[name].shape[1:])
+            for row in data.draw(rows):
+                arrays[name][row] = data.draw(values)
+    num = st.sampled_from([None, None, 20, 60, 1, 99])
+    used = Used(data.draw(num), 0, data.draw(num))
+    findings = check_content(arrays, used)
+    assert all(len(sentence) < 600 for sentence in (*findings.refusals, *findings.warnings))
+    if not findings.refusals:
+        for part, number in (("train", used.num_train), ("test", used.num_test)):
+            assert torch.from_numpy(arrays[f"x_{part}"][:number]).to(torch.float32).isfinite().all()
+            assert int(torch.from_numpy(arrays[f"y_{part}"]).to(torch.int64).min()) >= 0
 
 
 @given(st.lists(st.tuples(st.integers(0, NUM_TEST - 1), st.integers(0, NUM_TRAIN - 1)), min_size=1, max_size=12))

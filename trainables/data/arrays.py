@@ -23,6 +23,12 @@ def digest(arrays: Arrays) -> str:
     return f"sha256:{sha.hexdigest()}"
 
 
+def shortened(text: object, most: int = 150) -> str:
+    """For messages: text out of a file may be long, and hold what a terminal would obey."""
+    printable = "".join(each if each.isprintable() else "?" for each in str(text)[: 2 * most])
+    return printable if len(printable) <= most else f"{printable[:most]}…"
+
+
 def form_mistakes(arrays: Arrays) -> Iterator[str]:
     """One sentence for each array of a wrong shape or type, with the likely remedy."""
     for part in ("train", "test"):
@@ -35,9 +41,9 @@ def form_mistakes(arrays: Arrays) -> Iterator[str]:
                 if x.dtype.kind in "iub"
                 else ""
             )
-            yield f"x_{part} must be uint8 or float16, 32 or 64, is {x.dtype}{remedy}"
+            yield f"x_{part} must be uint8 or float16, 32 or 64, is {shortened(x.dtype)}{remedy}"
         if x.ndim > 0 and (wrong := _wrong_labels(y, len(x))):
-            yield f"y_{part} must be ({len(x)},) integer classes from 0, is {y.dtype} {y.shape}: {wrong}"
+            yield f"y_{part} must be ({len(x)},) integer classes from 0, is {shortened(y.dtype)} {y.shape}: {wrong}"
     shapes = arrays["x_train"].shape[1:], arrays["x_test"].shape[1:]
     if shapes[0] != shapes[1] and all(arrays[name].ndim > 1 for name in ("x_train", "x_test")):
         yield f"images of x_train and x_test differ in shape: {shapes[0]} and {shapes[1]}"

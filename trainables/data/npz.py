@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from trainables.data.arrays import NAMES, Array, Arrays, form_mistakes
+from trainables.data.arrays import NAMES, Array, Arrays, form_mistakes, shortened
 from trainables.data.place import DataError, data_error, opened
 
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -47,7 +47,7 @@ def read_arrays(file: BinaryIO, path: Path) -> Arrays:
     except OSError as error:
         raise DataError(f"{what} cannot be read: {error.strerror or error}") from error
     except Exception as error:  # zipfile and numpy raise many kinds over damaged bytes.
-        raise DataError(f"{what} is damaged: {error or type(error).__name__}") from error
+        raise DataError(f"{what} is damaged: {shortened(error) or type(error).__name__}") from error
     if mistakes := list(form_mistakes(arrays)):
         raise data_error(what, mistakes)
     return arrays
@@ -61,7 +61,7 @@ def _read(archive: zipfile.ZipFile, num_bytes: int) -> Arrays:
     members = {name: f"{name}.npy" for name in NAMES}
     there = Counter(archive.namelist())
     if missing := [name for name, member in members.items() if member not in there]:
-        held = ", ".join(sorted(name.removesuffix(".npy") for name in there)[:8]) or "nothing"
+        held = shortened(", ".join(sorted(name.removesuffix(".npy") for name in there))) or "nothing"
         raise _Unfit(f"is without {', '.join(missing)}; it must hold {', '.join(NAMES)}, and holds {held}")
     if twice := [name for name, member in members.items() if there[member] > 1]:
         raise _Unfit(f"holds {', '.join(twice)} twice")
@@ -91,14 +91,16 @@ def _unfit(archive: zipfile.ZipFile, info: zipfile.ZipInfo, num_bytes: int) -> s
     if dtype.hasobject:
         return "holds Python objects, which are never loaded (allow_pickle=False): give it a plain type"
     if math.prod(shape) * dtype.itemsize != content:
-        return f"is damaged: its header says {dtype} {shape}, which does not take {content:,} bytes"
+        return (
+            f"is damaged: its header says {shortened(dtype)} {shortened(shape)}, which does not take {content:,} bytes"
+        )
     return None
 
 
 def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Array:
     with archive.open(info) as member:
+        # Up to its end, where zipfile compares its checksum.
         array: Array = np.lib.format.read_array(member, allow_pickle=False)
-        member.read()  # To its end, where its checksum is compared.
         return array
 
 

@@ -34,16 +34,17 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         DataError: it cannot be read.
     """
     try:
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise DataError(f"data npz: {path} is no .npz file, but a named pipe or a device")
-            yield file
+        file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
     except (FileNotFoundError, NotADirectoryError, ValueError) as error:
         raise DataMissing(f"data npz: {path} is not there") from error
     except IsADirectoryError as error:
         raise DataError(f"data npz: {path} is no .npz file, but a folder") from error
     except OSError as error:
         raise DataError(f"data npz: {path} cannot be read: {error.strerror or error}") from error
+    with file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise DataError(f"data npz: {path} is no .npz file, but a named pipe or a device")
+        yield file
 
 
 def data_root(root: Path | None = None) -> Path:
