@@ -9,10 +9,10 @@ import argparse
 import signal
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from trainables.data.place import DataError, check_present
+from trainables.interrupts import deferred_interrupts
 from trainables.mistakes import Mistakes, validate
 from trainables.reading import read_yaml
 from trainables.records import End, Look, Snapshot, TrialFolder, ending
@@ -65,7 +65,6 @@ def _run(trial: Trial, folder: TrialFolder, arguments: argparse.Namespace) -> in
     before = folder.latest()
     going_on = f", going on after update {before.summary().updates:,}" if before is not None else ""
     print(f"trial {trial.key}, seed {trial.seed}, on {arguments.device}{going_on}", flush=True)
-    stopped_by = _catch_signals()
     looks = run_trial(
         trial,
         folder,
@@ -75,13 +74,14 @@ def _run(trial: Trial, folder: TrialFolder, arguments: argparse.Namespace) -> in
         snapshot_asked=snapshot_requests(),
     )
     printed = -_LINE_EVERY_S
-    for look in looks:
-        if time.monotonic() - printed >= _LINE_EVERY_S:
-            print(_line(look), flush=True)
-            printed = time.monotonic()
-        if stopped_by():
-            looks.close()
-            break
+    with deferred_interrupts(_announce_stop) as stopped_by:
+        for look in looks:
+            if time.monotonic() - printed >= _LINE_EVERY_S:
+                print(_line(look), flush=True)
+                printed = time.monotonic()
+            if stopped_by():
+                looks.close()
+                break
     latest = folder.latest()
     assert latest is not None
     print(_closing(trial, latest), flush=True)
@@ -89,19 +89,8 @@ def _run(trial: Trial, folder: TrialFolder, arguments: argparse.Namespace) -> in
     return 128 + stopped_by() if unfinished else 0
 
 
-def _catch_signals() -> Callable[[], int]:
-    """Lets the first Ctrl-C or SIGTERM wait for the next look; returns what tells its number, or 0."""
-    received: list[int] = []
-
-    def note(number: int, _: object) -> None:
-        received.append(number)
-        print("stopping at the next look; once more stops at once, losing what is not saved", file=sys.stderr)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-    signal.signal(signal.SIGINT, note)
-    signal.signal(signal.SIGTERM, note)
-    return lambda: received[0] if received else 0
+def _announce_stop() -> None:
+    print("stopping at the next look; once more stops at once, losing what is not saved", file=sys.stderr)
 
 
 def _line(look: Look) -> str:

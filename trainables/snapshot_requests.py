@@ -7,6 +7,8 @@ import signal
 import threading
 from collections.abc import Callable
 
+from trainables.interrupts import only_here
+
 
 def never() -> bool:
     return False
@@ -30,4 +32,5 @@ def snapshot_requests() -> Callable[[], bool]:
     if threading.current_thread() is not threading.main_thread():
         return never
     signal.signal(signal.SIGUSR1, note)
+    only_here(signal.SIGUSR1)
     return asked

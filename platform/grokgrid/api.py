@@ -143,7 +143,7 @@ def run(
         EngineError: the engine or the device cannot be had; nothing was started.
         TrackingError, TrackingAway: MLflow cannot be used, or was away for an hour.
         EngineGone: the engine broke down again and again, or its cluster did; run it again to go on.
-        KeyboardInterrupt: upon SIGINT or SIGTERM; run it again to go on.
+        KeyboardInterrupt: upon SIGINT, SIGTERM or SIGHUP; run it again to go on.
     """
     from grokgrid.running import WholeStudy
 

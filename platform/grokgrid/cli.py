@@ -26,6 +26,7 @@ from grokgrid.cli_options import (
     refuse,
 )
 from grokgrid.plurals import plural
+from grokgrid.terminals import outlive_terminals
 
 if TYPE_CHECKING:
     from grokgrid.api import Report
@@ -181,7 +182,7 @@ def run(
     """Run what is missing of a study, with live progress; end with the answer.
 
     Exit code 0: every trial is over. 1: some failed or were lost, MLflow is away, or Ray broke down again and again.
-    2: nothing was started. 130: stopped by Ctrl-C.
+    2: nothing was started. 130: stopped by Ctrl-C, SIGTERM or SIGHUP.
     """
     from grokgrid import api
 
@@ -361,7 +362,10 @@ def _for_all(
 
 def main() -> None:
     """The `grokgrid` command."""
-    signal.signal(signal.SIGTERM, _terminated)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _terminated)
+    outlive_terminals()
     arguments = sys.argv[1:]
     # Added to a command that has failed, it is written at the end.
     if "--debug" in arguments:
@@ -468,4 +472,7 @@ def _say_what_is_missing(report: "Report") -> None:
 
 
 def _terminated(signum: int, frame: object) -> NoReturn:
+    # Whoever ends a program this way often sends both, or one of them twice: the first one counts.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt

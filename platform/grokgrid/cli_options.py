@@ -1,6 +1,7 @@
 """What the commands share: their options, the study that they name, and how they end."""
 
 import math
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -85,8 +86,10 @@ def errors() -> Iterator[None]:
     from grokgrid.engine import EngineError, EngineGone
     from grokgrid.tracking import TrackingAway, TrackingError
     from trainables.data.place import DataError
+    from trainables.interrupts import only_here
     from trainables.mistakes import Mistakes, printable
 
+    only_here(signal.SIGTERM, signal.SIGHUP)
     try:
         yield
     except (Mistakes, DataError, EngineError, TrackingError) as error:

@@ -24,13 +24,13 @@ from pathlib import Path
 from typing import Protocol
 
 from grokgrid.engine.interface import Block, Engine, Event, Failed, Finished, Lost
-from grokgrid.interrupts import deferred_interrupts
 from grokgrid.planning import Need, need_of
 from grokgrid.progress import Progress
 from grokgrid.provenance import provenance
 from grokgrid.tracking import AnswerRun, Claim, Tracking, TrackingAway, TrackingRefused, TrialRecord
 from grokgrid.tracking.records import WITHOUT_CHECKPOINT
 from search_spaces import Study
+from trainables.interrupts import deferred_interrupts
 from trainables.own.loading import source_of
 from trainables.own.source import SourceCode
 from trainables.records import Snapshot, TrialFolder, ending
@@ -151,7 +151,8 @@ class Driver:
         """Until every trial is finished, failed or lost.
 
         Raises:
-            KeyboardInterrupt: upon SIGINT or SIGTERM, after running trials have saved snapshots and no claim is left.
+            KeyboardInterrupt: upon SIGINT, SIGTERM or SIGHUP; running trials have saved snapshots and no claim is
+                left.
         """
         with deferred_interrupts() as interrupted:
             try:

@@ -322,7 +322,7 @@ class Interrupting(Watched):
 
 
 class TestInterrupts:
-    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
     def test_stop_cleanly_and_running_again_goes_on(self, number: signal.Signals, undisturbed: Undisturbed):
         handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
         told = io.StringIO()

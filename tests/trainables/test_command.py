@@ -27,7 +27,9 @@ def write(path: Path, **settings: Any) -> Path:
 @pytest.fixture
 def main(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The command in this process, its signal handlers put back."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
+    before = {
+        number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+    }
 
     def main(*arguments: str | Path) -> int:
         monkeypatch.setattr(sys, "argv", ["python -m trainables", *map(str, arguments)])
@@ -211,7 +213,7 @@ def assert_goes_on_as_if_never_stopped(seed: int, root: Path, reference: Path) -
     assert curves(trial, root) == curves(trial, reference)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_at_the_next_look_and_saves_a_snapshot(
     tmp_path: Path,
     main,

@@ -30,11 +30,13 @@ class OwnFolder:
             shutil.rmtree(left, ignore_errors=True)
         while True:
             self.path = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
-            self.lock = os.open(self.path, os.O_RDONLY)
-            fcntl.flock(self.lock, fcntl.LOCK_EX)
-            if self.path.exists():
-                return
-            os.close(self.lock)  # Another process took it for one left behind before it was locked.
+            # Another process may take it for one left behind, until it is locked.
+            with suppress(FileNotFoundError):
+                self.lock = os.open(self.path, os.O_RDONLY)
+                fcntl.flock(self.lock, fcntl.LOCK_EX)
+                if self.path.exists():
+                    return
+                os.close(self.lock)
 
     def close(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)

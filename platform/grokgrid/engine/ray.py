@@ -29,6 +29,7 @@ again, as a new Tune trial, and continues from our own snapshots.
 import math
 import os
 import queue
+import signal
 import socket
 import tempfile
 import threading
@@ -74,7 +75,7 @@ from grokgrid.engine.ledger import Ledger
 from grokgrid.engine.local_ray import LocalRay, init
 from grokgrid.engine.own_folders import OwnFolder
 from grokgrid.engine.work import work
-from grokgrid.interrupts import deferred_interrupts
+from trainables.interrupts import deferred_interrupts, only_here
 
 _TRAINABLE = "grokgrid"
 
@@ -292,6 +293,8 @@ class _Worker(tune.Trainable):
     """The actor: works on one block after the other, a slice of time at each step."""
 
     def setup(self, config: dict[str, Any]) -> None:
+        # Ray's: it handles SIGTERM and blocks SIGINT.
+        only_here(signal.SIGTERM, signal.SIGINT)
         self._events = work(config["block"])
         self._slice_s: float = config["slice_s"]
 
