@@ -165,6 +165,31 @@ class TestProposals:
 
         assert num_near(tried) == 20 and num_near(tried + waiting) == 0
 
+    @pytest.mark.parametrize(
+        ("objectives", "proposed"),
+        [
+            (["updates"], [(0.00121, 20, "adamw"), (0.002988, 18, "sgd"), (0.00312, 34, "sgd")]),
+            (["updates", "train_loss"], [(0.02423, 42, "adamw"), (0.005951, 38, "adamw"), (0.09346, 47, "adamw")]),
+        ],
+    )
+    def test_stay_as_they_are(self, objectives: list[str], proposed: list[tuple]):
+        """The sampler's first three, as grokgrid 0.1 with Optuna 5.0.0 made them from these scores: another Optuna, or
+        another argument of its sampler, would have a search go on otherwise than it began.
+        """
+        settings = {
+            "regulariser.strength": {"log_uniform": {"from": 1e-3, "to": 10.0}},
+            "model.width": {"integers": {"from": 4, "to": 64}},
+            "optimiser.name": {"choice": ["adamw", "sgd"]},
+        }
+        proposer = Proposer(search(settings=settings, objectives=objectives))
+        scored: list[Scored] = []
+        for number in range(num_first(3) + 3):
+            found = proposer.propose(number, scored)
+            strength, width = found["regulariser.strength"], found["model.width"]
+            scores = [abs(strength - 0.1) + width / 100, -float(width)][: len(objectives)]
+            scored.append(Scored(found, scores if number % 7 else None))
+        assert [tuple(each.settings.values()) for each in scored[num_first(3) :]] == proposed
+
     def test_another_draw_proposes_others(self):
         scored = [Scored(Proposer(search()).propose(n, []), [float(n)]) for n in range(5)]
         for number in (0, 12):

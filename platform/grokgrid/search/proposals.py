@@ -25,6 +25,7 @@ import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
+from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.samplers import BaseSampler, TPESampler
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalStorage
@@ -123,7 +124,10 @@ class Proposals:
         with warnings.catch_warnings():
             # That it is experimental, and that less is better, as it is here.
             warnings.simplefilter("ignore")
-            found = optuna.importance.get_param_importances(study, target=lambda trial: trial.values[objective])
+            evaluator = PedAnovaImportanceEvaluator(target_quantile=0.1, region_quantile=1.0, evaluate_on_local=True)
+            found = optuna.importance.get_param_importances(
+                study, evaluator=evaluator, target=lambda trial: trial.values[objective], normalize=True
+            )
         return dict(found)
 
     def _is_whole(self, trial: FrozenTrial) -> bool:
@@ -155,9 +159,19 @@ class Proposer:
         if number < num_first(len(self.distributions)) or len(known) < 2:
             return self._untried(self._spread(number), number, scored)
         seed = int(np.random.SeedSequence([self._draw, number]).generate_state(1)[0])
-        sampler = TPESampler(seed=seed, n_startup_trials=0)
-        proposed = self.snapshot(scored, sampler).ask(self.distributions).params
+        proposed = self.snapshot(scored, self._sampler(seed)).ask(self.distributions).params
         return self._untried({path: self._rounded(path, value) for path, value in proposed.items()}, number, scored)
+
+    def _sampler(self, seed: int) -> TPESampler:
+        """Optuna 5's defaults but for `n_startup_trials`, all stated: another version may have others."""
+        return TPESampler(
+            seed=seed,
+            n_startup_trials=0,
+            n_ei_candidates=24,
+            multivariate=self._num_objectives == 1,
+            group=False,
+            constant_liar=True,
+        )
 
     def _untried(self, proposed: dict[str, Any], number: int, scored: Sequence[Scored]) -> dict[str, Any]:
         """Where settings are few, the sampler proposes again what is best so far; further seeds are the race's."""
