@@ -304,6 +304,12 @@ class TestLambda:
         assert "is open because the bound is of the seeds that give one" in times
         assert "test_accuracy at the end beside baseline’s" in found
 
+    def test_three_of_five_seeds_alike_choose_nothing_either(self):
+        """Their interval is narrow, but a sign test on the three seeds that tell gives no p below 1 / 8."""
+        late = [CENSORED] * 5
+        found = said([late, late, late, [801, 901, CENSORED, 701, CENSORED]], **self.changes)
+        assert "has the least updates to test_accuracy > 0.85 is open because another candidate may be as good" in found
+
     def test_few_seeds_choose_nothing_and_are_not_resampled(self):
         for num in (1, 2, 3, 4):
             found = said([BASE[:num], SLOW[:num], FAST[:num], SLOW[:num]], seeds=num, **self.changes)

@@ -38,6 +38,10 @@ def test_what_cannot_be_resampled_is_refused(values):
         shares(values)
 
 
+def not_behind(values, *, known=None, best=0, better="less"):
+    return p_not_behind(values, np.ones_like(values, bool) if known is None else known, best, better)
+
+
 class TestPNotBehind:
     """Whether the best is told apart from the others, the choice of it allowed for."""
 
@@ -45,17 +49,31 @@ class TestPNotBehind:
 
     def test_is_of_one_sided_paired_t_tests_times_the_number_of_others(self):
         by_scipy = [stats.ttest_rel(self.VALUES[:, i], self.VALUES[:, 0], alternative="greater") for i in (1, 2)]
-        found = p_not_behind(self.VALUES, 0, "less")
+        found = not_behind(self.VALUES)
         assert np.isnan(found[0])
         assert found[1:] == pytest.approx([2 * by_scipy[0].pvalue, min(1, 2 * by_scipy[1].pvalue)])
         assert found[1] < 0.01 and found[2] > 0.5
-        assert p_not_behind(-self.VALUES, 0, "more")[1:] == pytest.approx(found[1:])
+        assert not_behind(-self.VALUES, better="more")[1:] == pytest.approx(found[1:])
 
     def test_of_a_twin_is_one_and_without_a_spread_there_is_none(self):
         values = np.array([[1.0, 1.0, 2.0], [2.0, 2.0, 3.0], [4.0, 4.0, 5.0]])
-        found = p_not_behind(values, 0, "less")
+        found = not_behind(values)
         assert found[1] == 1 and np.isnan(found[2])
-        assert np.isnan(p_not_behind(values[:1], 0, "less")).all()
+        assert np.isnan(not_behind(values[:1])).all()
+
+    def test_is_of_sign_tests_where_the_best_is_not_known_on_every_seed(self):
+        """The best reached the goal on three seeds of five, the second never, the third on one, later. Of each, three
+        seeds are decided, which a coin gives once in 8 times.
+        """
+        values = np.array([[3.0, 9.0, 4.0], [3.1, 9.0, 9.0], [2.9, 9.0, 9.0], [9.0, 9.0, 9.0], [9.0, 9.0, 9.0]])
+        assert not_behind(values, known=values < 9)[1:].tolist() == [2 / 8, 2 / 8]
+        # Of the fourth seed it is known that the last was sooner: three of four, or more, once in 5 / 16.
+        values[3, 2] = 8.0
+        assert not_behind(values, known=values < 9)[2] == 2 * 5 / 16
+
+    def test_others_that_are_not_known_are_taken_at_their_bounds(self):
+        values = np.array([[3.0, 9.0], [3.1, 9.0], [2.9, 9.0], [3.3, 9.0], [3.2, 9.0]])
+        assert not_behind(values, known=values < 9) == pytest.approx(not_behind(values), nan_ok=True)
 
     def test_a_true_best_is_rarely_found_to_be_behind(self):
         """Ten candidates alike but for luck: the lucky one is told apart from them all in far fewer than 5 of 100."""
@@ -63,7 +81,7 @@ class TestPNotBehind:
         wrong = 0
         for _ in range(300):
             values = generator.normal(size=(5, 10))
-            found = p_not_behind(values, int(values.mean(axis=0).argmin()), "less")
+            found = not_behind(values, best=int(values.mean(axis=0).argmin()))
             wrong += bool((np.nan_to_num(found) <= 0.05).all())
         # 300 studies at 5% give 15 and, by luck, more than 28 in one of a thousand.
         assert wrong <= 28

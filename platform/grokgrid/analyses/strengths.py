@@ -191,11 +191,12 @@ def _choose(view: View, analysis: LambdaCurve, points: tuple[Point, ...]) -> Cho
     values = values.dropna()
     if not len(seen) or not len(values):
         return None
+    known = pd.DataFrame({index: _known(view, point) for index, point in enumerate(points)}).reindex(values.index)
     # The same trials give the same shares: a report that is made again is the same report.
     shares = wins(values, better, np.random.default_rng(0)).tolist() if len(values) >= FEW_SEEDS else None
     means = values.mean().to_numpy()
     best = int(means.argmin() if better == "less" else means.argmax())
-    p = tuple(None if math.isnan(each) else each for each in p_not_behind(values, best, better).tolist())
+    p = tuple(None if math.isnan(each) else each for each in p_not_behind(values, known, best, better).tolist())
     return Choice(best, tuple(shares) if shares else None, p, len(values))
 
 
@@ -207,3 +208,11 @@ def _values(view: View, point: Point, worst: float) -> "pd.Series[float]":
     trials = view.over[view.over["cell"] == point.cell.name].set_index("seed")
     values = point.seeds.set_index("seed")["value"].astype(float).reindex(trials.index)
     return values.map(math.log) if point.is_time else values.mask(trials["state"] == State.DIVERGED, worst)
+
+
+def _known(view: View, point: Point) -> "pd.Series[bool]":
+    """By seed, of trials that are over, whether the value is known: one that was censored or diverged may be worse."""
+    trials = view.over[view.over["cell"] == point.cell.name].set_index("seed")
+    if point.is_time:
+        return point.seeds.set_index("seed")["known"].reindex(trials.index)
+    return trials["state"] != State.DIVERGED
