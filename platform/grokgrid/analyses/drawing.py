@@ -105,8 +105,7 @@ def curves(study: Study, metric: str, seed_curves: Mapping[str, Sequence[Floats]
         # Once the quick trials have ended, the mean would be that of the slow ones.
         whole = mean[mean["n"] == mean["n"].max()]
         updates, low, high = whole[["updates", "low", "high"]].to_numpy(float).T
-        # That of two seeds is so wide that it hides all else.
-        if np.isfinite(low).all() and whole["n"].max() > 2:
+        if np.isfinite(low).all():
             ends = np.clip(np.concatenate([low, high[::-1]]), values.min(), values.max())
             bands[str(cell)] = np.column_stack([np.concatenate([updates, updates[::-1]]), ends])
         axes.plot(updates, whole["mean"].to_numpy(float), label=told.get(str(cell)), **style)

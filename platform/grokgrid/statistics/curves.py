@@ -105,10 +105,10 @@ class MeanCurve:
     n: Ints
 
     def confidence_interval(self, level: float = 0.95) -> Band:
-        """Student's t, point by point, not for the curve as a whole (scipy.stats.t); NaN where n < 2."""
+        """Student's t, point by point, not for the curve as a whole (scipy.stats.t); NaN where n < 3, as for a mean."""
         check_level(level)
         many = np.maximum(self.n, 2)
-        margin = stats.t.ppf((1 + level) / 2, many - 1) * self.sd / np.sqrt(many)
+        margin = np.where(self.n > 2, stats.t.ppf((1 + level) / 2, many - 1) * self.sd / np.sqrt(many), np.nan)
         return Band(self.mean - margin, self.mean + margin)
 
 
