@@ -15,7 +15,7 @@ from trainables.data.place import DataError, check_present
 from trainables.interrupts import deferred_interrupts
 from trainables.mistakes import Mistakes, validate
 from trainables.reading import read_yaml
-from trainables.records import End, Look, Snapshot, TrialFolder, ending
+from trainables.records import End, Look, Snapshot, TrialFolder, Waiting, ending
 from trainables.snapshot_requests import snapshot_requests
 from trainables.trial import Seed, Trial, TrialConfig
 
@@ -76,7 +76,9 @@ def _run(trial: Trial, folder: TrialFolder, arguments: argparse.Namespace) -> in
     printed = -_LINE_EVERY_S
     with deferred_interrupts(_announce_stop) as stopped_by:
         for look in looks:
-            if time.monotonic() - printed >= _LINE_EVERY_S:
+            if isinstance(look, Waiting):
+                print(f"{look.reason}: the snapshot is tried again", file=sys.stderr)
+            elif time.monotonic() - printed >= _LINE_EVERY_S:
                 print(_line(look), flush=True)
                 printed = time.monotonic()
             if stopped_by():

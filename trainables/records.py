@@ -52,6 +52,13 @@ class Look:
     values: dict[str, float]
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """A snapshot could not be saved, by no fault of the trial. The next try is a few seconds away."""
+
+    reason: str
+
+
 class Segment(BaseModel):
     """One uninterrupted stretch of a trial, and where it ran. Reports say so when trials that ran differently mix."""
 

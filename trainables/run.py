@@ -2,6 +2,7 @@
 
 import csv
 import math
+import os
 import platform
 import socket
 import time
@@ -11,11 +12,14 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
+from trainables.faults import Fault, fault_of, reason
 from trainables.own.loading import source_of
-from trainables.records import End, Look, Segment, Snapshot, Summary, TrialFolder, ending
+from trainables.records import End, Look, Segment, Snapshot, Summary, TrialFolder, Waiting, ending
 from trainables.snapshot_requests import never
 from trainables.training import Training
 from trainables.trial import Trial
+
+RETRIED_EVERY_S = 2.0
 
 
 def run_trial(
@@ -27,8 +31,11 @@ def run_trial(
     share: float = 1.0,
     checkpoint_every_s: float = 60.0,
     snapshot_asked: Callable[[], bool] = never,
-) -> Generator[Look, None, None]:
+) -> Generator[Look | Waiting, None, None]:
     """Trains `trial` from its latest snapshot, or from the start, and yields every look.
+
+    A snapshot that cannot be saved, because a disk is full, say, is tried again: meanwhile the trial trains on, and
+    waits only at its end. Each try that fails yields a Waiting.
 
     Snapshots are saved every `checkpoint_every_s` seconds, at the end, and when the iterator is closed early: what is
     then continued equals the uninterrupted trial, bit for bit on a CPU. A trial that is over already yields nothing.
@@ -40,6 +47,7 @@ def run_trial(
         DataError: the data is missing or not what the configuration declares.
         Mistakes: a part of one's own is missing, is not what the configuration declares, or gives what it should not.
     """
+    folder.root.mkdir(parents=True, exist_ok=True)
     latest = folder.latest()
     before = latest.summary() if latest is not None else None
     if latest is not None and before is not None and (end := ending(trial.config, before)) is not None:
@@ -93,8 +101,20 @@ def run_trial(
             snapshot.write_summary(summary)
             save_file({name: t.contiguous() for name, t in training.state().items()}, snapshot.state_path)
 
+        os.stat(folder.root)  # A new folder where a mount is gone would be in the wrong place.
         folder.write(summary.updates, fill)
 
+    def try_to_save(summary: Summary) -> Waiting | None:
+        try:
+            save(summary)
+        except Exception as error:
+            if fault_of(error, [str(file) for source in sources for file in source.paths]) is not Fault.ENVIRONMENT:
+                raise
+            return Waiting(reason(error, folder.path))
+        return None
+
+    waiting: Waiting | None = None
+    wait_s = checkpoint_every_s
     unit = training.updates_per_pass if trial.config.budget.unit == "passes" else 1
     try:
         while True:
@@ -113,17 +133,22 @@ def run_trial(
             end = ending(trial.config, progress)
             if end is not None:
                 final = training.measure(trial.config.all_probes) if training.diverged_at is None else {}
-                save(summary(end, final))
-            elif snapshot_asked() or time.perf_counter() - saved >= checkpoint_every_s:
-                save(progress)
-                saved = time.perf_counter()
+                progress = summary(end, final)
+                while (waiting := try_to_save(progress)) is not None:
+                    yield waiting
+                    time.sleep(RETRIED_EVERY_S)
+            elif snapshot_asked() or time.perf_counter() - saved >= wait_s:
+                waiting, saved = try_to_save(progress), time.perf_counter()
+                wait_s = checkpoint_every_s if waiting is None else RETRIED_EVERY_S
+                if waiting is not None:
+                    yield waiting
             if training.diverged_at is None:
                 yield look
             if end is not None:
                 return
     except GeneratorExit:
-        if end is None:
-            save(progress)
+        if end is None or waiting is not None:
+            try_to_save(progress)
         raise
 
 

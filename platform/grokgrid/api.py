@@ -142,6 +142,7 @@ def run(
         DataError: its data is missing; nothing was started.
         EngineError: the engine or the device cannot be had; nothing was started.
         TrackingError, TrackingAway: MLflow cannot be used, or was away for an hour.
+        AwayForGood: disks or limits of this machine stopped the run for an hour.
         EngineGone: the engine broke down again and again, or its cluster did; run it again to go on.
         KeyboardInterrupt: upon SIGINT, SIGTERM or SIGHUP; run it again to go on.
     """
@@ -331,7 +332,7 @@ class _Run:
             _patiently(lambda: _keep(report, self._study, answer_run), console)
             return report
         except BaseException:
-            with suppress(TrackingAway, TrackingRefused):
+            with suppress(TrackingAway, TrackingRefused, OSError):
                 answer_run.abandon()
             raise
 
@@ -402,19 +403,21 @@ def _keep(report: Report, study: Study, answer_run: AnswerRun) -> None:
 
 def _patiently(call: Callable[[], Result], console: Console) -> Result:
     """The trials are trained and kept: their answer can wait for MLflow as the training did."""
-    from grokgrid.running import AWAY_FOR_GOOD_S, AWAY_RETRIED_EVERY_S
+    from grokgrid import patience
 
     away_since: float | None = None
     while True:
         try:
             return call()
-        except (TrackingAway, TrackingRefused) as error:
-            if away_since is None:
-                console.print(f"{error}. The answer waits for it.", markup=False, soft_wrap=True)
-            away_since = away_since or time.monotonic()
-            if time.monotonic() - away_since > AWAY_FOR_GOOD_S:
+        except Exception as error:
+            if (why := patience.why_away(error, home.home())) is None:
                 raise
-            time.sleep(AWAY_RETRIED_EVERY_S)
+            if away_since is None:
+                console.print(f"{why}. The answer waits for it.", markup=False, soft_wrap=True)
+            away_since = away_since or time.monotonic()
+            if patience.is_for_good(away_since):
+                patience.give_up(error, why)
+            time.sleep(patience.AWAY_RETRIED_EVERY_S)
 
 
 def _report(view: View, folder: Path | None) -> Report:

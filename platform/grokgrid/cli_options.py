@@ -84,6 +84,7 @@ def new_console() -> Any:
 def errors() -> Iterator[None]:
     """What the user can put right is told in a sentence, without a traceback."""
     from grokgrid.engine import EngineError, EngineGone
+    from grokgrid.patience import AwayForGood
     from grokgrid.tracking import TrackingAway, TrackingError
     from trainables.data.place import DataError
     from trainables.interrupts import only_here
@@ -94,7 +95,7 @@ def errors() -> Iterator[None]:
         yield
     except (Mistakes, DataError, EngineError, TrackingError) as error:
         refuse(str(error))
-    except (TrackingAway, EngineGone) as error:
+    except (TrackingAway, AwayForGood, EngineGone) as error:
         _trace()
         print(printable(str(error)), file=sys.stderr)
         raise typer.Exit(1) from None

@@ -1,5 +1,6 @@
 """Live progress of a study or a search: on a terminal a few lines that stay in place, elsewhere a line now and then."""
 
+import socket
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
@@ -13,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from grokgrid.engine.interface import Event, Failed, Looked, Lost, Restarted, Started
+from grokgrid.engine.interface import Event, Failed, Looked, Lost, OutOfMemory, Restarted, Started, Waits
 from trainables.records import End
 from trainables.trial import Trial
 
@@ -40,7 +41,8 @@ class Progress:
         self._recent: deque[tuple[float, int]] = deque([(time.monotonic(), 0)])
         self._num_updates = 0
         self._wall_s: list[float] = []
-        self._is_away = False
+        self._away: dict[str, str] = {}
+        self._waits: dict[str, str] = {}
         self._next_line = 0.0
         self._live = Live(get_renderable=self._render, console=console, refresh_per_second=2, transient=True)
 
@@ -64,6 +66,8 @@ class Progress:
 
     def note(self, event: Event) -> None:
         """An engine's event."""
+        if not isinstance(event, Waits) and self._waits.pop(event.key, None) is not None and not self._waits:
+            self._say(f"{self._names[event.key]} goes on")
         match event:
             case Started(key):
                 self._running.setdefault(key, 0)
@@ -78,6 +82,11 @@ class Progress:
             case Failed(key, log):
                 self._settle(key, "failed")
                 self._say(f"{self._names[key]} failed: {_last_line(log)}")
+            case Waits(key, reason, host):
+                self._wait(key, reason if host == socket.gethostname() else f"{host}: {reason}")
+            case OutOfMemory(key, log):
+                self._running.pop(key, None)
+                self._say(f"{self._names[key]} is out of memory: {_last_line(log)}")
             case Lost(key, reason):
                 self._settle(key, "lost")
                 self._say(f"{self._names[key]} was lost: {_last_line(reason)}")
@@ -95,17 +104,27 @@ class Progress:
         self._wall_s.append(wall_s)
         self._tick()
 
-    def away(self, reason: str) -> None:
-        if not self._is_away:
+    def away(self, what: str, reason: str) -> None:
+        """`what` is needed for the next step, and cannot be reached."""
+        if what not in self._away:
             self._say(f"{reason.rstrip('.')}. Training goes on meanwhile.")
-        self._is_away = True
+            self._away[what] = f"{what} is away since {_clock()}"
 
-    def back(self) -> None:
-        self._say("MLflow is back")
-        self._is_away = False
+    def back(self, what: str) -> None:
+        self._say(f"{what} is back")
+        self._away.pop(what, None)
+
+    def tell(self, sentence: str) -> None:
+        self._say(sentence)
 
     def stopping(self) -> None:
         self._say("stopping: running trials save a snapshot; once more stops at once")
+
+    def _wait(self, key: str, reason: str) -> None:
+        if all(not said.startswith(reason) for said in self._waits.values()):
+            self._say(f"{reason}: {self._names[key]} waits, and tries again")
+        if not self._waits.get(key, "").startswith(reason):
+            self._waits[key] = f"{reason} since {_clock()}"
 
     def _word(self, key: str, end: End | None) -> str:
         words = _WORDS if self._trials[key].config.goal is not None else _WORDS_WITHOUT_GOAL
@@ -144,8 +163,9 @@ class Progress:
         elif self._wall_s and (left_s := round(self._left_s(num_trials - num_settled))):
             # Nothing where the last ones already take longer than those before them.
             parts.append(f"about {timedelta(seconds=left_s)} left")
-        if self._is_away:
-            parts.append("MLflow is away")
+        parts += self._away.values()
+        if self._waits:
+            parts.append(f"{len(self._waits)} waiting: {next(iter(self._waits.values()))}")
         return ", ".join(parts)
 
     def _left_s(self, num_trials: int) -> float:
@@ -158,6 +178,10 @@ class Progress:
         bar = Table.grid(expand=True)
         bar.add_row(ProgressBar(total=len(self._trials) or 1, completed=len(self._settled)))
         return Group(*([bar] if self._status is None else []), Text(self._line()))
+
+
+def _clock() -> str:
+    return time.strftime("%H:%M")
 
 
 def _last_line(text: str) -> str:

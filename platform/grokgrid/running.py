@@ -13,8 +13,9 @@ afterwards, so that a step that could not reach it has changed nothing and is si
 Which trials, a source says: a study all of its own at once, a search a few at a time, given what has become of others.
 """
 
+import os
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,7 +24,8 @@ from itertools import count, islice
 from pathlib import Path
 from typing import Protocol
 
-from grokgrid.engine.interface import Block, Engine, Event, Failed, Finished, Lost
+from grokgrid.engine.interface import Block, Engine, Event, Failed, Finished, Lost, OutOfMemory, Waits
+from grokgrid.patience import AwayForGood, Patience, StallWatch, is_for_good
 from grokgrid.planning import Need, need_of
 from grokgrid.progress import Progress
 from grokgrid.provenance import provenance
@@ -38,11 +40,11 @@ from trainables.trial import Trial
 
 _ELSEWHERE_CHECKED_EVERY_S = 5.0
 _IDLE_S = 0.5
-AWAY_RETRIED_EVERY_S = 2.0
-AWAY_FOR_GOOD_S = 3600.0
 _BLOCK_S = 2.0
 """Trials that are shorter than this share blocks of about this length."""
 MAX_BLOCK = 50
+OUT_OF_MEMORY_ALONE = 2
+"""A trial that was out of memory so many times while no other one ran has failed."""
 _AHEAD_S = 6.0
 
 
@@ -144,8 +146,18 @@ class Driver:
         self._outcome = Outcome()
         self._block_numbers = count()
         self._durations_s: deque[float] = deque(maxlen=20)
-        self._look_up_at = self._retry_at = 0.0
-        self._away_since: float | None = None
+        self._look_up_at = 0.0
+        self._needs_tracking = Patience("MLflow", "MLflow", progress)
+        self._needs_storage = Patience("storage", how.storage, progress)
+        self._stalls = StallWatch(how.storage, progress.tell)
+        self._to_submit: list[str] = []
+        self._size = 1
+        self._to_read: list[str] = []
+        self._waits: dict[str, str] = {}
+        self._went_on_at = time.monotonic()
+        self._to_run_alone: deque[str] = deque()
+        self._runs_alone: str | None = None
+        self._num_alone: Counter[str] = Counter()
 
     def run(self) -> Outcome:
         """Until every trial is finished, failed or lost.
@@ -155,15 +167,21 @@ class Driver:
                 left.
         """
         with deferred_interrupts() as interrupted:
+            self._stalls.start()
             try:
                 while not self._is_over and not interrupted():
-                    self._reach_tracking()
+                    is_idle = not self._with_engine
+                    self._needs_tracking.attempt(self._reach_tracking, is_all_that_is_left=is_idle)
+                    self._needs_storage.attempt(self._reach_storage, is_all_that_is_left=is_idle)
                     self._note(self._engine.poll(0.2 if self._with_engine else 0.0))
-                    if not self._with_engine and (self._to_look_up or self._away_since is not None):
+                    self._end_if_all_wait()
+                    is_away = self._needs_tracking.is_waiting or self._needs_storage.is_waiting
+                    if not self._with_engine and (self._to_look_up or is_away):
                         time.sleep(_IDLE_S)
                 if interrupted():
                     self._progress.stopping()
             finally:
+                self._stalls.stop()
                 self._engine.close()
                 self._give_back()
             if interrupted():
@@ -172,27 +190,30 @@ class Driver:
 
     def _reach_tracking(self) -> None:
         """All that needs MLflow. While it is away this is put off, and what was not done stays to be done."""
-        now = time.monotonic()
-        if now < self._retry_at:
-            return
-        try:
-            self._answer.keep_alive()
-            self._record()
-            self._ask_for_more()
-            if self._to_look_up and now >= self._look_up_at:
-                self._look_up()
-                self._look_up_at = time.monotonic() + _ELSEWHERE_CHECKED_EVERY_S
-            self._take_on()
-        except (TrackingAway, TrackingRefused) as error:
-            self._away_since = self._away_since or now
-            if now - self._away_since > AWAY_FOR_GOOD_S and not self._with_engine:
-                raise
-            self._retry_at = time.monotonic() + AWAY_RETRIED_EVERY_S
-            self._progress.away(str(error))
-        else:
-            if self._away_since is not None:
-                self._progress.back()
-            self._away_since = None
+        self._answer.keep_alive()
+        self._record()
+        self._ask_for_more()
+        if self._to_look_up and time.monotonic() >= self._look_up_at:
+            self._look_up()
+            self._look_up_at = time.monotonic() + _ELSEWHERE_CHECKED_EVERY_S
+        self._take_on()
+
+    def _reach_storage(self) -> None:
+        """All that needs the folders of trials alone, likewise."""
+        for key in list(self._to_read):
+            self._finished(key)
+            self._to_read.remove(key)
+        self._hand_over()
+
+    def _end_if_all_wait(self) -> None:
+        """Raises:
+        AwayForGood: for an hour, no trial has gone on.
+        """
+        why = next(iter(self._waits.values()), None)
+        if self._with_engine and self._stalls.stalled_s:
+            why = f"{self._how.storage} does not answer"
+        if why is not None and is_for_good(self._went_on_at):
+            raise AwayForGood(why)
 
     def _ask_for_more(self) -> None:
         in_hand = len(self._to_look_up) + len(self._waiting) + len(self._claims)
@@ -222,7 +243,9 @@ class Driver:
         """Claims as many waiting trials as keep the engine busy for a while, and hands them over in blocks."""
         size, num_slots = self._block_size(), self._engine.num_slots
         most = self._blocks_ahead() * num_slots * size
-        room = most - len(self._with_engine)
+        room = most - len(self._with_engine) - len(self._to_submit)
+        if self._runs_alone in self._with_engine:
+            return
         # By halves: each step below asks MLflow as much for one trial as for many.
         if not self._waiting or room < max(size, most // 2 - num_slots * size):
             return
@@ -240,9 +263,20 @@ class Driver:
                 self._is_settled(key, claims.settled.get(key) or records[key])
         self._to_look_up += claims.taken
         self._claims |= claims.won
-        to_run = [key for key in claims.won if not self._is_over_on_storage(key)]
-        for start in range(0, len(to_run), size):
-            self._submit(to_run[start : start + size])
+        self._to_submit += claims.won
+        self._size = size
+
+    def _hand_over(self) -> None:
+        """Gives the engine what is claimed, and what needs the engine for itself when it has nothing else."""
+        over = {key for key in self._to_submit if self._is_over_on_storage(key)}
+        to_run = [key for key in self._to_submit if key not in over]
+        self._to_submit.clear()
+        self._to_read += over
+        for start in range(0, len(to_run), self._size):
+            self._submit(to_run[start : start + self._size])
+        if self._to_run_alone and not self._with_engine and not self._waiting:
+            self._runs_alone = self._to_run_alone.popleft()
+            self._submit([self._runs_alone])
 
     def _submit(self, keys: Sequence[str]) -> None:
         self._with_engine |= set(keys)
@@ -299,29 +333,47 @@ class Driver:
             return False
         summary = snapshot.summary()
         # Without an end of its own it was stopped; that it is over all the same is for a worker to write down.
-        if summary.end is None or ending(self._trials[key].config, summary) is None:
-            return False
-        self._finished(key)
-        return True
+        return summary.end is not None and ending(self._trials[key].config, summary) is not None
 
     def _note(self, events: Iterable[Event]) -> None:
         for event in events:
             self._progress.note(event)
+            if isinstance(event, Waits):
+                self._waits[event.key] = event.reason
+                continue
+            self._waits.pop(event.key, None)
+            self._went_on_at = time.monotonic()
             match event:
                 case Finished(key):
-                    self._finished(key)
+                    self._to_read.append(key)
                 case Failed(key, log):
-                    self._outcome.failed[key] = log.strip().splitlines()[-1]
-                    self._to_record[key] = partial(self._fail, key, log)
+                    self._failed(key, log)
+                case OutOfMemory(key, log):
+                    self._out_of_memory(key, log)
                 case Lost(key, reason):
                     self._lost(key, reason)
                 case _:
                     continue
             self._with_engine.discard(key)
 
+    def _failed(self, key: str, log: str) -> None:
+        self._outcome.failed[key] = log.strip().splitlines()[-1]
+        self._to_record[key] = partial(self._fail, key, log)
+
+    def _out_of_memory(self, key: str, log: str) -> None:
+        """With others beside it, any trial can be the one for which no memory is left."""
+        self._num_alone[key] += key == self._runs_alone or self._engine.num_slots == 1
+        if self._num_alone[key] < OUT_OF_MEMORY_ALONE:
+            self._to_run_alone.append(key)
+            self._progress.tell("It is tried again alone, when no other trial is left to run.")
+        else:
+            self._progress.note(Failed(key, log))
+            self._failed(key, log)
+
     def _finished(self, key: str) -> None:
         snapshot = self._folder(key).latest()
         if snapshot is None:
+            os.stat(self._how.storage)  # Of a mount that is gone there is nothing to be read.
             reason = f"it finished, but left nothing under {self._how.storage}: do its node and this one share it?"
             self._progress.note(Lost(key, reason))
             self._lost(key, reason)
@@ -359,7 +411,7 @@ class Driver:
         """Records what is done and leaves nothing open behind, neither of ours nor of drivers that died meanwhile. If
         MLflow is away it cannot: then the lease lapses, and whoever runs the study next records what lies on storage.
         """
-        with suppress(TrackingAway, TrackingRefused):
+        with suppress(TrackingAway, TrackingRefused, OSError):
             self._record()
             self._tracking.withdraw(self._claims.values())
             self._tracking.clean_up()

@@ -5,6 +5,7 @@ import os
 import random
 import re
 import signal
+import threading
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -14,7 +15,7 @@ from typing import Any, Self
 import pytest
 from driver_studies import Watched, drive, folders, npz, same, settled, study, table, view
 
-from grokgrid import api, running
+from grokgrid import api, patience, running
 from grokgrid.engine import Block, Event, Finished, InlineEngine, Lost, Started
 from grokgrid.tracking import Tracking, TrackingAway, TrackingRefused
 from grokgrid.tracking.client import Client
@@ -31,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("ready_home")
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "_ELSEWHERE_CHECKED_EVERY_S", 0.1)
-    monkeypatch.setattr(running, "AWAY_RETRIED_EVERY_S", 0.0)
+    monkeypatch.setattr(patience, "AWAY_RETRIED_EVERY_S", 0.0)
     monkeypatch.setattr(running, "_IDLE_S", 0.01)
 
 
@@ -434,7 +435,7 @@ class TestMlflowAway:
     def test_for_good_is_told_and_what_was_trained_is_recorded_by_the_next_run(
         self, flaky: Flaky, monkeypatch: pytest.MonkeyPatch, undisturbed: Undisturbed
     ):
-        monkeypatch.setattr(running, "AWAY_FOR_GOOD_S", 0.5)
+        monkeypatch.setattr(patience, "AWAY_FOR_GOOD_S", 0.5)
         engine = WhileFlaky(flaky, also_when_closed=True)
         flaky.is_away = lambda: len(engine.events) > 5
         with pytest.raises(TrackingAway):
@@ -487,3 +488,146 @@ class TestRoom:
         monkeypatch.setenv("GROKGRID_STORAGE_DAYS", days)
         with pytest.raises(Mistakes, match="GROKGRID_STORAGE_DAYS: .* should be a number of days"):
             api.run(study(), engine=InlineEngine)
+
+
+class TestTheEnvironment:
+    """Faults that are no trial's: nothing is recorded as failed, and nothing changes in the table."""
+
+    long = study(trial={"budget": {"updates": 400, "look_every": 5}, "goal": None})
+
+    @pytest.fixture(autouse=True)
+    def _at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("trainables.run.RETRIED_EVERY_S", 0.01)
+        monkeypatch.setattr("grokgrid.engine.work.RETRIED_EVERY_S", 0.01)
+
+    @pytest.mark.parametrize(
+        ("place", "words"),
+        [("storage", "storage/trials: Not a directory"), ("artifacts", "artifacts")],
+    )
+    def test_a_folder_that_is_gone_for_a_while(
+        self, place: str, words: str, ready_home: Path, undisturbed: Undisturbed
+    ):
+        folder, told = ready_home / place, io.StringIO()
+        drive(study(seeds=[7], arms={"baseline": {}}))  # So that all folders are there.
+        fault = Fault(folder, told)
+        outcome = drive(self.long, fault, told=told)
+        assert outcome.finished == keys(self.long) and fault.num_polls > 3
+        assert words in told.getvalue()
+        settled(keys(self.long) | set(keys(study(seeds=[7], arms={"baseline": {}}))))
+        same(view(self.long), undisturbed(self.long))
+        assert folders() == set()
+
+    def test_for_an_hour_ends_the_run_and_nothing_has_failed(
+        self, ready_home: Path, monkeypatch: pytest.MonkeyPatch, undisturbed: Undisturbed
+    ):
+        monkeypatch.setattr(patience, "AWAY_FOR_GOOD_S", 0.3)
+        drive(study(seeds=[7], arms={"baseline": {}}))
+        told = io.StringIO()
+        fault = Fault(ready_home / "storage", told, for_good=True)
+        with pytest.raises(patience.AwayForGood, match="Not a directory.*run the command again"):
+            drive(self.long, fault, told=told)
+        fault.end()
+        assert drive(self.long).finished == keys(self.long)
+        same(view(self.long), undisturbed(self.long))
+        settled()
+
+    def test_storage_that_stalls_is_reported(self, ready_home: Path, monkeypatch: pytest.MonkeyPatch):
+        """A call into it neither returns nor raises."""
+        monkeypatch.setattr(patience, "STALLED_AFTER_S", 0.1)
+        monkeypatch.setattr(patience, "_TRIED_EVERY_S", 0.01)
+        answers, said = threading.Event(), []
+        monkeypatch.setattr(patience, "_write", lambda file: answers.wait())
+        watch = patience.StallWatch(ready_home / "storage" / "trials", said.append)
+        watch.start()
+        while not said:
+            time.sleep(0.01)
+        assert "storage/trials has not answered for" in said[0] and watch.stalled_s
+        answers.set()
+        while len(said) < 2:
+            time.sleep(0.01)
+        watch.stop()
+        assert said[1].endswith("storage/trials answers again")
+
+    def test_a_watch_leaves_nothing_behind(self, ready_home: Path):
+        (ready_home / "storage").mkdir()
+        patience._write(ready_home / "storage" / ".alive")
+        assert not list((ready_home / "storage").iterdir())
+
+
+class Fault(Watched):
+    """Moves a folder away, and a file to its place, once some looks are done, and back when the driver says so."""
+
+    def __init__(self, folder: Path, told: io.StringIO, *, for_good: bool = False) -> None:
+        super().__init__()
+        self._folder, self._told, self._for_good = folder, told, for_good
+        self._is_gone, self.num_polls = False, 0
+
+    def poll(self, timeout_s: float) -> list[Event]:
+        events = super().poll(0)
+        if not self._is_gone and not self.num_polls and len(self.events) > 90:
+            self._folder.rename(self._folder.with_name("elsewhere"))
+            self._folder.touch()
+            self._is_gone = True
+        self.num_polls += self._is_gone
+        if self._is_gone and not self._for_good and self.num_polls > 200 and self._is_told():
+            self.end()
+        return events
+
+    def _is_told(self) -> bool:
+        return any(words in self._told.getvalue() for words in ("Training goes on meanwhile", "waits, and tries again"))
+
+    def end(self) -> None:
+        self._folder.unlink()
+        self._folder.with_name("elsewhere").rename(self._folder)
+        self._is_gone = False
+
+
+MEMORY = """
+import os
+import torch
+
+
+def always(step):
+    return torch.empty(2**60).sum()
+
+
+def in_company(step, *, company):
+    if os.path.exists(company):
+        torch.empty(2**60)
+    return 0 * step.outputs.sum()
+"""
+
+
+class TestOutOfMemory:
+    def test_twice_alone_is_a_failure(self, tmp_path: Path):
+        (tmp_path / "memory.py").write_text(MEMORY)
+        always = {"regulariser": {"name": f"{tmp_path / 'memory.py'}:always"}}
+        some = study(arms={"hungry": always, "baseline": {}}, seeds=1)
+        watched, told = Watched(), io.StringIO()
+        outcome = drive(some, watched, told=told)
+        (hungry,) = outcome.failed
+        assert watched.keys.count(hungry) == 2 and "allocate" in outcome.failed[hungry]
+        assert watched.keys[-1] == hungry, "it is tried again when nothing else is left to run"
+        assert outcome.finished == keys(some) - {hungry}
+        assert states(some, "hungry") == ["failed"]
+        settled(keys(some))
+
+    def test_in_company_is_none(self, tmp_path: Path):
+        """As on an engine of two slots: what it lacks, another trial has."""
+        (tmp_path / "memory.py").write_text(MEMORY)
+        company = tmp_path / "company"
+        company.touch()
+        greedy = {"regulariser": {"name": f"{tmp_path / 'memory.py'}:in_company", "company": str(company)}}
+        some = study(arms={"greedy": greedy, "baseline": {}}, seeds=1)
+        watched = Watched()
+        watched.engine.num_slots = 2  # type: ignore[misc]
+
+        def events(timeout_s: float) -> list[Event]:
+            found = Watched.poll(watched, timeout_s)
+            if sum(isinstance(event, Finished) for event in watched.events) == 1:
+                company.unlink(missing_ok=True)
+            return found
+
+        watched.poll = events  # type: ignore[method-assign]
+        assert drive(some, watched).finished == keys(some)
+        settled(keys(some))

@@ -50,6 +50,11 @@ class SourceCode:
     def module(self) -> str:
         return module_of(self.main)
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Where its files lie."""
+        return tuple(self.root / path for path, _ in self.files)
+
 
 def read_source(name: str) -> SourceCode:
     """The source of `file.py:Object` or `package.module:Object`.

@@ -3,7 +3,8 @@
 Block, Engine       what an engine is given, and what it is
 EngineError         why none can be had
 EngineGone          why one that ran trials runs no more
-Event               what it hands back: Started, Looked, Finished, Failed or Lost; or Restarted, which is no trial's
+Event               what it hands back: Started, Looked, Waits, Finished, Failed, OutOfMemory or Lost; or
+                    Restarted, which is no trial's
 InlineEngine        in this process, one trial at a time: for debugging and for quick tests
 grokgrid.engine.ray.RayEngine
                     Ray Tune, on this machine or a cluster; imported only by whoever asks for it, for Ray takes
@@ -20,5 +21,7 @@ from grokgrid.engine.interface import Failed as Failed
 from grokgrid.engine.interface import Finished as Finished
 from grokgrid.engine.interface import Looked as Looked
 from grokgrid.engine.interface import Lost as Lost
+from grokgrid.engine.interface import OutOfMemory as OutOfMemory
 from grokgrid.engine.interface import Restarted as Restarted
 from grokgrid.engine.interface import Started as Started
+from grokgrid.engine.interface import Waits as Waits

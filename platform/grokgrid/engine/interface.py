@@ -64,6 +64,26 @@ class Failed:
 
 
 @dataclass(frozen=True)
+class OutOfMemory:
+    """The trial ended for want of memory, of its machine or its GPU; `log` is the traceback, or what is known."""
+
+    key: str
+    log: str
+
+
+@dataclass(frozen=True)
+class Waits:
+    """The trial waits for its environment, and tries again every few seconds: its disk is full, say. It has not ended.
+
+    host: the machine where it waits
+    """
+
+    key: str
+    reason: str
+    host: str
+
+
+@dataclass(frozen=True)
 class Lost:
     """The infrastructure gave up on the trial, which itself may well be sound."""
 
@@ -79,7 +99,7 @@ class Restarted:
     key: str = ""
 
 
-Event = Started | Looked | Finished | Failed | Lost | Restarted
+Event = Started | Looked | Waits | Finished | Failed | OutOfMemory | Lost | Restarted
 
 
 WANTS_TOKEN = (
@@ -99,8 +119,8 @@ class EngineGone(RuntimeError):
 class Engine(Protocol):
     """Runs blocks, `num_slots` of them at a time.
 
-    Every trial of a block ends in exactly one of Finished, Failed and Lost, unless the engine is closed first. Looks at
-    a trial arrive in order, each at most once.
+    Every trial of a block ends in exactly one of Finished, Failed, OutOfMemory and Lost, unless the engine is closed
+    first. Looks at a trial arrive in order, each at most once.
     """
 
     num_slots: int

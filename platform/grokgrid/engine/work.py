@@ -1,47 +1,96 @@
 """Doing one block: the same code under every engine."""
 
+import gc
+import os
+import socket
+import time
 import traceback
-from collections.abc import Generator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING
 
-from grokgrid.engine.interface import Block, Event, Failed, Finished, Looked, Started
-from trainables.records import TrialFolder
+from grokgrid.engine.interface import Block, Event, Failed, Finished, Looked, OutOfMemory, Started, Waits
+from trainables.faults import Fault, fault_of, reason
+from trainables.records import TrialFolder, Waiting
 from trainables.snapshot_requests import snapshot_requests
+
+if TYPE_CHECKING:
+    from trainables.trial import Trial
+
+RETRIED_EVERY_S = 2.0
 
 
 def work(block: Block) -> Generator[Event, None, None]:
     """Runs the trials of `block` in order, and yields what happens as it happens.
 
-    A trial that raises is Failed and the next one starts. Closing the generator stops the running trial, which saves a
-    snapshot; so it does upon SIGUSR1, and goes on.
+    A trial that raises is Failed and the next one starts, unless it raised for want of memory, or the environment is to
+    blame: then it waits and tries again. Closing the generator stops the running trial, which saves a snapshot; so it
+    does upon SIGUSR1, and goes on.
     """
-    # Not above: they import torch, which an engine's driver has no use for.
+    # Not above: it imports torch, which an engine's driver has no use for.
     from trainables.own.loading import provide
-    from trainables.run import run_trial
 
     for source in block.sources:
         provide(source)
     snapshot_asked = snapshot_requests()
     for trial in block.trials:
         yield Started(trial.key)
-        folder = TrialFolder(block.storage, trial.key)
-        folder.clear_failure()
-        looks = run_trial(
-            trial,
-            folder,
-            device=block.device,
-            num_threads=block.num_threads,
-            share=block.share,
-            checkpoint_every_s=block.checkpoint_every_s,
-            snapshot_asked=snapshot_asked,
-        )
-        with closing(looks):
+        while True:
             try:
-                for look in looks:
-                    yield Looked(trial.key, look)
-            except Exception:
-                log = traceback.format_exc()
-                folder.write_failure(log)
-                yield Failed(trial.key, log)
+                yield from _attempt(block, trial, snapshot_asked)
+                break
+            except Exception as error:
+                fault = fault_of(error, list(_users_files(trial)))
+                log, why = traceback.format_exc(), reason(error, block.storage)
+            if fault is Fault.ENVIRONMENT:
+                yield Waits(trial.key, why, socket.gethostname())
+                time.sleep(RETRIED_EVERY_S)
+                continue
+            with suppress(OSError):  # For people who look into the folder. The event holds it, too.
+                TrialFolder(block.storage, trial.key).write_failure(log)
+            if fault is Fault.MEMORY:
+                _free_memory(block.device)
+            yield OutOfMemory(trial.key, log) if fault is Fault.MEMORY else Failed(trial.key, log)
+            break
+    _free_memory(block.device)
+
+
+def _attempt(block: Block, trial: "Trial", snapshot_asked: Callable[[], bool]) -> Iterator[Event]:
+    from trainables.run import run_trial
+
+    folder = TrialFolder(block.storage, trial.key)
+    os.stat(block.storage)  # Where its mount is gone, all trials look as if they had never run.
+    folder.clear_failure()
+    looks = run_trial(
+        trial,
+        folder,
+        device=block.device,
+        num_threads=block.num_threads,
+        share=block.share,
+        checkpoint_every_s=block.checkpoint_every_s,
+        snapshot_asked=snapshot_asked,
+    )
+    with closing(looks):
+        for look in looks:
+            if isinstance(look, Waiting):
+                yield Waits(trial.key, look.reason, socket.gethostname())
             else:
-                yield Finished(trial.key)
+                yield Looked(trial.key, look)
+    yield Finished(trial.key)
+
+
+def _users_files(trial: "Trial") -> Iterator[str]:
+    from trainables.own.loading import source_of
+
+    for _, part in trial.config.own_parts:
+        with suppress(Exception):  # A source that is not found has raised nothing.
+            yield from map(str, source_of(part).paths)
+
+
+def _free_memory(device: str) -> None:
+    """So that idle workers keep none of a GPU's memory from others."""
+    if device.startswith("cuda"):
+        import torch
+
+        gc.collect()
+        torch.cuda.empty_cache()

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Iterator
 from urllib.parse import unquote
 
+from trainables.faults import ENVIRONMENT
+
 _SECRETS = re.compile(r"(?<=://)([^:/@]*:)([^@]*)(?=@)|([?&][^=&]*(?:password|token|secret)[^=&]*=)([^&#]*)")
 
 _STATUS = re.compile(r"failed with error code (\d{3}) !=")
@@ -73,6 +75,8 @@ def chain(error: BaseException, handled: BaseException | None) -> Iterator[BaseE
 
 def _is_away(error: BaseException) -> bool:
     if isinstance(error, TrackingAway | ConnectionError | TimeoutError):
+        return True
+    if isinstance(error, OSError) and not isinstance(error, FileNotFoundError) and error.errno in ENVIRONMENT:
         return True
     # Looked up, not imported: none of them can have raised before it was loaded.
     if (sqlalchemy := sys.modules.get("sqlalchemy.exc")) and isinstance(error, sqlalchemy.DBAPIError):
