@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from small_blocks import block, collect, curves, ended, long_trial, looking, of, trial
 
-from grokgrid.engine import Block, Engine, Finished, Looked, Lost
+from grokgrid.engine import Block, Engine, Finished, Looked, Lost, OutOfMemory
 from trainables.records import TrialFolder
 
 pytestmark = pytest.mark.ray
@@ -115,6 +115,21 @@ def test_when_retries_are_spent_what_is_left_is_lost(
     for one in (running, waiting):
         lost = of(one, events)[-1]
         assert isinstance(lost, Lost) and "died" in lost.reason
+
+
+def test_a_worker_that_the_kernel_kills_for_memory_is_not_lost(
+    engine: Engine, workers: dict[str, set[int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel's count of such kills is made up: no test can make this machine short of memory."""
+    running, waiting = long_trial(), trial(1)
+    engine.submit(block("hungry", tmp_path, running, waiting))
+    events = collect(engine, looking(running))
+    (pid,) = workers["hungry"]
+    monkeypatch.setattr("grokgrid.engine.ray.num_killed_for_memory", lambda: 1_000_000)
+    os.kill(pid, signal.SIGKILL)
+    events += collect(engine, lambda more: ended(waiting)(events + more))
+    assert isinstance(of(running, events)[-1], OutOfMemory)
+    assert isinstance(of(waiting, events)[-1], Finished)
 
 
 def test_a_block_without_room_for_a_worker_waits_for_one_without_work(

@@ -1,5 +1,6 @@
 """Drivers as processes: killed at every stage, interrupted, two at once, with MLflow going away and coming back."""
 
+import resource
 import signal
 import time
 from collections.abc import Callable
@@ -167,3 +168,37 @@ def test_mlflow_away_for_a_while(run: Run, undisturbed: Undisturbed, tmp_path: P
         assert folders() == set()
     finally:
         server.stop()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="Linux alone changes the limits of a running process")
+class TestLimits:
+    """The kernel refuses what it granted before: to write on, as when a disk is full, or to open another file. It is
+    asked for everything that a run writes: snapshots, MLflow's database, its artifacts, temporary folders.
+    """
+
+    wide = study(
+        seeds=3,
+        trial={"budget": {"updates": 4000, "look_every": 50}, "goal": None, "model": {"name": "mlp", "width": 64}},
+        arms={"baseline": {}},
+    )
+
+    @pytest.mark.parametrize(
+        ("limit", "most", "words"),
+        [(resource.RLIMIT_FSIZE, 30_000, "File too large"), (resource.RLIMIT_NOFILE, 0, "Too many open files")],
+        ids=["no room", "no file handles"],
+    )
+    def test_for_a_while_fail_nothing(self, limit: int, most: int, words: str, run: Run, undisturbed: Undisturbed):
+        expected = undisturbed(self.wide)
+        grokgrid = run(self.wide)
+        until(folders)
+        before = resource.prlimit(grokgrid.pid, limit)
+        resource.prlimit(grokgrid.pid, limit, (most, before[1]))
+        until(lambda: words in grokgrid.log.read_text())
+        assert grokgrid.ended_within(3) is None, grokgrid.log.read_text()
+        resource.prlimit(grokgrid.pid, limit, before)
+        assert grokgrid.wait() == 0, grokgrid.log.read_text()
+        assert "Traceback" not in grokgrid.log.read_text()
+        settled(keys(self.wide))
+        same(view(self.wide), expected)
+        assert folders() == set()

@@ -70,7 +70,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from grokgrid.bundle import of_code, write_code
-from grokgrid.engine.interface import WANTS_TOKEN, Block, EngineError, EngineGone, Event, Lost, Started
+from grokgrid.engine.interface import WANTS_TOKEN, Block, EngineError, EngineGone, Event, Lost, OutOfMemory, Started
 from grokgrid.engine.ledger import Ledger
 from grokgrid.engine.local_ray import LocalRay, init
 from grokgrid.engine.own_folders import OwnFolder
@@ -431,6 +431,7 @@ class _Courier(tune.Callback):
         self._blocks = blocks
         self._news = news
         self._hand_in_again = hand_in_again
+        self._num_killed = num_killed_for_memory()
 
     def on_trial_result(
         self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, result: dict[str, Any], **info: Any
@@ -444,6 +445,15 @@ class _Courier(tune.Callback):
 
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         ledger = self._blocks[trial.config["block"].id]
+        if self._was_out_of_memory(trial):
+            running = next(iter(ledger.unfinished))
+            ledger.is_new(event := OutOfMemory(running, "the system killed its worker, for want of memory"))
+            self._news.put(event)
+            if ledger.unfinished:
+                self._hand_in_again(ledger.block.id)
+            else:
+                del self._blocks[ledger.block.id]
+            return
         ledger.num_lost_workers += 1
         if ledger.num_lost_workers <= MAX_LOST_WORKERS:
             self._hand_in_again(ledger.block.id)
@@ -452,6 +462,20 @@ class _Courier(tune.Callback):
         del self._blocks[ledger.block.id]
         for key in ledger.unfinished:
             self._news.put(Lost(key, reason))
+
+    def _was_out_of_memory(self, trial: TuneTrial) -> bool:
+        """Whether the kernel has killed a process of this machine since it was asked last, and the worker was here."""
+        before, self._num_killed = self._num_killed, num_killed_for_memory()
+        here = socket.gethostname()
+        return self._num_killed > before and (trial.last_result or {}).get("hostname", here) == here
+
+
+def num_killed_for_memory() -> int:
+    """Processes of this machine that the kernel has killed for want of memory since it started; 0 if unknown."""
+    with suppress(OSError, StopIteration):
+        lines = Path("/proc/vmstat").read_text().splitlines()
+        return int(next(line.split()[1] for line in lines if line.startswith("oom_kill ")))
+    return 0
 
 
 def _tune_name(trial: TuneTrial) -> str:
