@@ -11,7 +11,9 @@ import sys
 import time
 from pathlib import Path
 
+from trainables.data.config import NpzConfig, OwnDataConfig
 from trainables.data.place import DataError, check_present
+from trainables.data.read import AnyConfig, data_name, inspect
 from trainables.interrupts import deferred_interrupts
 from trainables.mistakes import Mistakes, validate
 from trainables.reading import read_yaml
@@ -43,6 +45,7 @@ def main() -> int:
     try:
         trial = read_trial(arguments.trial)
         check_present(trial.config.data)
+        _check_content(trial.config.data)
         # Not above: torch takes seconds to import, and a mistake is told without it.
         import torch
 
@@ -57,6 +60,12 @@ def main() -> int:
         return _refuse(f"{error.filename or arguments.out}: {error.strerror or error}")
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+
+
+def _check_content(data: AnyConfig) -> None:
+    if isinstance(data, NpzConfig | OwnDataConfig):
+        for warning in inspect(data).findings.warnings:
+            print(f"Warning: {data_name(data)}: {warning}", file=sys.stderr)
 
 
 def _run(trial: Trial, folder: TrialFolder, arguments: argparse.Namespace) -> int:

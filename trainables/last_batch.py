@@ -12,6 +12,7 @@ from trainables.data.read import AnyConfig
 from trainables.mistakes import Mistake, Mistakes
 from trainables.models.config import OwnModelConfig
 from trainables.own.loading import load_part, source_of, told
+from trainables.own.scope import Scope
 from trainables.trial import TrialConfig
 
 _SHIPPED = {DigitsConfig: ((8, 8), 10), MnistConfig: ((28, 28), 10)}
@@ -68,11 +69,12 @@ def _on_one_image(model: OwnModelConfig, image_shape: Shape, num_classes: int) -
     from torch import nn
     from torch.nn.modules.batchnorm import _BatchNorm
 
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(0)
+    scope = Scope()
+    with scope.active(), torch.no_grad():
+        scope.seed(0)
         x = torch.randn(2, *image_shape)
         try:
-            module = load_part(model)(input_shape=image_shape, num_classes=num_classes)
+            module = load_part(model, scope)(input_shape=image_shape, num_classes=num_classes)
             if not isinstance(module, nn.Module):
                 return None, False
             both = module.train()(x)

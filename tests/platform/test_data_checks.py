@@ -135,6 +135,19 @@ class TestPlan:
         assert ran.stdout == "False\n", ran.stderr
 
 
+@pytest.mark.usefixtures("ready_home")
+def test_a_rehearsal_on_a_few_images_of_sorted_data_refuses_nothing(grokgrid: Grokgrid, tmp_path: Path):
+    """The first eight are of one class, and no test image among the first eight is."""
+    labels = np.sort(content()["y_train"])
+    study = npz_study(tmp_path, content(y_train=labels, y_test=np.sort(content()["y_test"])[::-1].copy()))
+    (tmp_path / "part.py").write_text("def term(step):\n    return 0.1 * step.outputs.square().mean()\n")
+    change = ("--set", f"trial.regulariser={tmp_path / 'part.py'}:term")
+    ran = grokgrid("run", study, *change, "--engine", "inline", "--arms", "baseline")
+    assert ran.exit_code == 0, ran.stderr
+    ran = grokgrid("plan", study, *change, "--set", "trial.data.num_train=8", "--set", "trial.batch_size=4")
+    assert ran.exit_code == 2 and "the file is sorted by class, and the first images are taken" in ran.stderr
+
+
 MODEL = """
 from torch import nn
 

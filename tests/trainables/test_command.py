@@ -8,11 +8,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from tiny_trials import TINY, assert_same_bits, curves, latest, run, state, summary, tiny_trial
 
 from trainables import __main__ as command
+from trainables.data.arrays import digest
 from trainables.records import End, Look, TrialFolder
 from trainables.trial import Trial, TrialConfig
 
@@ -126,6 +128,21 @@ def test_mistakes_in_the_file(
     assert printed.out == "" and "Traceback" not in printed.err
     assert all(words in printed.err for words in said), printed.err
     assert not (tmp_path / "out").exists()
+
+
+def test_the_content_of_data_is_checked(tmp_path: Path, main, capsys: pytest.CaptureFixture[str]):
+    x, y = np.random.default_rng(0).normal(size=(20, 4)), np.arange(20) % 2
+    arrays = {"x_train": x, "y_train": y, "x_test": x[:6], "y_test": y[:6]}
+    for labels, status, said in (
+        (y, 0, "Warning: data npz: {}: 6 of 6 test images are among the training images"),
+        (y * 0, 2, "data npz: {}: class 0 is the only one among 20 training images"),
+    ):
+        changed = arrays | {"y_train": labels}
+        np.savez(tmp_path / "own.npz", **changed)
+        data = {"name": "npz", "path": str(tmp_path / "own.npz"), "digest": digest(changed)}
+        trial = write(tmp_path / "trial.yaml", data=data, batch_size=10, budget={"passes": 1, "look_every": 1})
+        assert main(trial, "--out", tmp_path / "out") == status
+        assert said.format(tmp_path / "own.npz") in capsys.readouterr().err
 
 
 def test_a_seed_must_be_given(tmp_path: Path, main, capsys: pytest.CaptureFixture[str]):

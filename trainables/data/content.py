@@ -5,6 +5,7 @@ and may be meant. Each is a sentence with counts and the first places. Only the 
 on the first 100 of a file sorted by class is training on one class.
 """
 
+from collections.abc import Iterator
 from itertools import chain
 from typing import NamedTuple
 
@@ -32,20 +33,30 @@ def check_content(arrays: Arrays, used: Used = Used()) -> Findings:  # noqa: B00
     """What is wrong or suspicious in the arrays of a data set."""
     if mistakes := tuple(form_mistakes(arrays)):
         return Findings(refusals=mistakes)
-    num_train, num_validation, num_test = used
-    train = Part("training", "train", 0, arrays["x_train"][:num_train], arrays["y_train"][:num_train])
-    test = Part("test", "test", 0, arrays["x_test"][:num_test], arrays["y_test"][:num_test])
-    parts = [train, test]
-    if num_validation:
-        held_out = slice(num_train, (num_train or 0) + num_validation)
-        validation = Part(
-            "validation", "train", num_train or 0, arrays["x_train"][held_out], arrays["y_train"][held_out]
-        )
-        parts.insert(1, validation)
-    parts = [part for part in parts if len(part.x)]
+    parts = _parts(arrays, used)
     refusals, warnings = list(label_refusals(arrays, parts)), list(label_warnings(arrays, parts))
-    if unfit := [*not_finite_in(parts), *unlike_types(parts)]:
+    if unfit := tuple(untrainable(arrays, used)):
         return Findings(refusals=(*unfit, *refusals), warnings=tuple(warnings))
     for refused, sentence in chain(scales(parts), same_images(parts)):
         (refusals if refused else warnings).append(sentence)
     return Findings(refusals=tuple(refusals), warnings=tuple(warnings))
+
+
+def untrainable(arrays: Arrays, used: Used = Used()) -> Iterator[str]:  # noqa: B008
+    """Of the refusals those that hold for any part of a part: a trial asks again when it loads its data."""
+    parts = _parts(arrays, used)
+    yield from not_finite_in(parts)
+    yield from unlike_types(parts)
+
+
+def _parts(arrays: Arrays, used: Used) -> list[Part]:
+    """First what trains, last what tests."""
+    num_train, num_validation, num_test = used
+    rows = [("training", "train", 0, num_train), ("test", "test", 0, num_test)]
+    if num_validation:
+        rows.insert(1, ("validation", "train", num_train or 0, (num_train or 0) + num_validation))
+    parts = [
+        Part(images, name, first, arrays[f"x_{name}"][first:end], arrays[f"y_{name}"][first:end])
+        for images, name, first, end in rows
+    ]
+    return [part for part in parts if len(part.x)]

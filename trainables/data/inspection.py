@@ -9,7 +9,6 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -48,6 +47,7 @@ class _Kept(Config):
     path: str
     stamp: Stamp
     checks: str
+    digest: str
     inspections: dict[str, Inspection]
 
 
@@ -72,34 +72,31 @@ def inspect_npz(path: Path, used: Used) -> Inspection:
     with opened(path) as file:
         if (kept := _kept(path, _stamp(file))) and (found := kept.inspections.get(str(used))):
             return found
-        return _read(path, used, file)[1]
-
-
-def read_and_inspect_npz(path: Path, used: Used) -> tuple[Arrays, Inspection]:
-    """The arrays as well."""
-    with opened(path) as file:
         return _read(path, used, file)
 
 
-def _read(path: Path, used: Used, file: BinaryIO) -> tuple[Arrays, Inspection]:
+def read_npz_and_digest(path: Path) -> tuple[Arrays, str]:
+    """The arrays, and their digest, which is computed unless it is kept.
+
+    Raises:
+        DataError: the file cannot be read, or its arrays have the wrong form.
+    """
+    with opened(path) as file:
+        kept = _kept(path, _stamp(file))
+        arrays = read_arrays(file, path)
+    return arrays, kept.digest if kept else digest(arrays)
+
+
+def _read(path: Path, used: Used, file: BinaryIO) -> Inspection:
     stamp = _stamp(file)
     kept = _kept(path, stamp)
-    before: Mapping[str, Inspection] = kept.inspections if kept else {}
-    arrays = read_arrays(file, path)
-    if found := before.get(str(used)):
-        return arrays, found
-    known_digest = next(iter(before.values())).digest if before else None
-    found = inspect_arrays(arrays, used, known_digest=known_digest)
+    found = inspect_arrays(read_arrays(file, path), used, known_digest=kept.digest if kept else None)
     if _stamp(file) == stamp and time.time() - max(stamp[1], stamp[2]) / 1e9 > _SETTLED_S:
+        inspections = {**(kept.inspections if kept else {}), str(used): found}
         _keep(
-            _Kept(
-                path=str(path.resolve()),
-                stamp=stamp,
-                checks=_checks(),
-                inspections={**before, str(used): found},
-            )
+            _Kept(path=str(path.resolve()), stamp=stamp, checks=_checks(), digest=found.digest, inspections=inspections)
         )
-    return arrays, found
+    return found
 
 
 def _stamp(file: BinaryIO) -> Stamp:

@@ -9,8 +9,8 @@ import numpy as np
 
 from trainables.data.arrays import NAMES, Arrays, digest, form_mistakes
 from trainables.data.config import DigitsConfig, MnistConfig, NpzConfig, OwnDataConfig
-from trainables.data.content import Used
-from trainables.data.inspection import Inspection, inspect_arrays, inspect_npz, read_and_inspect_npz
+from trainables.data.content import Used, untrainable
+from trainables.data.inspection import Inspection, inspect_arrays, inspect_npz, read_npz_and_digest
 from trainables.data.place import DataError, check_present, data_error, data_root
 from trainables.own.loading import load_part, shown
 
@@ -21,34 +21,42 @@ def read_checked(config: AnyConfig) -> Arrays:
     """The whole arrays, of which there are as many images as are asked for.
 
     Raises:
-        DataError: the data is missing, its digest is not the declared one, there are fewer images, or its content is
-            certainly wrong.
+        DataError: the data is missing, its digest is not the declared one, there are fewer images, or it cannot be
+            trained on.
     """
+    if not isinstance(config, NpzConfig | OwnDataConfig):
+        arrays = _READERS[type(config)](config)
+        _same_digest(config, digest(arrays))
+        return arrays
     if isinstance(config, NpzConfig):
-        arrays, inspection = read_and_inspect_npz(config.path, _used(config))
-        _hold(config, inspection)
-        return arrays
-    if isinstance(config, OwnDataConfig):
+        arrays, found = read_npz_and_digest(config.path)
+        _same_digest(config, found)
+    else:
         arrays = read_own(config)
-        _hold(config, inspect_arrays(arrays, _used(config)))
-        return arrays
-    arrays = _READERS[type(config)](config)
-    _same_digest(config, digest(arrays))
+        if config.digest is not None:
+            _same_digest(config, digest(arrays))
+    _enough(config, len(arrays["x_train"]), len(arrays["x_test"]))
+    if mistakes := list(untrainable(arrays, _used(config))):
+        raise data_error(data_name(config), mistakes)
     return arrays
 
 
 def inspect(config: NpzConfig | OwnDataConfig) -> Inspection:
-    """The same checks without the arrays, in an instant for a file that was read before.
+    """The same without the arrays, in an instant for a file that was read before; with all that `check_content` finds.
 
     Raises:
-        DataError: as `read_checked` does.
+        DataError: as `read_checked` does, and where the content is certainly wrong.
     """
     if isinstance(config, NpzConfig):
-        inspection = inspect_npz(config.path, _used(config))
+        found = inspect_npz(config.path, _used(config))
     else:
-        inspection = inspect_arrays(read_own(config), _used(config))
-    _hold(config, inspection)
-    return inspection
+        found = inspect_arrays(read_own(config), _used(config))
+    if config.digest is not None:
+        _same_digest(config, found.digest)
+    _enough(config, found.num_train, found.num_test)
+    if found.findings.refusals:
+        raise data_error(data_name(config), found.findings.refusals)
+    return found
 
 
 def inspect_file(path: Path) -> Inspection:
@@ -72,23 +80,19 @@ def _used(config: NpzConfig | OwnDataConfig) -> Used:
     return Used(config.num_train, config.num_validation, config.num_test)
 
 
-def _hold(config: NpzConfig | OwnDataConfig, found: Inspection) -> None:
+def _enough(config: NpzConfig | OwnDataConfig, num_train: int, num_test: int) -> None:
     """Raises:
-    DataError: settings ask for what is not there, or the content is refused.
+    DataError: the settings ask for more images than there are.
     """
-    if config.digest is not None:
-        _same_digest(config, found.digest)
-    for part, num, there in (("train", config.num_train, found.num_train), ("test", config.num_test, found.num_test)):
+    for part, num, there in (("train", config.num_train, num_train), ("test", config.num_test, num_test)):
         if num is not None and num > there:
             raise DataError(f"data {config.name}: num_{part} is {num}, there are {there} images")
     num_trained, num_validation = config.num_train or 0, config.num_validation
-    if num_validation and num_trained + num_validation > found.num_train:
+    if num_validation and num_trained + num_validation > num_train:
         raise DataError(
-            f"data {config.name}: num_validation is {num_validation}, of {found.num_train} images {num_trained} are"
+            f"data {config.name}: num_validation is {num_validation}, of {num_train} images {num_trained} are"
             " trained on"
         )
-    if found.findings.refusals:
-        raise data_error(data_name(config), found.findings.refusals)
 
 
 def _same_digest(config: AnyConfig, found: str) -> None:
