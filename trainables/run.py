@@ -110,7 +110,7 @@ def run_trial(
         except Exception as error:
             if fault_of(error, [str(file) for source in sources for file in source.paths]) is not Fault.ENVIRONMENT:
                 raise
-            return Waiting(reason(error, folder.path))
+            return Waiting(reason(error, folder.root))
         return None
 
     waiting: Waiting | None = None

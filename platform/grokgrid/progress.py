@@ -4,6 +4,7 @@ import socket
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
 from typing import Self
@@ -14,14 +15,25 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from grokgrid.engine.interface import Event, Failed, Looked, Lost, OutOfMemory, Restarted, Started, Waits
+from grokgrid.engine.interface import Event, Failed, Finished, Looked, Lost, OutOfMemory, Restarted, Started, Waits
 from trainables.records import End
 from trainables.trial import Trial
 
 _LINE_EVERY_S = 15.0
 _RATE_OVER_S = 20.0
+_WAIT_OVER_S = 10.0
 _WORDS = {End.GOAL: "reached", End.BUDGET: "censored", End.DIVERGED: "diverged", None: "failed"}
 _WORDS_WITHOUT_GOAL = _WORDS | {End.BUDGET: "finished"}
+
+
+@dataclass
+class _Wait:
+    """Of a trial for its environment. since: on the clock; heard: when it last said so."""
+
+    reason: str
+    error: str
+    since: str
+    heard: float = 0.0
 
 
 class Progress:
@@ -42,7 +54,7 @@ class Progress:
         self._num_updates = 0
         self._wall_s: list[float] = []
         self._away: dict[str, str] = {}
-        self._waits: dict[str, str] = {}
+        self._waits: dict[str, _Wait] = {}
         self._next_line = 0.0
         self._live = Live(get_renderable=self._render, console=console, refresh_per_second=2, transient=True)
 
@@ -66,8 +78,8 @@ class Progress:
 
     def note(self, event: Event) -> None:
         """An engine's event."""
-        if not isinstance(event, Waits) and self._waits.pop(event.key, None) is not None and not self._waits:
-            self._say(f"{self._names[event.key]} goes on")
+        if isinstance(event, Finished | Failed | OutOfMemory | Lost):
+            self._waits.pop(event.key, None)
         match event:
             case Started(key):
                 self._running.setdefault(key, 0)
@@ -121,10 +133,18 @@ class Progress:
         self._say("stopping: running trials save a snapshot; once more stops at once")
 
     def _wait(self, key: str, reason: str) -> None:
-        if all(not said.startswith(reason) for said in self._waits.values()):
-            self._say(f"{reason}: {self._names[key]} waits, and tries again")
-        if not self._waits.get(key, "").startswith(reason):
-            self._waits[key] = f"{reason} since {_clock()}"
+        error = reason.rpartition(": ")[2]
+        if all(error != wait.error for wait in self._waits.values()):
+            self._say(f"{reason}. {self._names[key]} is not saved or not started, and tries again.")
+        wait = self._waits.setdefault(key, _Wait(reason, error, _clock()))
+        wait.heard = time.monotonic()
+
+    def _end_waits(self) -> None:
+        """A trial that cannot be saved trains on: only the end of its complaints says that it was."""
+        waits, now = self._waits, time.monotonic()
+        self._waits = {key: wait for key, wait in waits.items() if now - wait.heard < _WAIT_OVER_S}
+        if waits and not self._waits:
+            self._say(f"{next(iter(waits.values())).reason}: no longer, all trials go on")
 
     def _word(self, key: str, end: End | None) -> str:
         words = _WORDS if self._trials[key].config.goal is not None else _WORDS_WITHOUT_GOAL
@@ -138,6 +158,7 @@ class Progress:
         self._console.print(Text(text), soft_wrap=True)
 
     def _tick(self) -> None:
+        self._end_waits()
         now = time.monotonic()
         self._recent.append((now, self._num_updates))
         while now - self._recent[0][0] > _RATE_OVER_S:
@@ -165,7 +186,8 @@ class Progress:
             parts.append(f"about {timedelta(seconds=left_s)} left")
         parts += self._away.values()
         if self._waits:
-            parts.append(f"{len(self._waits)} waiting: {next(iter(self._waits.values()))}")
+            wait = next(iter(self._waits.values()))
+            parts.append(f"{len(self._waits)} waiting since {wait.since}: {wait.reason}")
         return ", ".join(parts)
 
     def _left_s(self, num_trials: int) -> float:

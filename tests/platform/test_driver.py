@@ -574,7 +574,9 @@ class Fault(Watched):
         return events
 
     def _is_told(self) -> bool:
-        return any(words in self._told.getvalue() for words in ("Training goes on meanwhile", "waits, and tries again"))
+        return any(
+            words in self._told.getvalue() for words in ("Training goes on meanwhile", "is not saved or not started")
+        )
 
     def end(self) -> None:
         self._folder.unlink()
