@@ -165,6 +165,19 @@ class TestATrialWaits:
         assert TrialFolder(storage, long.key).latest() is not None
 
 
+@pytest.mark.parametrize("name", ["npz", "mnist"])
+def test_data_that_are_gone_are_waited_for(name: str, tmp_path: Path):
+    """They were there when the run started, which checks it. Their mount may come back."""
+    where = (
+        {"path": str(tmp_path / "x.npz"), "digest": f"sha256:{'0' * 64}"} if name == "npz" else {"root": str(tmp_path)}
+    )
+    mine = trial(0, data={"name": name, **where})
+    with InlineEngine() as engine:
+        engine.submit(block("one", tmp_path, mine))
+        events = collect(engine, waiting(2))
+    assert isinstance(events[-1], Waits) and str(tmp_path) in events[-1].reason
+
+
 def test_what_a_part_of_ones_own_opens_is_its_own_affair(tmp_path: Path):
     mine = with_part(tmp_path, "__import__('pathlib').Path('/dev/full').write_text('x')")
     with InlineEngine() as engine:

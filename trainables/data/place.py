@@ -1,5 +1,6 @@
 """Where data lies, and whether it is there: asked before a study starts, without loading anything."""
 
+import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -87,4 +88,4 @@ def check_present(config: DigitsConfig | MnistConfig | NpzConfig | OwnDataConfig
             raise DataMissing(
                 f"data mnist: not found under {root}. `grokgrid data get mnist` downloads it there;"
                 " GROKGRID_DATA or data.root points to another folder in torchvision's layout (MNIST/raw/…)."
-            )
+            ) from FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(root))
