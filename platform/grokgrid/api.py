@@ -439,13 +439,14 @@ def _written(
     answer: "Answer", view: View, folder: Path | None, version: str, searched: "Searched | None" = None
 ) -> Report:
     """Who names a folder takes the files elsewhere, into a paper perhaps."""
-    from grokgrid.report import files, html
+    from grokgrid.report import figures, files, html
 
     place = folder or home.home() / "reports" / view.study.name / version
     place.mkdir(parents=True, exist_ok=True)
-    written = files.write(answer, place, with_pdf=folder is not None)
+    answer, drawn = figures.write(answer, place, with_pdf=folder is not None)
+    written = files.write(answer, place)
     page = html.write(answer, place)
-    return Report(answer, view, page, (*written, page), searched)
+    return Report(answer, view, page, (*written, *drawn, page), searched)
 
 
 def _study(study: Study | str | Path) -> Study:

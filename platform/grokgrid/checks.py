@@ -38,8 +38,9 @@ def check_home(*, to_write: bool = False) -> None:
 
 def check_storage() -> None:
     """Raises:
-    Mistakes: snapshots cannot be written.
+    Mistakes: snapshots cannot be written, or GROKGRID_STORAGE_DAYS is no number.
     """
+    home.storage_days()
     _check_writable("GROKGRID_STORAGE", home.storage_root())
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from grokgrid import cli_cluster, cli_options
+from grokgrid import cli_cluster, cli_options, environment
 from grokgrid.cli_options import (
     ArmsOption,
     CheckpointOption,
@@ -362,6 +362,7 @@ def _for_all(
 
 def main() -> None:
     """The `grokgrid` command."""
+    environment.clean()
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _terminated)

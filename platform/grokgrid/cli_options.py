@@ -4,10 +4,12 @@ import math
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+
+from grokgrid.environment import hidden
 
 if TYPE_CHECKING:
     from search_spaces import Study
@@ -118,10 +120,17 @@ def refuse(message: str) -> NoReturn:
 
 def stop(error: Exception) -> NoReturn:
     """Ends at an error that nobody foresaw."""
+    _trace()
+    if hides := hidden():
+        more = f" and {len(hides) - 3} more" if len(hides) > 3 else ""
+        print(
+            f"{', '.join(hides[:3])}{more}: hides a library. Rename it, or take its folder off PYTHONPATH",
+            file=sys.stderr,
+        )
+        raise SystemExit(2)
     from grokgrid.tracking.away import redact
     from trainables.mistakes import printable
 
-    _trace()
     said = printable(" ".join(redact(str(error)).split())[:300])
     advice = "Please report this as a bug, with what is above" if debug else "Run it with --debug to see where"
     print(f"grokgrid stopped at an unexpected error. {type(error).__name__}: {said}\n{advice}.", file=sys.stderr)
@@ -132,6 +141,9 @@ def _trace() -> None:
     if debug and sys.exception() is not None:
         import traceback
 
-        from grokgrid.tracking.away import redact
+        text = traceback.format_exc()
+        with suppress(ImportError):
+            from grokgrid.tracking.away import redact
 
-        print(redact(traceback.format_exc()), end="", file=sys.stderr)
+            text = redact(text)
+        print(text, end="", file=sys.stderr)

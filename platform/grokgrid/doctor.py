@@ -137,9 +137,9 @@ def _free(what: str, said: str, free: float) -> Finding:
 
 
 def _storage_here() -> Finding:
-    folder = home.storage_root()
     try:
         check_storage()
+        folder = home.storage_root()
     except REFUSALS as error:
         return Finding(Mark.BAD, "storage", sentence(error))
     return _free("storage", f"{folder} can be written to", free_gb(folder))

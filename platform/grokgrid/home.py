@@ -23,7 +23,18 @@ from trainables.mistakes import Mistake, Mistakes
 
 
 def home() -> Path:
-    return _path("GROKGRID_HOME", Path(platformdirs.user_data_dir("grokgrid", appauthor=False)))
+    """Raises:
+    Mistakes: it is not said where, and this user has no home folder, as in a container that runs as some number.
+    """
+    try:
+        default = platformdirs.user_data_dir("grokgrid", appauthor=False)
+    except RuntimeError:
+        default = "~"
+    folder = _path("GROKGRID_HOME", Path(default))
+    if not folder.is_absolute():
+        wrong = "is not set, and this user has no home folder. export GROKGRID_HOME=FOLDER"
+        raise Mistakes("environment", [Mistake(("GROKGRID_HOME",), wrong)])
+    return folder
 
 
 def storage_root() -> Path:
@@ -88,4 +99,8 @@ def sqlite_path(uri: str) -> Path | None:
 
 def _path(variable: str, default: Path) -> Path:
     given = os.environ.get(variable)
-    return Path(given).expanduser().absolute() if given else default
+    try:
+        return Path(given).expanduser().absolute() if given else default
+    except RuntimeError:
+        wrong = f"{given!r} is not allowed: there is no such user"
+        raise Mistakes("environment", [Mistake((variable,), wrong)]) from None

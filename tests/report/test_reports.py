@@ -2,9 +2,11 @@
 
 import functools
 import io
+import math
 import re
 import sys
 import zlib
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,11 +14,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from fontTools.ttLib import TTFont
+from matplotlib.figure import Figure
 from rich.console import Console
 from synthetic_views import Outcome, synthetic_study, synthetic_view
 
 from grokgrid.analyses import Answer, Column, Table, answer
-from grokgrid.report import files, html, terminal
+from grokgrid.report import figures, files, html, terminal
 from grokgrid.view import State, View
 from search_spaces import narrow, read_study, to_yaml
 
@@ -250,17 +253,37 @@ class TestFiles:
     def test_figures_come_as_svg_and_if_asked_for_as_pdf(self, tmp_path: Path):
         names = {figure.name for section in complete().sections for figure in section.figures}
         for with_pdf in (False, True):
-            files.write(complete(), tmp_path, with_pdf=with_pdf)
+            _, written = figures.write(complete(), tmp_path, with_pdf=with_pdf)
+            assert sorted(written) == sorted(tmp_path.iterdir())
             assert {path.stem for path in tmp_path.glob("*.svg")} == names
             assert {path.stem for path in tmp_path.glob("*.pdf")} == (names if with_pdf else set())
 
     def test_a_pdf_embeds_the_letters_in_use_as_a_font(self, tmp_path: Path):
         """TrueType, which publishers take."""
-        files.write(complete(), tmp_path, with_pdf=True)
+        figures.write(complete(), tmp_path, with_pdf=True)
         content = (tmp_path / "reached-fraction.pdf").read_bytes()
         streams = re.findall(rb"/FlateDecode.*?stream\r?\n(.*?)endstream", content, re.DOTALL)
         (font,) = (data for each in streams if (data := zlib.decompress(each)).startswith(b"\0\1\0\0"))
         assert "glyf" in TTFont(io.BytesIO(font))
+
+    def test_what_cannot_be_drawn_or_written_is_missing_with_a_note(self, tmp_path: Path):
+        """A size that Matplotlib refuses, and a folder where a file should go."""
+        found = complete()
+        first, second, *_ = [figure for section in found.sections for figure in section.figures]
+        (tmp_path / f"{second.name}.pdf").mkdir()
+        too_large = replace(first, draw=lambda: Figure(figsize=(1e9, math.nan)))
+        sections = [
+            replace(section, figures=tuple(too_large if figure is first else figure for figure in section.figures))
+            for section in found.sections
+        ]
+        told, written = figures.write(replace(found, sections=tuple(sections)), tmp_path, with_pdf=True)
+        assert not {path.stem for path in written} & {first.name}
+        assert tmp_path / f"{second.name}.svg" in written and tmp_path / f"{second.name}.pdf" not in written
+        about_first, about_second = [note for note in told.notes if note not in found.notes]
+        assert f"({first.name}) is missing, for it cannot be drawn: " in about_first
+        assert f"The file {second.name}.pdf is missing, for it cannot be drawn: IsADirectoryError" in about_second
+        text = html.render(told)
+        assert text.count("<svg") == html.render(found).count("<svg") - 1 and "IsADirectoryError" in text
 
     @ANSWERS
     def test_latex_has_a_row_a_row_and_nothing_unescaped(self, found):

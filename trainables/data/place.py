@@ -53,7 +53,7 @@ def data_root(root: Path | None = None) -> Path:
     if root is not None:
         return root
     if os.environ.get("GROKGRID_DATA"):
-        return Path(os.environ["GROKGRID_DATA"]).expanduser().absolute()
+        return _named("GROKGRID_DATA")
     return _home() / "data"
 
 
@@ -64,11 +64,18 @@ def cache_folder() -> Path:
 
 def _home() -> Path:
     if os.environ.get("GROKGRID_HOME"):
-        return Path(os.environ["GROKGRID_HOME"]).expanduser().absolute()
+        return _named("GROKGRID_HOME")
     # Only here: one trial by itself runs without it where it is told where things are.
     import platformdirs
 
     return platformdirs.user_data_path("grokgrid", appauthor=False)
+
+
+def _named(variable: str) -> Path:
+    try:
+        return Path(os.environ[variable]).expanduser().absolute()
+    except RuntimeError:
+        raise DataError(f"{variable}: {os.environ[variable]!r} is not allowed: there is no such user") from None
 
 
 _MNIST_FILES = tuple(f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1"))

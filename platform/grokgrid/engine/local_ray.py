@@ -24,6 +24,7 @@ from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-d
 
 from grokgrid.engine.interface import EngineError
 from grokgrid.engine.own_folders import OwnFolder
+from grokgrid.environment import cleaned
 
 _STOPPED_WITHIN_S = 15.0
 _LONGEST_PATH = 70
@@ -65,7 +66,7 @@ class LocalRay:
         token.touch(mode=0o600)
         token.write_text(secrets.token_hex(32))
         own = _SETTINGS | {"RAY_AUTH_TOKEN_PATH": str(token)}
-        others = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+        others = {name: value for name, value in cleaned(os.environ).items() if not name.startswith("RAY_")}
         self._keeper = self._start_keeper(num_cpus, {**others, **settings, **own})
         try:
             address = self._read_address()

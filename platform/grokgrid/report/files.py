@@ -1,10 +1,10 @@
-"""An answer as files for other programs and for papers."""
+"""The tables of an answer as files for other programs and for papers."""
 
 import os
 from pathlib import Path
 
 from grokgrid.analyses import Answer, Column, Table
-from grokgrid.report.rendering import pdf, said_once, split_columns, svg
+from grokgrid.report.rendering import said_once, split_columns
 
 _LATEX = str.maketrans(
     {
@@ -32,10 +32,8 @@ _LATEX = str.maketrans(
 )
 
 
-def write(answer: Answer, folder: Path, *, with_pdf: bool = False) -> list[Path]:
-    """Each table as NAME.parquet and NAME.csv, tidy, and as NAME.tex, as people read it; each figure as NAME.svg and,
-    if asked for, as NAME.pdf, which takes longer than all else of a figure.
-    """
+def write(answer: Answer, folder: Path) -> list[Path]:
+    """Each table as NAME.parquet and NAME.csv, tidy, and as NAME.tex, as people read it."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for section in answer.sections:
@@ -47,9 +45,6 @@ def write(answer: Answer, folder: Path, *, with_pdf: bool = False) -> list[Path]
             if table.num_rows:
                 content["tex"] = latex(table).encode()
             written += [put(folder / f"{table.name}.{kind}", data) for kind, data in content.items()]
-        for figure in section.figures:
-            drawn = {"svg": svg(figure)} | ({"pdf": pdf(figure)} if with_pdf else {})
-            written += [put(folder / f"{figure.name}.{kind}", data) for kind, data in drawn.items()]
     return written
 
 

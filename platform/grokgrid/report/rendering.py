@@ -1,6 +1,7 @@
 """What the renderers share: names said once, and figures as SVG that belongs in a page."""
 
 import io
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,6 +73,8 @@ def inline_svg(figure: Figure) -> str:
 @contextmanager
 def _drawing(figure: Figure) -> "Iterator[Drawing]":
     """The figure as Matplotlib draws it, to be put into a file here."""
+    # Of folders that it cannot write to, and fonts that are not there: it does without them.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     import matplotlib
 
     inked = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
@@ -86,5 +89,8 @@ def _drawing(figure: Figure) -> "Iterator[Drawing]":
         "font.size": 10,
         "text.parse_math": False,
     }
-    with matplotlib.rc_context(rc):
+    with matplotlib.rc_context():
+        # Not the user's: LaTeX or a font that is not there would stop the drawing.
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(rc)
         yield figure.draw()
