@@ -142,7 +142,7 @@ def _trace() -> None:
         import traceback
 
         text = traceback.format_exc()
-        with suppress(ImportError):
+        with suppress(Exception):
             from grokgrid.tracking.away import redact
 
             text = redact(text)

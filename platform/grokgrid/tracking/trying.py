@@ -60,7 +60,13 @@ def _try_file(client: Client, artifact_uri: str, content: str) -> None:
             client.upload(artifact_uri, written)
             is_there = client.file(artifact_uri, _NAME, read).read_text() == content
             client.remove_files(artifact_uri)
-        except (TrackingAway, TrackingError):
+        except TrackingError:
+            raise
+        except TrackingAway as error:
+            # A run waits for a disk that fails under way. Before it starts, its user is there to mend it.
+            is_local = (urlsplit(artifact_uri).scheme or "file") == "file"
+            if is_local and isinstance(error.__cause__, OSError):
+                raise TrackingError(_no_file(client, artifact_uri, error.__cause__)) from error
             raise
         except Exception as error:  # Of whatever store the files go to.
             raise TrackingError(_no_file(client, artifact_uri, error)) from error
