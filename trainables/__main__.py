@@ -71,7 +71,7 @@ def _check_content(data: AnyConfig) -> None:
 def _run(trial: Trial, folder: TrialFolder, arguments: argparse.Namespace) -> int:
     from trainables.run import run_trial
 
-    before = folder.latest()
+    before = folder.latest(_tell)
     going_on = f", going on after update {before.summary().updates:,}" if before is not None else ""
     print(f"trial {trial.key}, seed {trial.seed}, on {arguments.device}{going_on}", flush=True)
     looks = run_trial(
@@ -81,6 +81,7 @@ def _run(trial: Trial, folder: TrialFolder, arguments: argparse.Namespace) -> in
         num_threads=arguments.threads,
         checkpoint_every_s=arguments.checkpoint_every,
         snapshot_asked=snapshot_requests(),
+        say=_tell,
     )
     printed = -_LINE_EVERY_S
     with deferred_interrupts(_announce_stop) as stopped_by:
@@ -93,8 +94,10 @@ def _run(trial: Trial, folder: TrialFolder, arguments: argparse.Namespace) -> in
             if stopped_by():
                 looks.close()
                 break
-    latest = folder.latest()
-    assert latest is not None
+    latest = folder.latest(_tell)
+    if latest is None:
+        _tell(f"{folder.path}: nothing whole is left of what was written there: is the disk sound?")
+        return 1
     print(_closing(trial, latest), flush=True)
     unfinished = ending(trial.config, latest.summary()) is None
     return 128 + stopped_by() if unfinished else 0
@@ -133,8 +136,12 @@ def _closing(trial: Trial, latest: Snapshot) -> str:
     )
 
 
+def _tell(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
+
+
 def _refuse(message: str) -> int:
-    print(message, file=sys.stderr)
+    _tell(message)
     return 2
 
 

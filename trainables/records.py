@@ -6,25 +6,33 @@
         curves.csv          updates, passes, seconds and every measurement, one row a look, blank where none was due
         summary.json        a Summary
         state.safetensors   all that the next update depends on
-    <root>/<key>/failure.log    the traceback, if the last attempt failed
+        SHA256SUMS          the checksums of these files
+    <root>/<key>/failure.log            the traceback, if the last attempt failed
+    <root>/<key>/damaged-at-000010324/  a snapshot that did not match its checksums
 
-The largest number of updates is the latest snapshot. It is written under a temporary name and moved, then older ones
-are removed; so whoever is killed, whenever, leaves a latest snapshot to continue from or none.
+The largest number of updates is the latest snapshot; a second one after the same update is `at-000010324-2`. A snapshot
+is written under a temporary name, flushed to the disk and moved, and never changed after that; then those older than
+the one before it are removed. So a process that is killed, or a machine that loses power, leaves a latest snapshot to
+continue from or none; and should the disk damage that one, the one before it is still there.
 """
 
+import itertools
+import logging
 import os
+import re
 import shutil
 import time
-import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 import yaml
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from trainables import checksums
+from trainables.checksums import Damaged
 from trainables.own.source import SourceCode
 from trainables.trial import Trial, TrialConfig
 
@@ -153,9 +161,33 @@ class Snapshot:
         return Summary.model_validate_json(self.summary_path.read_text())
 
     def write_summary(self, summary: Summary) -> None:
-        temporary = self.path / ".summary.json"
-        temporary.write_text(summary.model_dump_json(indent=1))
-        os.replace(temporary, self.summary_path)
+        self.summary_path.write_text(summary.model_dump_json(indent=1))
+
+    def check(self, key: str, *, may_lack: Collection[str] = ()) -> None:
+        """Raises:
+        Damaged: a file is missing or has changed since it was written, or this is a snapshot of another trial.
+        """
+        checksums.check(self.path, may_lack=may_lack)
+        try:
+            summary = self.summary()
+        except (FileNotFoundError, UnicodeDecodeError, ValidationError):
+            raise Damaged("summary.json is not one of this version of grokgrid") from None
+        if summary.key != key or summary.updates != self.updates:
+            raise Damaged(f"it is of trial {summary.key} after update {summary.updates:,}")
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """The number of updates, and the number of the snapshot among those after the same update, from 1."""
+        updates, _, number = self.path.name.removeprefix("at-").partition("-")
+        return int(updates), int(number or 1)
+
+    @property
+    def updates(self) -> int:
+        return self.place[0]
+
+
+def warn(sentence: str) -> None:
+    logging.getLogger("grokgrid").warning(sentence)
 
 
 @dataclass(frozen=True)
@@ -173,38 +205,57 @@ class TrialFolder:
     def _failure_path(self) -> Path:
         return self.path / "failure.log"
 
-    def latest(self) -> Snapshot | None:
-        found = sorted(self.path.glob("at-*"))
-        return Snapshot(found[-1]) if found else None
+    def latest(self, say: Callable[[str], None] = warn) -> Snapshot | None:
+        """The latest snapshot that is whole. One that does not match its checksums is set aside, and the one before it
+        counts; `say` gets a sentence about each.
+        """
+        damaged: list[str] = []
+        while found := self.snapshots():
+            try:
+                found[-1].check(self.key)
+                break
+            except Damaged as error:
+                # Unless it was just removed by a worker that has written newer ones.
+                if self.snapshots()[-1:] == found[-1:]:
+                    damaged.append(f"{error}; it is set aside as {self._set_aside(found[-1])}")
+        after = f"goes on after update {found[-1].updates:,}" if found else "starts anew"
+        for what in damaged:
+            say(f"{self.path}: a snapshot is damaged: {what}. The trial {after}")
+        return found[-1] if found else None
+
+    def snapshots(self) -> list[Snapshot]:
+        """Whole or damaged, the latest last."""
+        found = [path for path in self.path.glob("at-*") if re.fullmatch(r"at-[0-9]+(-[0-9]+)?", path.name)]
+        return sorted(map(Snapshot, found), key=lambda snapshot: snapshot.place)
 
     def write(self, updates: int, fill: Callable[[Snapshot], None]) -> Snapshot:
-        """Has `fill` write a snapshot's files, and makes them the latest snapshot.
-
-        A second snapshot after the same update differs from the first in its summary alone (whether the trial ended
-        there depends on who asks), so the summary alone is replaced.
-        """
-        self.path.mkdir(parents=True, exist_ok=True)
-        snapshot = Snapshot(self.path / f"at-{updates:09d}")
-        # Not tempfile's, which nobody but its owner may read: storage is shared.
-        temporary = self.path / f".writing-{uuid.uuid4().hex}"
-        temporary.mkdir()
-        try:
-            fill(Snapshot(temporary))
-            if snapshot.path.exists():
-                os.replace(Snapshot(temporary).summary_path, snapshot.summary_path)
-            else:
-                os.replace(temporary, snapshot.path)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-        for older in self.path.glob("at-*"):
-            if older.name < snapshot.path.name:
-                shutil.rmtree(older, ignore_errors=True)
+        """Has `fill` write a snapshot's files, and makes them the latest snapshot."""
+        if not self.path.exists():
+            self.path.mkdir(parents=True, exist_ok=True)
+            checksums.sync(self.root)
+        here = [snapshot.place[1] for snapshot in self.snapshots() if snapshot.updates == updates]
+        numbers = itertools.count(max(here, default=0) + 1)
+        names = (f"at-{updates:09d}" + (f"-{number}" if number > 1 else "") for number in numbers)
+        written = Snapshot(checksums.write_folder(self.path, names, lambda folder: fill(Snapshot(folder))))
+        # The one before this one stays, for the disk may damage this one.
+        for older in self.snapshots()[:-2]:
+            shutil.rmtree(older.path, ignore_errors=True)
         for left in self.path.glob(".writing-*/"):
             # By a killed writer, unless a second one is at it just now.
             with suppress(FileNotFoundError):
                 if left.stat().st_mtime < time.time() - 24 * 3600:
                     shutil.rmtree(left, ignore_errors=True)
-        return snapshot
+        return written
+
+    def _set_aside(self, snapshot: Snapshot) -> str:
+        """Returns its new name. Another reader may do the same just now."""
+        for number in itertools.count(1):
+            name = f"damaged-{snapshot.path.name}" + (f".{number}" if number > 1 else "")
+            if not (self.path / name).exists():
+                break
+        with suppress(FileNotFoundError):
+            os.rename(snapshot.path, self.path / name)
+        return name
 
     def last_written(self) -> float:
         """When a worker last wrote into it, in seconds since the epoch."""
@@ -212,7 +263,7 @@ class TrialFolder:
 
     def failure(self) -> str | None:
         """The log of the last attempt if it failed."""
-        return self._failure_path.read_text() if self._failure_path.exists() else None
+        return self._failure_path.read_text(errors="replace") if self._failure_path.exists() else None
 
     def write_failure(self, log: str) -> None:
         self.path.mkdir(parents=True, exist_ok=True)

@@ -4,17 +4,20 @@ import csv
 import math
 import os
 import platform
+import shutil
 import socket
 import time
 from collections.abc import Callable, Generator
+from functools import partial
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
 
+from trainables import checksums
 from trainables.faults import Fault, fault_of, reason
 from trainables.own.loading import source_of
-from trainables.records import End, Look, Segment, Snapshot, Summary, TrialFolder, Waiting, ending
+from trainables.records import End, Look, Segment, Snapshot, Summary, TrialFolder, Waiting, ending, warn
 from trainables.snapshot_requests import never
 from trainables.training import Training
 from trainables.trial import Trial
@@ -31,6 +34,7 @@ def run_trial(
     share: float = 1.0,
     checkpoint_every_s: float = 60.0,
     snapshot_asked: Callable[[], bool] = never,
+    say: Callable[[str], None] = warn,
 ) -> Generator[Look | Waiting, None, None]:
     """Trains `trial` from its latest snapshot, or from the start, and yields every look.
 
@@ -42,18 +46,20 @@ def run_trial(
 
     share: of the device this trial has to itself; recorded, for times only compare where it is the same.
     snapshot_asked: called at every look; whether to save one out of turn.
+    say: gets a sentence about each snapshot that is damaged, and does not count.
 
     Raises:
         DataError: the data is missing or not what the configuration declares.
         Mistakes: a part of one's own is missing, is not what the configuration declares, or gives what it should not.
     """
     folder.root.mkdir(parents=True, exist_ok=True)
-    latest = folder.latest()
+    latest = folder.latest(say)
     before = latest.summary() if latest is not None else None
     if latest is not None and before is not None and (end := ending(trial.config, before)) is not None:
         if before.end is None:
             # Over only for whoever asks now, with a smaller budget than the checkpoint was written under.
-            latest.write_summary(before.model_copy(update={"end": end}))
+            ended = before.model_copy(update={"end": end})
+            folder.write(before.updates, partial(_copy_with_summary, latest, ended))
         return
 
     torch.set_num_threads(num_threads)
@@ -73,6 +79,7 @@ def run_trial(
         looks, low, high, last = _read_curves(latest), dict(before.low), dict(before.high), dict(before.last)
     segment = _segment(training, num_threads=num_threads, share=share)
     started = saved = time.perf_counter()
+    saved_updates = training.updates
 
     def summary(end: End | None = None, final: dict[str, float] | None = None) -> Summary:
         return Summary(
@@ -140,16 +147,24 @@ def run_trial(
             elif snapshot_asked() or time.perf_counter() - saved >= wait_s:
                 waiting, saved = try_to_save(progress), time.perf_counter()
                 wait_s = checkpoint_every_s if waiting is None else RETRIED_EVERY_S
-                if waiting is not None:
+                if waiting is None:
+                    saved_updates = progress.updates
+                else:
                     yield waiting
             if training.diverged_at is None:
                 yield look
             if end is not None:
                 return
     except GeneratorExit:
-        if end is None or waiting is not None:
+        if (end is None or waiting is not None) and saved_updates != progress.updates:
             try_to_save(progress)
         raise
+
+
+def _copy_with_summary(latest: Snapshot, summary: Summary, snapshot: Snapshot) -> None:
+    shutil.copytree(latest.path, snapshot.path, dirs_exist_ok=True)
+    checksums.check(snapshot.path)
+    snapshot.write_summary(summary)
 
 
 def _segment(training: Training, *, num_threads: int, share: float) -> Segment:

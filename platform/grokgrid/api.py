@@ -20,7 +20,7 @@ from grokgrid.data_checks import check_data
 from grokgrid.engine.interface import Engine
 from grokgrid.planning import Need, Plan, make_plan, need_of
 from grokgrid.provenance import provenance
-from grokgrid.tracking import AnswerRun, Tracking, TrackingAway, TrackingRefused
+from grokgrid.tracking import AnswerRun, Tracking, TrackingAway, TrackingError, TrackingRefused
 from grokgrid.view import State, View, load_view
 from search_spaces import Study, digest, pinned, read_study, to_yaml
 from trainables.data.place import check_present
@@ -156,8 +156,12 @@ def run(
     def answer() -> Report:
         return _report(load_view(study, run.tracking), folder)
 
-    if is_settled and _is_answered(report := answer(), run.tracking, digest(study)):
-        return report
+    if is_settled:
+        report = answer()
+        if _is_answered(report, run.tracking, digest(study)):
+            return report
+        # Only reading their curves shows that trials are damaged, and have to be run again.
+        is_settled = State.MISSING not in set(report.view.trials["state"])
     return run.answered(None if is_settled else WholeStudy(study), digest(study), answer)
 
 
@@ -375,7 +379,12 @@ def _begun(study: Study | str | Path) -> View:
 def _is_answered(report: Report, tracking: Tracking, study_digest: str) -> bool:
     """Whether the last answer rests on the very same runs."""
     last = tracking.last_answer(report.view.study.name, study_digest)
-    return last is not None and set(last.keys()["run_id"]) == set(_rests_on(report)["run_id"])
+    if last is None:
+        return False
+    try:
+        return set(last.keys()["run_id"]) == set(_rests_on(report)["run_id"])
+    except TrackingError:
+        return False  # Its files are damaged: another one takes its place.
 
 
 def _rests_on(report: Report) -> "pd.DataFrame":

@@ -1,9 +1,9 @@
 """Taking trials from one MLflow to another, or from machines that have none.
 
-An export of a study is a folder of three files: study.yaml, and the trials and their looks as an answer keeps them
-(`tracking/facts.py`); with the source of parts of people's own under files/. It holds no checkpoints, and is small
-enough to be published beside a paper: a trial of some hundred looks takes some ten kilobytes. What is imported can be
-reported, compared and counted as done; should it have to go on, it starts anew.
+An export of a study is a folder of four files: study.yaml, the trials and their looks as an answer keeps them
+(`tracking/facts.py`), and SHA256SUMS, the checksums of these; with the source of parts of people's own under files/. It
+holds no checkpoints, and is small enough to be published beside a paper: a trial of some hundred looks takes some ten
+kilobytes. What is imported can be reported, compared and counted as done; should it have to go on, it starts anew.
 
 A folder that `python -m trainables` has written can be imported too, checkpoints included.
 """
@@ -17,15 +17,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-from safetensors import SafetensorError, safe_open
-
 from grokgrid.tracking import AnswerRun, Tracking, TrialRecord
 from grokgrid.tracking.curves import POSITION, from_csv, to_csv
-from grokgrid.tracking.facts import CURVES, Facts, in_words, keep, read_kept, told
+from grokgrid.tracking.facts import CURVES, Facts, keep, read_kept, told
 from grokgrid.tracking.records import WITHOUT_CHECKPOINT
 from search_spaces import Study, pinned, read_study, to_portable_yaml
+from trainables import checksums
 from trainables.__main__ import read_trial
+from trainables.checksums import Damaged
 from trainables.mistakes import Mistake, Mistakes
 from trainables.names import IMPORTS_EXPERIMENT
 from trainables.records import Snapshot, Summary, TrialFolder, ending
@@ -61,6 +60,7 @@ def export(study: Study, facts: Facts, folder: Path) -> int:
             (folder / place).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, folder / place)
     keep(replace(facts, looks_in={}), folder, "")
+    checksums.write(folder)
     return sum(record.summary is not None for record in facts.records.values())
 
 
@@ -100,6 +100,10 @@ def _record(snapshot: Snapshot, tags: Mapping[str, str], tracking: Tracking, own
 
 def _of_export(folder: Path, temporary: Path) -> Iterator[tuple[Snapshot, Mapping[str, str]]]:
     """Snapshots as the trials left them, but for their checkpoints."""
+    try:
+        checksums.check(folder)
+    except Damaged as error:
+        raise Mistakes(str(folder), [Mistake((), f"{error}: this is not all that was exported")]) from None
     study, facts = read_study(folder / _STUDY), read_kept(folder)
     if facts is None:
         raise Mistakes(
@@ -172,11 +176,13 @@ def _snapshot(trial: Trial, summary: Summary, looks: "pyarrow.Table", root: Path
 
 def _of_storage(folder: Path) -> Iterator[tuple[Snapshot, Mapping[str, str]]]:
     for path in sorted(folder.iterdir()):
-        snapshot = TrialFolder(folder, path.name).latest() if path.is_dir() else None
-        if snapshot is None:
+        snapshots = TrialFolder(folder, path.name).snapshots() if path.is_dir() else []
+        if not snapshots:
             continue
-        summary, trial = _summary(snapshot), read_trial(snapshot.config_path)
-        if not trial.key == summary.key == path.name:
+        snapshot = snapshots[-1]
+        _check_files(snapshot, path.name)
+        summary, trial = snapshot.summary(), read_trial(snapshot.config_path)
+        if trial.key != path.name:
             wrong = f"its settings are those of trial {trial.key}, its summary is of {summary.key}"
             raise Mistakes(str(path), [Mistake((), wrong)])
         if ending(trial.config, summary) is not None:
@@ -185,37 +191,24 @@ def _of_storage(folder: Path) -> Iterator[tuple[Snapshot, Mapping[str, str]]]:
             yield snapshot, {_IMPORTED: folder.resolve().name} | without
 
 
-def _summary(snapshot: Snapshot) -> Summary:
+def _check_files(snapshot: Snapshot, key: str) -> None:
+    """Without its checkpoint it can be imported all the same."""
     try:
-        summary = snapshot.summary()
-        wrong = None if summary.segments else "does not say where it ran"
-    except OSError as error:
-        wrong = f"cannot be read: {error.strerror}"
-    except ValidationError as error:
-        wrong = in_words(error)
-    except UnicodeDecodeError:
-        wrong = "is not text"
-    if wrong is not None:
-        raise Mistakes(str(snapshot.summary_path), [Mistake((), wrong)])
-    return summary
+        snapshot.check(key, may_lack=(snapshot.state_path.name,))
+    except Damaged as error:
+        raise Mistakes(str(snapshot.path), [Mistake((), f"the snapshot is damaged: {error}")]) from None
 
 
 def _check(snapshot: Snapshot, trial: Trial, summary: Summary) -> None:
-    """Refuses curves that are not those of the summary, and a checkpoint that nothing could go on from."""
+    """Refuses what matches its checksums, but was not written by a worker."""
+    if not summary.segments:
+        raise Mistakes(str(snapshot.summary_path), [Mistake((), "does not say where it ran")])
     try:
         wrong = _contradiction(trial, summary, from_csv(snapshot.curves_path))
-    except OSError as error:
-        wrong = f"cannot be read: {error.strerror}"
     except (ValueError, StopIteration, csv.Error):
         wrong = "is no table of looks, or not all of one"
     if wrong is not None:
         raise Mistakes(str(snapshot.curves_path), [Mistake((), wrong)])
-    if snapshot.state_path.exists():
-        try:
-            with safe_open(snapshot.state_path, framework="numpy"):
-                pass
-        except (OSError, SafetensorError):
-            raise Mistakes(str(snapshot.state_path), [Mistake((), "is no checkpoint, or not all of one")]) from None
 
 
 def _tags(record: TrialRecord, folder: Path) -> Mapping[str, str]:

@@ -15,7 +15,18 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from grokgrid.engine.interface import Event, Failed, Finished, Looked, Lost, OutOfMemory, Restarted, Started, Waits
+from grokgrid.engine.interface import (
+    Event,
+    Failed,
+    Finished,
+    Looked,
+    Lost,
+    OutOfMemory,
+    Restarted,
+    Started,
+    Waits,
+    Warned,
+)
 from trainables.records import End
 from trainables.trial import Trial
 
@@ -91,6 +102,8 @@ class Progress:
                 self._running[key] = look.updates
                 budget = self._trials[key].config.budget
                 self._share[key] = budget.position(updates=look.updates, passes=look.passes) / budget.last_look
+            case Warned(_, text):
+                self.tell(text)
             case Failed(key, log):
                 self._settle(key, "failed")
                 self._say(f"{self._names[key]} failed: {_last_line(log)}")

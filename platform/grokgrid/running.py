@@ -32,6 +32,7 @@ from grokgrid.provenance import provenance
 from grokgrid.tracking import AnswerRun, Claim, Tracking, TrackingAway, TrackingRefused, TrialRecord
 from grokgrid.tracking.records import WITHOUT_CHECKPOINT
 from search_spaces import Study
+from trainables.checksums import Damaged
 from trainables.interrupts import deferred_interrupts
 from trainables.own.loading import source_of
 from trainables.own.source import SourceCode
@@ -46,6 +47,7 @@ MAX_BLOCK = 50
 OUT_OF_MEMORY_ALONE = 2
 """A trial that was out of memory so many times while no other one ran has failed."""
 _AHEAD_S = 6.0
+_DAMAGED_AT_MOST = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +146,7 @@ class Driver:
         self._with_engine: set[str] = set()
         self._to_record: dict[str, Callable[[], None]] = {}
         self._outcome = Outcome()
+        self._num_damaged: Counter[str] = Counter()
         self._block_numbers = count()
         self._durations_s: deque[float] = deque(maxlen=20)
         self._look_up_at = 0.0
@@ -328,7 +331,7 @@ class Driver:
 
     def _is_over_on_storage(self, key: str) -> bool:
         """Whether a worker of an earlier driver finished this trial, so that only its recording is missing."""
-        snapshot = self._folder(key).latest()
+        snapshot = self._folder(key).latest(self._progress.tell)
         if snapshot is None:
             return False
         summary = snapshot.summary()
@@ -371,7 +374,11 @@ class Driver:
             self._failed(key, log)
 
     def _finished(self, key: str) -> None:
-        snapshot = self._folder(key).latest()
+        damaged: list[str] = []
+        snapshot = self._folder(key).latest(damaged.append)
+        if damaged:
+            self._run_again(key, damaged[-1])
+            return
         if snapshot is None:
             os.stat(self._how.storage)  # Of a mount that is gone there is nothing to be read.
             reason = f"it finished, but left nothing under {self._how.storage}: do its node and this one share it?"
@@ -382,6 +389,21 @@ class Driver:
         self._durations_s.append(summary.wall_seconds)
         self._progress.ended(key, ending(self._trials[key].config, summary), summary.wall_seconds)
         self._to_record[key] = partial(self._ingest, key, snapshot)
+
+    def _run_again(self, key: str, damage: str) -> None:
+        """A trial of which the last snapshot turned out to be damaged goes on from the one before it."""
+        self._progress.tell(damage)
+        self._num_damaged[key] += 1
+        if self._num_damaged[key] > _DAMAGED_AT_MOST:
+            reason = f"its last snapshot was damaged {self._num_damaged[key]} times: is the disk of {self._how.storage}"
+            self._progress.note(Lost(key, f"{reason} sound?"))
+            self._lost(key, f"{reason} sound?")
+        else:
+            self._to_record[key] = partial(self._give_up_and_look_up, key)
+
+    def _give_up_and_look_up(self, key: str) -> None:
+        self._withdraw(key)
+        self._to_look_up.append(key)
 
     def _lost(self, key: str, reason: str) -> None:
         self._outcome.lost[key] = reason
@@ -394,7 +416,13 @@ class Driver:
 
     def _ingest(self, key: str, snapshot: Snapshot) -> None:
         tags = provenance() if self._how.keep_checkpoints else provenance() | {WITHOUT_CHECKPOINT: "true"}
-        if self._tracking.ingest(self._claims[key], snapshot, tags) is None:
+        try:
+            recorded = self._tracking.ingest(self._claims[key], snapshot, tags)
+        except Damaged as error:
+            self._progress.tell(f"{snapshot.path}: the snapshot is damaged: {error}. The trial is run again")
+            self._give_up_and_look_up(key)
+            return
+        if recorded is None:
             # We were taken for dead, and whoever took the trial over is at it now, perhaps in this very folder.
             self._to_look_up.append(key)
             return

@@ -20,6 +20,7 @@ from grokgrid.planning import Need
 from grokgrid.tracking import Tracking
 from grokgrid.view import View
 from search_spaces import Study, to_yaml
+from trainables import checksums
 from trainables.mistakes import Mistakes
 from trainables.records import Snapshot
 
@@ -42,9 +43,9 @@ def records(of: Study) -> list:
     return list(Tracking().find([trial.key for trial in of.trials]).values())
 
 
-def test_an_export_is_three_files(away: View, tmp_path: Path):
+def test_an_export_is_four_files(away: View, tmp_path: Path):
     names = {path.name for path in (tmp_path / "exported").iterdir()}
-    assert names == {"study.yaml", "trials.parquet", "curves.parquet"}
+    assert names == {"study.yaml", "trials.parquet", "curves.parquet", "SHA256SUMS"}
     with pytest.raises(Mistakes, match="none of its 6 trials has been run yet"):
         api.export(study(), tmp_path / "another")
     api.import_trials(tmp_path / "exported")
@@ -122,6 +123,9 @@ class TestWhatIsNoTrial:
 
     def test_half_an_export(self, away: View, tmp_path: Path):
         (tmp_path / "exported" / "curves.parquet").unlink()
+        with pytest.raises(Mistakes, match=r"exported: curves.parquet is missing: this is not all that was exported"):
+            api.import_trials(tmp_path / "exported")
+        checksums.write(tmp_path / "exported")
         with pytest.raises(Mistakes, match=r"no trials.parquet and curves.parquet beside it"):
             api.import_trials(tmp_path / "exported")
 
@@ -129,6 +133,7 @@ class TestWhatIsNoTrial:
         """The key is worked out from the settings: results cannot be passed off as those of others."""
         other = study(trial={"batch_size": 20})
         (tmp_path / "exported" / "study.yaml").write_text(to_yaml(other))
+        checksums.write(tmp_path / "exported")
         with pytest.raises(Mistakes, match="holds 6 trials that are none of its study.yaml's"):
             api.import_trials(tmp_path / "exported")
         assert not records(study()) and not records(other)
@@ -138,6 +143,7 @@ class TestWhatIsNoTrial:
         run_by_a_worker(slow, tmp_path)
         (config,) = (tmp_path / "trials").glob("*/at-*/config.yaml")
         config.write_text(config.read_text().replace("lr: 0.002", "lr: 0.003"))
+        checksums.write(config.parent)
         with pytest.raises(Mistakes, match="its settings are those of trial"):
             api.import_trials(tmp_path / "trials")
 
@@ -251,7 +257,7 @@ FILES: dict[str, Callable[[bytes], bytes]] = {
 
 
 class TestADamagedExport:
-    """Nothing of it is recorded."""
+    """Nothing of it is recorded, whether its checksums show what was damaged or were made for what is damaged."""
 
     @pytest.fixture
     def exported(self, sound: Path, tmp_path: Path, ready_home: Path) -> Path:
@@ -277,17 +283,22 @@ class TestADamagedExport:
     def test_tables(self, exported: Path, name: str, change: Callable[[pyarrow.Table], pyarrow.Table], wrong: str):
         table = pyarrow.parquet.read_table(exported / name)
         pyarrow.parquet.write_table(change(table), exported / name)
+        self.refused(exported, f"exported: {name} does not match its checksum: this is not all that was exported")
+        checksums.write(exported)
         self.refused(exported, wrong)
 
     @pytest.mark.parametrize("name", ["trials.parquet", "curves.parquet"])
     @pytest.mark.parametrize("damage", FILES.values(), ids=FILES)
     def test_files(self, exported: Path, name: str, damage: Callable[[bytes], bytes]):
         (exported / name).write_bytes(damage((exported / name).read_bytes()))
+        self.refused(exported, f"exported: {name} does not match its checksum")
+        checksums.write(exported)
         self.refused(exported, f"exported: {name}: is no Parquet file, or not all of one")
 
     def test_one_in_the_place_of_the_other_and_all_is_told_at_once(self, exported: Path):
         (exported / "curves.parquet").rename(exported / "trials.parquet")
         (exported / "curves.parquet").write_bytes(b"")
+        checksums.write(exported)
         both = "2 mistakes\n  trials.parquet: has no column record\n  curves.parquet: is no Parquet file"
         self.refused(exported, both)
 
@@ -301,14 +312,11 @@ def lines(chosen: slice) -> Callable[[bytes], bytes]:
 
 
 WORKERS: dict[str, tuple[str, Callable[[bytes], bytes], str]] = {
-    **{f"summary {name}": ("summary.json", damage, "is no(t text| JSON)$") for name, damage in FILES.items()},
     **{f"curves {name}": ("curves.csv", damage, "curves.csv: ") for name, damage in FILES.items()},
-    **{
-        f"state {name}": ("state.safetensors", damage, "is no checkpoint, or not all") for name, damage in FILES.items()
-    },
-    "summary of nothing": ("summary.json", lambda content: b"{}", "summary.json: is not whole: key: field required"),
+    "summary of nothing": ("summary.json", lambda content: b"{}", "summary.json is not one of this version"),
     "summary without a place": ("summary.json", summary(segments=[]), "summary.json: does not say where it ran"),
-    "summary of more": ("summary.json", summary(updates=61), "curves.csv: the last look is not where it ended"),
+    "summary of more": ("summary.json", summary(updates=61), r"is of trial \w+ after update 61"),
+    "summary of longer": ("summary.json", summary(seconds=61.0), "curves.csv: the last look is not where it ended"),
     "curves without looks": ("curves.csv", lines(slice(1)), "curves.csv: the last look is not where it ended"),
     "curves of half": ("curves.csv", lines(slice(None, None, 2)), "curves.csv: looks are missing, or are not in order"),
     "curves within a line": ("curves.csv", lambda content: content[:-60], "curves.csv: is no table of looks"),
@@ -327,18 +335,30 @@ class TestADamagedFolderOfAWorker:
         (snapshot,) = (tmp_path / "trials").glob("*/at-*")
         return Snapshot(snapshot)
 
-    @pytest.mark.parametrize(("name", "damage", "wrong"), WORKERS.values(), ids=WORKERS)
-    def test_files(self, written: Snapshot, name: str, damage: Callable[[bytes], bytes], wrong: str):
+    @pytest.mark.parametrize("name", ["config.yaml", "summary.json", "curves.csv", "state.safetensors"])
+    @pytest.mark.parametrize("damage", FILES.values(), ids=FILES)
+    def test_files(self, written: Snapshot, name: str, damage: Callable[[bytes], bytes]):
         file = written.path / name
         file.write_bytes(damage(file.read_bytes()))
+        with pytest.raises(Mistakes, match=f"the snapshot is damaged: {name} does not match its checksum"):
+            api.import_trials(written.path.parents[1])
+        assert not records(study())
+
+    @pytest.mark.parametrize(("name", "damage", "wrong"), WORKERS.values(), ids=WORKERS)
+    def test_files_with_checksums_of_their_own(
+        self, written: Snapshot, name: str, damage: Callable[[bytes], bytes], wrong: str
+    ):
+        file = written.path / name
+        file.write_bytes(damage(file.read_bytes()))
+        checksums.write(written.path)
         with pytest.raises(Mistakes, match=wrong):
             api.import_trials(written.path.parents[1])
         assert not records(study())
 
-    @pytest.mark.parametrize("name", ["summary.json", "curves.csv"])
+    @pytest.mark.parametrize("name", ["summary.json", "curves.csv", "SHA256SUMS"])
     def test_without_a_file(self, written: Snapshot, name: str):
         (written.path / name).unlink()
-        with pytest.raises(Mistakes, match=f"{name}: cannot be read: No such file"):
+        with pytest.raises(Mistakes, match=f"the snapshot is damaged: {name} is missing"):
             api.import_trials(written.path.parents[1])
         assert not records(study())
 

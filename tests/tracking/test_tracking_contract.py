@@ -11,6 +11,7 @@ from tracking_trials import Folders, keys, trial
 
 from grokgrid.tracking import TRIALS, Facts, Tracking, TrackingError, TrialRecord, TrialStatus
 from grokgrid.tracking.client import Client
+from trainables import checksums
 from trainables.records import End, TrialFolder, ending
 from trainables.schedule import Budget
 from trainables.trial import Trial
@@ -161,6 +162,7 @@ class TestWhatAnAnswerKeeps:
         snapshot = folders.finished(subjects[0], end=End.DIVERGED)
         odd = {"test_accuracy": math.inf, "train_loss": math.nan}
         snapshot.write_summary(snapshot.summary().model_copy(update={"high": odd, "final": {}, "last": odd}))
+        checksums.write(snapshot.path)
         answer = tracking.open_answer(study, "first")
         tracking.ingest(tracking.claim(answer, [subjects[0].key], never).won[subjects[0].key], snapshot)
         recorded(tracking, study, folders, subjects[:1])
@@ -194,6 +196,7 @@ def test_infinities_and_nan_come_back(tracking, answer, folders: Folders) -> Non
         update={"diverged_at": 35, "high": odd, "low": odd, "final": {}, "last": {"train_loss": math.nan}}
     )
     snapshot.write_summary(summary)
+    checksums.write(snapshot.path)
     tracking.ingest(tracking.claim(answer, [subject.key], never).won[subject.key], snapshot)
     read = tracking.find([subject.key])[subject.key].summary
 

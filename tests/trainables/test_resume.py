@@ -128,11 +128,13 @@ def test_a_snapshot_that_is_asked_for_is_saved_at_once(root: Path, kept: Path):
     assert_equals_uninterrupted("everything", root, kept)
 
 
-def test_only_the_latest_snapshot_stays(root: Path):
+def test_the_latest_snapshot_stays_and_the_one_before_it(root: Path):
     trial = tiny_trial()
     folder = TrialFolder(root, trial.key)
-    for _ in run_trial(trial, folder, checkpoint_every_s=0.0):
-        assert len(list(folder.path.iterdir())) == 1
+    seen = []
+    for look in run_trial(trial, folder, checkpoint_every_s=0.0):
+        seen.append(look.updates)
+        assert [int(path.name[3:]) for path in sorted(folder.path.iterdir())] == seen[-2:]
 
 
 def test_a_finished_trial_yields_nothing_and_is_not_touched(root: Path):

@@ -56,7 +56,6 @@ def test_a_summary_survives_the_file_with_what_is_not_finite(tmp_path: Path):
     assert math.isnan(read.last["nan"]) and read.last["inf"] == math.inf and read.last["-inf"] == -math.inf
     assert read.last["fine"] == 0.1 + 0.2 and read.passes == 4 / 3 and read.end is End.DIVERGED
     assert read.model_dump_json() == written.model_dump_json()
-    assert [path.name for path in tmp_path.iterdir()] == ["summary.json"]
     # Python's own reader takes it too.
     assert math.isnan(json.loads((tmp_path / "summary.json").read_text())["last"]["nan"])
 
@@ -88,12 +87,12 @@ class TestFolder:
     def test_the_largest_number_of_updates_is_the_latest(self, tmp_path: Path):
         folder = TrialFolder(tmp_path, "k")
         for updates in (9, 10, 123456789, 1234567890):
-            written = folder.write(updates, lambda snapshot: snapshot.write_summary(summary()))
+            written = folder.write(updates, lambda snapshot, at=updates: snapshot.write_summary(summary(updates=at)))
             assert folder.latest() == written
 
     def test_a_writer_that_fails_leaves_the_earlier_snapshot_and_nothing_else(self, tmp_path: Path):
         folder = TrialFolder(tmp_path, "k")
-        before = folder.write(1, lambda snapshot: snapshot.write_summary(summary()))
+        before = folder.write(1, lambda snapshot: snapshot.write_summary(summary(updates=1)))
 
         def fail(snapshot: Snapshot) -> None:
             snapshot.curves_path.write_text("half")
@@ -104,13 +103,20 @@ class TestFolder:
         assert folder.latest() == before
         assert list(folder.path.iterdir()) == [before.path]
 
-    def test_a_second_snapshot_after_the_same_update_replaces_the_summary(self, tmp_path: Path):
+    def test_the_second_snapshot_after_the_same_update_is_the_latest(self, tmp_path: Path):
+        """As when a study asks for less, and its trials turn out to be over where they are."""
         folder = TrialFolder(tmp_path, "k")
-        for end in (None, End.GOAL):
-            folder.write(7, lambda snapshot, end=end: snapshot.write_summary(summary(end=end)))
-        after = folder.latest()
-        assert after is not None and after.summary().end is End.GOAL
-        assert list(folder.path.iterdir()) == [after.path]
+        for end in (None, End.BUDGET, End.GOAL):
+            folder.write(7, lambda snapshot, end=end: snapshot.write_summary(summary(updates=7, end=end)))
+            after = folder.latest()
+            assert after is not None and after.summary().end is end
+        assert [snapshot.path.name for snapshot in folder.snapshots()] == ["at-000000007-2", "at-000000007-3"]
+
+    def test_the_latest_two_snapshots_stay(self, tmp_path: Path):
+        folder = TrialFolder(tmp_path, "k")
+        for updates in (1, 2, 3, 4):
+            folder.write(updates, lambda snapshot, at=updates: snapshot.write_summary(summary(updates=at)))
+        assert [snapshot.updates for snapshot in folder.snapshots()] == [3, 4]
 
     def test_others_may_read_it(self, tmp_path: Path):
         mask = os.umask(0o022)
@@ -178,7 +184,7 @@ def test_a_killed_writer_leaves_a_whole_snapshot_or_none(tmp_path: Path):
             assert seen == [0]
             continue
         updates = snapshot.summary().updates
-        assert snapshot.path.name == f"at-{updates:09d}"
+        assert snapshot.updates == updates
         for path in (snapshot.config_path, snapshot.curves_path, snapshot.state_path):
             assert path.read_bytes() == SIZE * str(updates % 10).encode()
         seen.append(updates)
@@ -197,11 +203,11 @@ def test_what_killed_writers_left_is_swept_up(tmp_path: Path):
     yesterday = time.time() - 25 * 3600
     os.utime(old, (yesterday, yesterday))
     run(trial, tmp_path)
-    assert {path.name for path in folder.path.iterdir()} == {latest(trial, tmp_path).path.name, ".writing-new"}
+    assert [path.name for path in folder.path.glob(".*")] == [".writing-new"]
 
 
 def test_a_snapshot_is_what_its_docstring_lists(tmp_path: Path):
     trial = tiny_trial()
     run(trial, tmp_path)
     names = {path.name for path in latest(trial, tmp_path).path.iterdir()}
-    assert names == {"config.yaml", "curves.csv", "summary.json", "state.safetensors"}
+    assert names == {"config.yaml", "curves.csv", "summary.json", "state.safetensors", "SHA256SUMS"}

@@ -3,7 +3,7 @@
 Block, Engine       what an engine is given, and what it is
 EngineError         why none can be had
 EngineGone          why one that ran trials runs no more
-Event               what it hands back: Started, Looked, Waits, Finished, Failed, OutOfMemory or Lost; or
+Event               what it hands back: Started, Looked, Warned, Waits, Finished, Failed, OutOfMemory or Lost; or
                     Restarted, which is no trial's
 InlineEngine        in this process, one trial at a time: for debugging and for quick tests
 grokgrid.engine.ray.RayEngine

@@ -49,6 +49,14 @@ class Looked:
 
 
 @dataclass(frozen=True)
+class Warned:
+    """Something that a user should read: a snapshot of the trial is damaged, say. The trial goes on."""
+
+    key: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Finished:
     """The trial met its goal, spent its budget or diverged: its latest snapshot says which."""
 
@@ -99,7 +107,7 @@ class Restarted:
     key: str = ""
 
 
-Event = Started | Looked | Waits | Finished | Failed | OutOfMemory | Lost | Restarted
+Event = Started | Looked | Warned | Waits | Finished | Failed | OutOfMemory | Lost | Restarted
 
 
 WANTS_TOKEN = (

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from grokgrid.engine.interface import Block, Event, Looked, Started, Waits
+from grokgrid.engine.interface import Block, Event, Looked, Started, Waits, Warned
 from trainables.trial import Trial
 
 
@@ -37,7 +37,7 @@ class Ledger:
             case Looked(look=look):
                 self._seen[event.key] = max(seen, look.updates)
                 return seen < look.updates
-            case Waits():
+            case Waits() | Warned():
                 return True
             case _:
                 del self.unfinished[event.key]

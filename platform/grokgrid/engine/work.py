@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
-from grokgrid.engine.interface import Block, Event, Failed, Finished, Looked, OutOfMemory, Started, Waits
+from grokgrid.engine.interface import Block, Event, Failed, Finished, Looked, OutOfMemory, Started, Waits, Warned
 from trainables.faults import Fault, fault_of, reason
 from trainables.records import TrialFolder, Waiting
 from trainables.snapshot_requests import snapshot_requests
@@ -33,13 +33,15 @@ def work(block: Block) -> Generator[Event, None, None]:
     for source in block.sources:
         provide(source)
     snapshot_asked = snapshot_requests()
+    said: list[str] = []
     for trial in block.trials:
         yield Started(trial.key)
         while True:
             try:
-                yield from _attempt(block, trial, snapshot_asked)
+                yield from _attempt(block, trial, snapshot_asked, said)
                 break
             except Exception as error:
+                yield from _warned(trial.key, said)
                 fault = fault_of(error, list(_users_files(trial)))
                 log, why = traceback.format_exc(), reason(error, block.storage)
             if fault is Fault.ENVIRONMENT:
@@ -55,7 +57,7 @@ def work(block: Block) -> Generator[Event, None, None]:
     _free_memory(block.device)
 
 
-def _attempt(block: Block, trial: "Trial", snapshot_asked: Callable[[], bool]) -> Iterator[Event]:
+def _attempt(block: Block, trial: "Trial", snapshot_asked: Callable[[], bool], said: list[str]) -> Iterator[Event]:
     from trainables.run import run_trial
 
     folder = TrialFolder(block.storage, trial.key)
@@ -69,14 +71,22 @@ def _attempt(block: Block, trial: "Trial", snapshot_asked: Callable[[], bool]) -
         share=block.share,
         checkpoint_every_s=block.checkpoint_every_s,
         snapshot_asked=snapshot_asked,
+        say=said.append,
     )
     with closing(looks):
         for look in looks:
+            yield from _warned(trial.key, said)
             if isinstance(look, Waiting):
                 yield Waits(trial.key, look.reason, socket.gethostname())
             else:
                 yield Looked(trial.key, look)
+    yield from _warned(trial.key, said)
     yield Finished(trial.key)
+
+
+def _warned(key: str, said: list[str]) -> Iterator[Event]:
+    while said:
+        yield Warned(key, said.pop(0))
 
 
 def _users_files(trial: "Trial") -> Iterator[str]:

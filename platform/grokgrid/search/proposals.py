@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from importlib.util import find_spec
-from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,9 +27,10 @@ from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.samplers import BaseSampler, TPESampler
 from optuna.storages import BaseStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend, JournalStorage
+from optuna.storages.journal import JournalStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from grokgrid.search.journal import MOVE, Journal
 from grokgrid.tracking import TrackingAway, TrackingError, is_away, redact
 from search_spaces.search import Range, Search, rounded
 
@@ -273,10 +273,13 @@ def _usable(place: str) -> Iterator[None]:
     try:
         with _away_is_told(place):
             yield
-    except JSONDecodeError:
-        raise TrackingError(f"Optuna cannot use {place}: it is no journal of Optuna’s") from None
     except (OSError, ImportError, ValueError) as error:
         raise TrackingError(f"Optuna cannot use {redact(place)}: {_first_line(error)}") from None
+    except (LookupError, TypeError, AttributeError, AssertionError, NotImplementedError):
+        if "://" in place:
+            raise
+        # Lines that are whole, and yet say what cannot be.
+        raise TrackingError(f"Optuna cannot use {place}: it is damaged. {MOVE}") from None
 
 
 @contextmanager
@@ -294,7 +297,7 @@ def _storage(place: str | Path) -> BaseStorage:
     if "://" not in text:
         path = Path(text)
         path.parent.mkdir(parents=True, exist_ok=True)
-        return JournalStorage(JournalFileBackend(str(path)))
+        return JournalStorage(Journal(path))
     scheme = urlsplit(text).scheme
     if scheme == "postgresql" and find_spec("psycopg") is None:
         text = text.replace("postgresql:", "postgresql+psycopg2:", 1)

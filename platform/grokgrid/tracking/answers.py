@@ -17,8 +17,11 @@ from grokgrid.tracking.claims import release
 from grokgrid.tracking.client import Client, Point, Run, RunState
 from grokgrid.tracking.facts import FOLDER as FACTS
 from grokgrid.tracking.facts import Facts, keep
+from grokgrid.tracking.kept import checked_file_of_answer
 from grokgrid.tracking.owners import lease_tag, owner_tags
 from grokgrid.tracking.records import TRIALS
+from trainables import checksums
+from trainables.checksums import Damaged
 from trainables.names import fitted
 
 if TYPE_CHECKING:
@@ -86,6 +89,7 @@ class AnswerRun:
                 shutil.copyfile(path, folder / path.name)
             (folder / FACTS).mkdir()
             keep(facts, folder / FACTS, self.run_id)
+            checksums.write(folder)
             self._client.upload(self._run.artifact_uri, folder)
         names = fitted(metrics)
         self._client.log(
@@ -122,7 +126,7 @@ def open_answer(client: Client, study: str, study_digest: str, lease_s: float, t
 
 @dataclass(frozen=True)
 class Answer:
-    """A finished answer."""
+    """A finished answer. Reading one of its files raises a TrackingError if that is missing or damaged."""
 
     run_id: str
     study: str
@@ -135,7 +139,7 @@ class Answer:
 
     def study_yaml(self) -> str:
         with tempfile.TemporaryDirectory() as folder:
-            return self._client.file(self.artifact_uri, "study.yaml", Path(folder)).read_text()
+            return self._file("study.yaml", Path(folder)).read_text()
 
     def keys(self) -> "pandas.DataFrame":
         return self._read("keys.parquet")
@@ -150,7 +154,13 @@ class Answer:
         import pandas
 
         with tempfile.TemporaryDirectory() as folder:
-            return pandas.read_parquet(self._client.file(self.artifact_uri, path, Path(folder)))
+            return pandas.read_parquet(self._file(path, Path(folder)))
+
+    def _file(self, path: str, into: Path) -> Path:
+        try:
+            return checked_file_of_answer(self._client, self.artifact_uri, path, into)
+        except Damaged as error:
+            raise TrackingError(f"{self.artifact_uri}: {error}. `grokgrid report` gives the answer again.") from None
 
 
 def last_answer(client: Client, study: str, study_digest: str | None = None) -> Answer | None:

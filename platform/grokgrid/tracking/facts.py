@@ -7,8 +7,10 @@ trials that no earlier answer of the study has kept. A later report reads these,
     trials.parquet   key, run_id, `looks_in`: the answer whose curves.parquet has its looks, and its TrialRecord as JSON
     curves.parquet   key, updates, passes, seconds and the metrics, a row a look
 
-A kept trial is trusted unless a run of it has ended since, or its run was deleted. (A run that is removed for good, by
-`mlflow gc`, leaves no trace: what an answer kept of it stays in reports until `grokgrid run` looks for the trial.)
+Both are checked against the answer's SHA256SUMS: what is damaged is read from the trials' own runs, as is what is
+newer. A kept trial is trusted unless a run of it has ended since, or its run was deleted. (A run that is removed for
+good, by `mlflow gc`, leaves no trace: what an answer kept of it stays in reports until `grokgrid run` looks for the
+trial.)
 """
 
 import tempfile
@@ -24,10 +26,14 @@ from pydantic import TypeAdapter, ValidationError
 from grokgrid.plurals import plural
 from grokgrid.tracking import curves as curve_tables
 from grokgrid.tracking import trials
+from grokgrid.tracking.away import TrackingError
 from grokgrid.tracking.client import Client, RunGone
+from grokgrid.tracking.kept import checked_file_of_answer
 from grokgrid.tracking.records import KEY, TRIALS, TrialRecord
 from grokgrid.tracking.runs import find
+from trainables.checksums import Damaged
 from trainables.mistakes import Mistake, Mistakes
+from trainables.records import warn
 
 if TYPE_CHECKING:
     import pandas
@@ -76,7 +82,8 @@ def load(client: Client, answer: "Answer | None", keys: Iterable[str]) -> Facts:
     wanted, read_at = set(keys), datetime.now(UTC)
     kept = _kept(client, answer, wanted) if answer is not None else None
     rest = find(client, wanted - kept.records.keys() if kept else wanted)
-    looks = trials.looks(client, [record for record in rest.values() if record.summary is not None])
+    looks, damaged = trials.looks(client, [record for record in rest.values() if record.summary is not None])
+    rest = {key: record for key, record in rest.items() if key not in damaged}
     if kept is None:
         return Facts(rest, looks, {}, read_at)
     return Facts({**kept.records, **rest}, curve_tables.concat([kept.looks, looks]), kept.looks_in, read_at)
@@ -256,11 +263,14 @@ def _artifacts(client: Client, run_id: str) -> str | None:
 
 
 def _read(client: Client, artifact_uri: str, name: str) -> "pyarrow.Table | None":
+    """None if it is missing or damaged."""
     import pyarrow.parquet
 
-    path = f"{FOLDER}/{name}"
-    if path not in client.files(artifact_uri, FOLDER):
-        return None
     with tempfile.TemporaryDirectory() as folder:
+        try:
+            path = checked_file_of_answer(client, artifact_uri, f"{FOLDER}/{name}", Path(folder))
+        except (Damaged, TrackingError) as error:
+            warn(f"{artifact_uri}: {error}. What it told is read from the trials' own runs.")
+            return None
         # There may be millions of looks, and each key is told once.
-        return pyarrow.parquet.read_table(client.file(artifact_uri, path, Path(folder)), read_dictionary=["key"])
+        return pyarrow.parquet.read_table(path, read_dictionary=["key"])

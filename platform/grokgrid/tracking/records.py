@@ -10,6 +10,7 @@ metrics updates, passes, seconds, wall_seconds
         updates_to/GOAL, seconds_to/GOAL    if the goal was reached: at the first look that met it
         M                       a sparse curve for MLflow's own pages; all of it is in curves.parquet
 files   config.yaml, curves.parquet, summary.json, state.safetensors; failure.log of a failed one
+tag grokgrid.checksums              of these files, as a SHA256SUMS has them
 tag grokgrid.without_checkpoint     it was imported, or recorded, without state.safetensors
 """
 
@@ -32,6 +33,7 @@ from trainables.records import End, Segment, Summary
 TRIALS = TRIALS_EXPERIMENT
 
 KEY, STATUS, OWNER, REASON = "grokgrid.key", "grokgrid.status", "grokgrid.owner", "grokgrid.reason"
+CHECKSUMS = "grokgrid.checksums"
 WITHOUT_CHECKPOINT = "grokgrid.without_checkpoint"
 _END, _GOAL, _DIVERGED_AT, _SEGMENTS = "grokgrid.end", "grokgrid.goal", "grokgrid.diverged_at", "grokgrid.segments"
 

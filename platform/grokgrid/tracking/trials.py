@@ -5,16 +5,19 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
 
 from grokgrid.tracking import curves as curve_tables
-from grokgrid.tracking.away import TrackingError
 from grokgrid.tracking.claims import Claim, claim
 from grokgrid.tracking.client import Client, Point, Run, RunGone, RunState
+from grokgrid.tracking.kept import checked_file, checksums_of, read_table, set_aside, where
 from grokgrid.tracking.records import (
+    CHECKSUMS,
+    KEY,
     OWNER,
     REASON,
     STATUS,
@@ -29,7 +32,9 @@ from grokgrid.tracking.records import (
     summary_tags,
 )
 from grokgrid.tracking.runs import complete, in_parallel
-from trainables.records import Snapshot, TrialFolder
+from trainables import checksums
+from trainables.checksums import Damaged
+from trainables.records import Snapshot, TrialFolder, warn
 from trainables.schedule import Goal
 from trainables.trial import Trial
 
@@ -47,6 +52,9 @@ def ingest(client: Client, held: Claim, snapshot: Snapshot, tags: Mapping[str, s
 
     Returns what is recorded; None if the claim was lost to somebody who is running the trial now, so that this result
     is not needed. A claim that was lost to nobody is claimed again.
+
+    Raises:
+        Damaged: the snapshot is not as it was written; nothing was recorded.
     """
     try:
         return _ingest(client, held, snapshot, tags)
@@ -78,50 +86,60 @@ def fail(client: Client, held: Claim, trial: Trial, log: str, tags: Mapping[str,
 def failure_log(client: Client, failed: TrialRecord) -> str:
     assert failed.failed_run is not None, "this trial has not failed"
     with tempfile.TemporaryDirectory() as folder:
-        return client.file(client.run(failed.failed_run).artifact_uri, FAILURE, Path(folder)).read_text()
+        return client.file(client.run(failed.failed_run).artifact_uri, FAILURE, Path(folder)).read_text(
+            errors="replace"
+        )
 
 
 def restore(client: Client, finished: TrialRecord, folder: TrialFolder) -> None:
-    """Lays a recorded trial's last snapshot into its folder, for a worker to continue from."""
+    """Lays a recorded trial's last snapshot into its folder, for a worker to continue from. A snapshot that is damaged,
+    or of which no checksums were recorded, stays where it is, and the trial starts anew.
+    """
     assert finished.summary is not None
     present = folder.latest()
     if present is not None and present.summary().updates >= finished.summary.updates:
         return
-    names = client.files(finished.artifact_uri)
-    if CHECKPOINT not in names:
-        return  # It was imported without, and starts anew.
-
-    def fill(snapshot: Snapshot) -> None:
-        with tempfile.TemporaryDirectory() as temporary:
-            for name in names:
-                path = client.file(finished.artifact_uri, name, Path(temporary))
-                if name == CURVES:
-                    curve_tables.to_csv(_read(path), snapshot.curves_path)
-                elif name != FAILURE:
-                    shutil.copyfile(path, snapshot.path / name)
-
-    folder.write(finished.summary.updates, fill)
+    try:
+        if CHECKPOINT in checksums_of(finished):
+            folder.write(finished.summary.updates, partial(_restore, client, finished))
+    except Damaged as error:
+        warn(f"{where(finished)}: {error}. The trial starts anew.")
 
 
-def looks(client: Client, records: Iterable[TrialRecord]) -> "pyarrow.Table":
-    """Every look of the given finished trials: columns key, updates, passes, seconds and the metrics.
+def looks(client: Client, records: Iterable[TrialRecord]) -> tuple["pyarrow.Table", set[str]]:
+    """Every look of the given finished trials: columns key, updates, passes, seconds and the metrics. And the keys of
+    those of which the looks are damaged, so that they were set aside.
 
     A metric is null where its probe was not due, and NaN where it gave no number.
     """
     with tempfile.TemporaryDirectory() as temporary:
 
-        def read(wanted: TrialRecord) -> tuple[str, "pyarrow.Table"]:
+        def read(wanted: TrialRecord) -> tuple[str, "pyarrow.Table | None"]:
             into = Path(temporary) / wanted.run_id
             into.mkdir()
             try:
-                return wanted.key, _read(client.file(wanted.artifact_uri, CURVES, into))
-            except FileNotFoundError as error:
-                raise TrackingError(
-                    f"{CURVES} is missing from MLflow run {wanted.run_id} (trial {wanted.key}): {error.filename}."
-                    " Delete that run to have the trial run again."
-                ) from error
+                return wanted.key, read_table(checked_file(client, wanted, CURVES, into), CURVES)
+            except Damaged as error:
+                set_aside(client, wanted, error)
+                return wanted.key, None
 
-        return curve_tables.join(in_parallel(client, read, list(records)))
+        read_ones = dict(in_parallel(client, read, list(records)))
+        whole = [(key, table) for key, table in read_ones.items() if table is not None]
+        return curve_tables.join(whole), read_ones.keys() - dict(whole).keys()
+
+
+def _restore(client: Client, finished: TrialRecord, snapshot: Snapshot) -> None:
+    """Raises:
+    Damaged: a file is missing, or is not the one that was recorded.
+    """
+    for name, wanted in checksums_of(finished).items():
+        with tempfile.TemporaryDirectory() as temporary:
+            path = checked_file(client, finished, name, Path(temporary))
+            if name == CURVES:
+                curve_tables.to_csv(read_table(path, name), snapshot.curves_path)
+            else:
+                shutil.copyfile(path, snapshot.path / name)
+                checksums.check_file(snapshot.path / name, wanted, name)
 
 
 def _has(known: TrialRecord, updates: int) -> bool:
@@ -159,17 +177,19 @@ def _log_result(
     """Everything but the status. Returns the summary metrics."""
     import pyarrow.parquet
 
+    without = {snapshot.state_path.name} if WITHOUT_CHECKPOINT in tags else set()
+    snapshot.check(run.tags[KEY], may_lack=without)
+    sums = checksums.read(snapshot.path)
     summary = snapshot.summary()
     config = yaml.safe_load(snapshot.config_path.read_text())
     table = curve_tables.from_csv(snapshot.curves_path)
 
     with tempfile.TemporaryDirectory() as temporary:
-        left_out = {snapshot.curves_path, *([snapshot.state_path] if WITHOUT_CHECKPOINT in tags else [])}
-        for path in snapshot.path.iterdir():
-            if path not in left_out and not path.name.startswith("."):
-                _link(path, Path(temporary) / path.name)
+        for name in sums.keys() - without - {snapshot.curves_path.name}:
+            _link(snapshot.path / name, Path(temporary) / name)
         pyarrow.parquet.write_table(table, Path(temporary) / CURVES)
         client.upload(run.artifact_uri, Path(temporary))
+        kept = {path.name: sums.get(path.name) or checksums.checksum(path) for path in Path(temporary).iterdir()}
 
     metrics: dict[str, float] = {}
     for other in earlier:
@@ -190,7 +210,7 @@ def _log_result(
             *curve_tables.sparse(table, run.started_ms),
         ],
         params=params(config),
-        tags={**tags, **summary_tags(summary)},
+        tags={**tags, **summary_tags(summary), CHECKSUMS: checksums.to_text(kept)},
     )
     return metrics
 
@@ -201,9 +221,3 @@ def _link(path: Path, target: Path) -> None:
         os.link(path, target)
     except OSError:
         shutil.copyfile(path, target)
-
-
-def _read(path: Path) -> "pyarrow.Table":
-    import pyarrow.parquet
-
-    return pyarrow.parquet.read_table(path)
