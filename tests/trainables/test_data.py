@@ -12,6 +12,7 @@ import pytest
 import torch
 from pydantic import TypeAdapter, ValidationError
 
+from trainables import checksums
 from trainables.data.arrays import digest
 from trainables.data.config import DIGITS_DIGEST, DataConfig, MnistConfig
 from trainables.data.load import Data, load
@@ -329,8 +330,42 @@ class TestOnceANode:
 
     def test_what_nobody_opened_for_a_week_goes(self, file: Path, tmp_path: Path):
         loaded(**self.settings(file, num_train=480))
-        (old,) = (tmp_path / f"grokgrid-data-{os.getuid()}").glob("*.safetensors")
+        (old,) = self.folders(tmp_path)
         os.utime(old, (0, 0))
         loaded(**self.settings(file, num_train=470))
-        (new,) = old.parent.glob("*.safetensors")
+        (new,) = self.folders(tmp_path)
         assert new != old
+
+    @staticmethod
+    def folders(tmp_path: Path) -> list[Path]:
+        return [path for path in (tmp_path / f"grokgrid-data-{os.getuid()}").iterdir() if path.is_dir()]
+
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            lambda folder: os.truncate(folder / "data.safetensors", 5000),
+            lambda folder: os.truncate(folder / "data.safetensors", 0),
+            lambda folder: (folder / "data.safetensors").unlink(),
+            lambda folder: (folder / "SHA256SUMS").write_bytes(b""),
+            lambda folder: (folder / "data.safetensors").write_bytes(
+                (folder / "data.safetensors").read_bytes()[:-1] + b"\x7f"
+            ),
+            lambda folder: [path.unlink() for path in folder.iterdir()],
+        ],
+        ids=["cut", "emptied", "removed", "without checksums", "one byte", "an empty folder"],
+    )
+    def test_what_is_damaged_is_made_anew(
+        self, file: Path, tmp_path: Path, damage: Callable[[Path], object], caplog: pytest.LogCaptureFixture
+    ):
+        settings = self.settings(file, num_train=480)
+        first = loaded(**settings)
+        (folder,) = self.folders(tmp_path)
+        for lock in folder.parent.glob("*.lock"):
+            lock.write_bytes(b"garbage")
+        damage(folder)
+        for told in (1, 1):  # What was made anew is whole.
+            load.cache_clear()
+            again = loaded(**settings)
+            assert torch.equal(again.x_train, first.x_train) and torch.equal(again.y_test, first.y_test)
+            assert caplog.text.count(f"{folder}: the data that this node shares is damaged: ") == told
+        checksums.check(folder)
