@@ -184,9 +184,10 @@ def _one_snapshot(number: int, kind: str, life: str, reader: str, draw: random.R
     undisturbed, others = root.parent / f"undisturbed-{number}", root.parent / f"others-{number}"
     looks = list(run_trial(wanted, TrialFolder(undisturbed, wanted.key)))
     for of, place in ((wanted, root), *([] if kind in FILES else [(other, others)])):
-        running = run_trial(of, TrialFolder(place, of.key), checkpoint_every_s=0.0)
-        until = NUM_LOOKS if life == OVER else less["updates"] // 2 - (0 if life == LESS else 1)
-        for _, _ in zip(range(max(1, until)), running, strict=False):
+        until = max(1, NUM_LOOKS if life == OVER else less["updates"] // 2 - (0 if life == LESS else 1))
+        asked = iter([look >= until - 1 for look in range(1, NUM_LOOKS + 1)])
+        running = run_trial(of, TrialFolder(place, of.key), snapshot_asked=lambda asked=asked: next(asked))
+        for _, _ in zip(range(until), running, strict=False):
             pass
         # What was killed saves nothing more.
         list(running) if life == OVER else None
