@@ -146,6 +146,8 @@ def test_the_driver_hands_the_source_on_and_workers_need_no_file(part: Path, tmp
     source = read_source(f"{part}:shrink")
     block = Block(id="b", trials=(trial,), storage=tmp_path / "storage", sources=(source,))
     without = Block(id="w", trials=(trial,), storage=tmp_path / "elsewhere")
+    for each in (block, without):
+        each.storage.mkdir()
     part.unlink()
     (tmp_path / "blocks").write_bytes(pickle.dumps((block, without)))
     code = f"""
