@@ -14,7 +14,7 @@ import numpy as np
 
 
 def in_pools():
-    for _ in range(3):
+    for _ in range(2):
         with multiprocessing.get_context("fork").Pool(2) as pool:
             found = pool.map(abs, range(-4, 0))
         pool.join()
@@ -44,13 +44,13 @@ def probe(evaluation):
 
 def test_children_end_when_their_part_ends_them(engine: Engine, tmp_path: Path):
     (tmp_path / "parts.py").write_text(PARTS)
-    config = trial(0).config.model_dump(mode="json") | {
+    config = trial(0, num_looks=2).config.model_dump(mode="json") | {
         "data": {"name": f"{tmp_path / 'parts.py'}:data"},
         "probes": [{"name": f"{tmp_path / 'parts.py'}:probe", "on": "test", "every": 1}],
     }
     forking = Trial(config=TrialConfig.model_validate(config), seed=0)
     sources = {part.source: source_of(part) for _, part in forking.config.own_parts}
-    given = block("forking", tmp_path / "storage", forking)
+    given = block("forking", tmp_path, forking)
     engine.submit(Block(**{**vars(given), "sources": tuple(sources.values())}))
     events = collect(engine, ended(forking), timeout_s=120)
     assert isinstance(of(forking, events)[-1], Finished), of(forking, events)[-1]
