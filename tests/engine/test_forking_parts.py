@@ -5,6 +5,7 @@ from pathlib import Path
 from small_blocks import block, collect, ended, of, trial
 
 from grokgrid.engine import Block, Engine, Finished
+from trainables.interrupts import deferred_interrupts
 from trainables.own.loading import source_of
 from trainables.trial import Trial, TrialConfig
 
@@ -51,6 +52,7 @@ def test_children_end_when_their_part_ends_them(engine: Engine, tmp_path: Path):
     forking = Trial(config=TrialConfig.model_validate(config), seed=0)
     sources = {part.source: source_of(part) for _, part in forking.config.own_parts}
     given = block("forking", tmp_path, forking)
-    engine.submit(Block(**{**vars(given), "sources": tuple(sources.values())}))
-    events = collect(engine, ended(forking), timeout_s=120)
+    with deferred_interrupts():  # As a driver has it.
+        engine.submit(Block(**{**vars(given), "sources": tuple(sources.values())}))
+        events = collect(engine, ended(forking), timeout_s=120)
     assert isinstance(of(forking, events)[-1], Finished), of(forking, events)[-1]
