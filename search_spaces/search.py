@@ -22,7 +22,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_
 
 from trainables.configuration import Config, Float, Int, PositiveFloat, PositiveInt
 from trainables.mistakes import Mistake, Mistakes, shown
-from trainables.names import alike
+from trainables.names import alike, fit_one_column, written
 from trainables.trial import Seed
 
 TIMES = ("updates", "passes", "seconds")
@@ -125,6 +125,11 @@ class Range(Config):
         if sum(each is not None for each in (self.log_uniform, self.uniform, self.integers, self.choice)) != 1:
             raise ValueError("give one of log_uniform, uniform, integers and choice")
         return self
+
+    def in_table(self, value: Value) -> Value:
+        """A value as a table of candidates has it: as text, where the choices are of several types."""
+        given = self.choice or ()
+        return value if fit_one_column(given) and None not in given else written(value)
 
     @property
     def ends(self) -> LogUniform | Uniform | Integers | None:

@@ -3,6 +3,7 @@
 Each takes a study as a Study, as the name of one in the library, or as the path of a YAML file.
 """
 
+import secrets
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -265,7 +266,8 @@ def _submit(verb: str, study: Study | None, address: str, options: Sequence[str]
     settings = bundle.settings()
     jobs = Jobs(address)
     name = study.name if study is not None and verb != "doctor" else verb
-    job_id = f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    # Two jobs of a study may be submitted within a second.
+    job_id = f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     command = ["python", "-m", "grokgrid", verb, *([bundle.STUDY_FILE] if study is not None else [])]
     with tempfile.TemporaryDirectory(prefix="grokgrid-bundle-") as folder:
         bundle.write_code(Path(folder))

@@ -59,6 +59,31 @@ def test_a_finished_trial_is_read_back_as_it_was(tracking, answer, folders: Fold
     assert runs_in_mlflow(uri, subject.key) == [("FINISHED", "finished")]
 
 
+def test_names_and_values_of_any_kind_are_kept(tracking, answer, uri: str) -> None:
+    """Of settings, whose names and values are people's own, and of metrics, which are named by values of a grid."""
+    odd = ["a b", "a:b", "A:B", "a/../b", "é", "", "x" * 300, "y\0z", "half \udcff", "plain.name"]
+    client = Client(uri)
+    client.log(
+        answer.run_id, params={name: f"{name}\0\udcff" * 3000 for name in odd}, tags={"grokgrid.odd": "\0" * 9000}
+    )
+    run = client.run(answer.run_id)
+    assert len(run.params) == len(odd) and run.params["plain.name"].startswith(r"plain.name\x00\udcff")
+    assert len({value[:20] for value in run.params.values()}) == len(odd)
+    metrics = {f"acceleration/jacobian/{name}/low": float(index) for index, name in enumerate(odd)}
+    keys = pandas.DataFrame({"key": ["k"]})
+    answer.finish(study_yaml="", keys=keys, tables={}, files=[], metrics=metrics, facts=tracking.read([]))
+    kept = client.run(answer.run_id).metrics
+    assert sorted(kept.values()) == sorted(metrics.values())
+    assert kept["acceleration/jacobian/plain.name/low"] == len(odd) - 1
+
+
+@pytest.mark.service
+def test_a_place_of_artifacts_that_a_database_has_no_room_for_is_refused(postgres: str, monkeypatch) -> None:
+    monkeypatch.setenv("GROKGRID_ARTIFACTS", "s3://bucket/" + "x" * 150)
+    with pytest.raises(TrackingError, match="is 173 characters long; this database takes at most 157"):
+        Client(postgres).experiment("study-0123", "study")
+
+
 def test_mlflows_own_pages_get_sparse_curves(tracking, answer, folders: Folders, uri: str) -> None:
     subject = trial()
     held = tracking.claim(answer, [subject.key], never).won[subject.key]

@@ -8,6 +8,7 @@ import pandas as pd
 
 from grokgrid.analyses.drawing import BASELINE, PALETTE, log_axis, new_figure, plain_figures
 from search_spaces.search import Objective, Range
+from trainables.names import written
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,9 +33,9 @@ def slice_(data: pd.DataFrame, path: str, spread: Range, objective: Objective) -
     """One setting, whatever the others are."""
     figure, axes = new_figure(height=3.2)
     if spread.choice is not None:
-        places = {value: place for place, value in enumerate(spread.choice)}
+        places = {spread.in_table(value): place for place, value in enumerate(spread.choice)}
         x = np.array([places[value] for value in data[path]], float)
-        axes.set_xticks(range(len(spread.choice)), [str(value) for value in spread.choice])
+        axes.set_xticks(range(len(spread.choice)), [written(value) for value in spread.choice])
     else:
         x = data[path].to_numpy(float)
     _candidates(axes, data, x, data[objective.metric].to_numpy(float))

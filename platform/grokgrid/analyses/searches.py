@@ -22,7 +22,7 @@ from grokgrid.search.searching import NOT_RUN, Entrant, Searched
 from grokgrid.statistics import FEW_SEEDS, NUM_RESAMPLES, WhyOpen, wins
 from grokgrid.view import State, View
 from search_spaces.search import Objective
-from trainables.names import file_part, fit_one_column, written
+from trainables.names import file_part
 
 _SHOWN = 20
 """More candidates than this are shown to people by the figures; all are in the files."""
@@ -148,15 +148,14 @@ def _share(share: float | None) -> str:
 
 
 def _rows(searched: Searched, shares: dict[int, float]) -> pd.DataFrame:
-    rows = []
-    mixed = [path for path, spread in searched.search.settings.items() if not fit_one_column(spread.choice or ())]
+    rows, ranges = [], searched.search.settings
     for entrant in searched.entrants:
-        number_, settings = entrant.candidate.number, entrant.candidate.settings
+        number_ = entrant.candidate.number
         scores = entrant.scores or [np.nan] * len(searched.search.objectives)
         rows.append(
             {
                 "candidate": number_,
-                **{path: written(value) if path in mixed else value for path, value in settings.items()},
+                **{path: ranges[path].in_table(value) for path, value in entrant.candidate.settings.items()},
                 "state": "best" if number_ in searched.best else _state_of(entrant),
                 "seeds": entrant.num_seeds,
                 **{

@@ -34,6 +34,7 @@ from grokgrid.tracking.records import (
 from grokgrid.tracking.runs import complete, in_parallel
 from trainables import checksums
 from trainables.checksums import Damaged
+from trainables.mistakes import printable
 from trainables.records import Snapshot, TrialFolder, warn
 from trainables.schedule import Goal
 from trainables.trial import Trial
@@ -76,7 +77,7 @@ def fail(client: Client, held: Claim, trial: Trial, log: str, tags: Mapping[str,
                 client.upload(run.artifact_uri, Path(folder))
             reason = next((line.strip() for line in reversed(log.splitlines()) if line.strip()), "")
             settings = params({**trial.config.model_dump(mode="json"), "seed": trial.seed})
-            client.log(run.id, params=settings, tags={**tags, REASON: reason[:500]})
+            client.log(run.id, params=settings, tags={**tags, REASON: printable(reason)[:500]})
             run = _set_status(client, run, TrialStatus.FAILED)
         complete(client, run)
     except RunGone:
