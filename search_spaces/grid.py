@@ -44,6 +44,8 @@ class Spacing(Config):
     def _one(self) -> Self:
         if (self.logspace is None) == (self.linspace is None):
             raise ValueError("give a list of values, or one of logspace and linspace")
+        if self._at(0) == self._at(1) or self._at(self.num - 2) == self._at(self.num - 1):
+            raise ValueError(f"from and to are too close for {self.num:,} values: some would be the same")
         return self
 
     @property
@@ -53,15 +55,18 @@ class Spacing(Config):
         return spacing.num
 
     def values(self) -> list[float]:
+        return [self._at(index) for index in range(self.num)]
+
+    def _at(self, index: int) -> float:
         if self.logspace is not None:
-            low, high, steps = self.logspace.from_, self.logspace.to, self.logspace.num - 1
-            spaced = [low * (high / low) ** (step / steps) for step in range(steps + 1)]
+            low, high = self.logspace.from_, self.logspace.to
+            value = low * (high / low) ** (index / (self.num - 1))
         else:
             assert self.linspace is not None
-            low, high, steps = self.linspace.from_, self.linspace.to, self.linspace.num - 1
-            spaced = [low + (high - low) * step / steps for step in range(steps + 1)]
+            low, high = self.linspace.from_, self.linspace.to
+            value = low + (high - low) * index / (self.num - 1)
         # Twelve digits: what is meant as 1e-3 is then 1e-3, and the same trial as one with strength: 1e-3.
-        return [float(f"{value:.12g}") for value in spaced]
+        return float(f"{value:.12g}")
 
 
 Axis = tuple[int, Callable[[], list[Any]]]

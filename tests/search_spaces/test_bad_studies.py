@@ -125,6 +125,11 @@ WRONG = {
         "strength: 1e-3}, grid: {regulariser.strength: [1, 1.0]}}",
         "arms.jacobian.grid.regulariser.strength: holds 1 twice",
     ),
+    "a spacing between equal ends": (
+        "strength: 1e-3}}",
+        "strength: 1e-3}, grid: {optimiser.lr: {linspace: {from: 0.1, to: 0.1, num: 3}}}}",
+        "line 13: arms.jacobian.grid.optimiser.lr: from and to are too close for 3 values: some would be the same",
+    ),
     "a bad spacing": (
         "strength: 1e-3}}",
         "strength: 1e-3}, grid: {regulariser.strength: {logspace: {from: 0, to: 1, num: 3}}}}",
