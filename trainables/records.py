@@ -230,13 +230,14 @@ class TrialFolder:
 
     def write(self, updates: int, fill: Callable[[Snapshot], None]) -> Snapshot:
         """Has `fill` write a snapshot's files, and makes them the latest snapshot."""
-        if not self.path.exists():
-            self.path.mkdir(parents=True, exist_ok=True)
-            checksums.sync(self.root)
+        is_first = not self.path.exists()
+        self.path.mkdir(parents=True, exist_ok=True)
         here = [snapshot.place[1] for snapshot in self.snapshots() if snapshot.updates == updates]
         numbers = itertools.count(max(here, default=0) + 1)
         names = (f"at-{updates:09d}" + (f"-{number}" if number > 1 else "") for number in numbers)
         written = Snapshot(checksums.write_folder(self.path, names, lambda folder: fill(Snapshot(folder))))
+        if is_first:
+            checksums.sync(self.root)
         # The one before this one stays, for the disk may damage this one.
         for older in self.snapshots()[:-2]:
             shutil.rmtree(older.path, ignore_errors=True)

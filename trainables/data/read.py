@@ -136,14 +136,7 @@ def _read_mnist(config: MnistConfig) -> Arrays:
 
     root = data_root(config.root)
     check_present(config)
-    try:
-        train, test = MNIST(root, train=True, download=False), MNIST(root, train=False, download=False)
-    except (RuntimeError, ValueError, AssertionError):
-        folder = root / "MNIST" / "raw"
-        raise DataError(
-            f"data mnist: the files in {folder} are cut short or broken. Remove them, and `grokgrid data get mnist`"
-            " downloads them anew."
-        ) from None
+    train, test = MNIST(root, train=True, download=False), MNIST(root, train=False, download=False)
     return {
         "x_train": train.data.numpy(),
         "y_train": train.targets.numpy(),
