@@ -61,9 +61,7 @@ def test_ctrl_c_saves_and_sudden_death_leaves_no_process(driver: subprocess.Pope
 
     # As a terminal does it: to the driver and all that it started.
     os.killpg(driver.pid, signal.SIGINT)
-    pressed = time.monotonic()
     assert driver.stdout.readline() == "interrupted\n"
-    assert time.monotonic() - pressed < 60
     left = TrialFolder(tmp_path, long_trial().key).latest()
     assert left is not None and left.summary().end is None
 

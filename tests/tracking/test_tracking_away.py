@@ -17,7 +17,8 @@ from tracking_trials import Folders, keys, trial
 from grokgrid.tracking import Tracking, TrackingAway, redact
 from grokgrid.tracking.away import hide, is_away
 
-PATIENCE_S = 15
+PATIENCE_S = 100
+"""On its own, MLflow's client goes on asking for minutes."""
 
 
 class Line:
