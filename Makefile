@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Half of the tests' time is waiting, for processes to start or to be found dead: two at once take half as long.
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile
 
-.PHONY: setup demo test check lock format clean
+.PHONY: setup demo test test-full check lock format clean
 
 setup: .venv/ready
 
@@ -21,10 +21,15 @@ setup: .venv/ready
 demo: setup
 	$(BIN)/grokgrid run demo
 
+# Leaves out what takes some five seconds or more: under six minutes on two quiet cores.
 test: setup
+	$(PYTEST) -m "not slow"
+
+# Every test, those of `make test` included.
+test-full: setup
 	$(PYTEST)
 
-# What CI runs.
+# What CI runs: lint, types, and every test.
 check: setup
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from autoscaling_ray import AutoscalingRay, read
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 GPU_NODE = read()["available_node_types"]["gpu"]["resources"]
 

@@ -39,7 +39,12 @@ def blocks(page: Path) -> list[Block]:
 
 
 PAGES = [page for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))) if blocks(page)]
-RUN = [page for page in PAGES if any(block.reason is None for block in blocks(page))]
+QUICK = {"README.md"}
+RUN = [
+    pytest.param(page, marks=() if page.name in QUICK else pytest.mark.slow, id=page.name)
+    for page in PAGES
+    if any(block.reason is None for block in blocks(page))
+]
 
 
 def lay_out(folder: Path, page: Path) -> None:
@@ -66,7 +71,7 @@ def test_every_block_is_shell(page: Path):
 
 
 @pytest.mark.ray
-@pytest.mark.parametrize("page", RUN, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", RUN)
 def test_what_can_be_run_here_runs(page: Path, home: Path):
     session = "\n".join(["set -euo pipefail", *(block.commands for block in blocks(page) if block.reason is None)])
     environment = {

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from small_blocks import block, collect, curves, ended, failing_trial, long_trial, looking, of, trial
 
 from grokgrid.engine import Engine, Failed, Finished, Looked, Lost, Started
@@ -71,6 +72,7 @@ def test_more_budget_continues_a_trial(engine: Engine, tmp_path: Path) -> None:
     assert [event.look.updates for event in events if isinstance(event, Looked)] == [26, 31, 36]
 
 
+@pytest.mark.slow
 def test_what_a_closed_engine_leaves_another_one_continues(
     new_engine: Callable[[], Engine], tmp_path: Path, long_curves: list[dict[str, str]]
 ) -> None:

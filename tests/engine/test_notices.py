@@ -58,6 +58,7 @@ def test_in_this_process_the_signal_asks_for_a_snapshot(tmp_path: Path, long_cur
         assert_it_goes_on_as_if_nothing_had_been(engine, tmp_path, long_curves)
 
 
+@pytest.mark.slow
 @LINUX
 @pytest.mark.ray
 def test_a_spot_notice_has_workers_save(
@@ -79,6 +80,7 @@ def test_a_spot_notice_has_workers_save(
     assert watcher.poll() is None, "it asks again, for as long as there is a machine"
 
 
+@pytest.mark.slow
 @LINUX
 @pytest.mark.ray
 def test_asked_at_once_workers_save_and_go_on(

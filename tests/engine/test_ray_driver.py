@@ -14,7 +14,7 @@ from small_blocks import long_trial
 
 from trainables.records import TrialFolder
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 
 def name(pid: int) -> str:

@@ -71,6 +71,7 @@ def some(tmp_path: Path) -> Study:
 
 @pytest.mark.ray
 class TestAJob:
+    @pytest.mark.slow
     def test_cancelled_and_gone_on_with(
         self,
         cluster: Cluster,
@@ -131,6 +132,7 @@ class TestAJob:
             assert told.exit_code == 2 and "job 'small-1'" in told.stderr, told.output
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 class TestAttached:
     def test_keeps_what_every_engine_promises(self, cluster: Cluster):
@@ -267,6 +269,7 @@ class TestRefused:
 class TestDoctor:
     """The lines of `grokgrid doctor`."""
 
+    @pytest.mark.slow
     @pytest.mark.ray
     def test_of_a_cluster_in_order(self, cluster: Cluster, grokgrid: Callable[..., Result]):
         told = grokgrid("doctor", "demo", "--address", cluster.address)
@@ -278,6 +281,7 @@ class TestDoctor:
         assert "✓ clocks: agree to within" in told.stdout
         assert "! MLflow: written to and read again at sqlite:" in told.stdout
 
+    @pytest.mark.slow
     @pytest.mark.ray
     def test_of_a_cluster_out_of_order(self, cluster: Cluster, zygote: Zygote, ready_home: Path, tmp_path: Path):
         # A folder that is another one to every process stands for one that is another to every node.

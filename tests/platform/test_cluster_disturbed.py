@@ -18,7 +18,7 @@ from grokgrid.tracking.connection import with_driver
 from grokgrid.view import View
 from search_spaces import Study, pinned
 
-pytestmark = [pytest.mark.ray, pytest.mark.service]
+pytestmark = [pytest.mark.ray, pytest.mark.service, pytest.mark.slow]
 
 PART = """
 from strengths import scaled

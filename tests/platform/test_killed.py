@@ -63,6 +63,7 @@ def until(condition: Callable[[], object], timeout_s: float = 60) -> None:
 
 
 class TestKilled:
+    @pytest.mark.slow
     def test_at_every_stage_one_after_the_other(self, run: Run, undisturbed: Undisturbed):
         small = study(seeds=4)
         for moment, (call, when, nth) in MOMENTS.items():
@@ -112,6 +113,7 @@ def test_an_interrupt_stops_cleanly_with_130(number: signal.Signals, run: Run):
 
 
 class TestTwoAtOnce:
+    @pytest.mark.slow
     def test_on_overlapping_studies(self, run: Run, undisturbed: Undisturbed):
         one = study(name="one", seeds=6, arms={arm: study().arms[arm] for arm in ("baseline", "slow")})
         two = study(name="two", seeds=[8, 3, 4, 5], arms={arm: study().arms[arm] for arm in ("slow", "wild")})
@@ -138,6 +140,7 @@ class TestTwoAtOnce:
         settled(keys(short))
 
 
+@pytest.mark.slow
 def test_mlflow_away_for_a_while(run: Run, undisturbed: Undisturbed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A real server, stopped and started again."""
     long = {"budget": {"updates": 4000, "look_every": 50}, "goal": {"metric": "train_loss", "below": 0.0}}

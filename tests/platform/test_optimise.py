@@ -280,6 +280,7 @@ MOMENTS = {
 
 
 class TestKilled:
+    @pytest.mark.slow
     def test_at_every_stage_it_ends_as_if_nothing_had_been(
         self, run: Run, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, empty_database: Path
     ):
@@ -318,6 +319,7 @@ class TestKilled:
         assert len(found(optimise(it)).worth) == 40
 
 
+@pytest.mark.slow
 class TestTwoAtOnce:
     def test_share_the_candidates_and_run_every_trial_once(self, run: Run):
         it = searched_study({"budget": {"candidates": 6}})

@@ -60,6 +60,7 @@ class TestTheDocumentation:
         assert len(blocks("python")) == 3
         assert all(len(block.splitlines()) < 30 for block in blocks("python"))
 
+    @pytest.mark.slow
     def test_its_commands_do_what_they_are_there_for(self, folder: Path):
         commands = [line for block in blocks("") for line in block.splitlines() if line.startswith("grokgrid ")]
         assert len(commands) == 3
@@ -162,6 +163,7 @@ print(type(list(work(without))[-1]).__name__, type(list(work(block))[-1]).__name
     assert "is not there" in (TrialFolder(tmp_path / "elsewhere", trial.key).failure() or "")
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_under_ray_a_part_may_be_edited_while_its_study_runs(part: Path, tmp_path: Path):
     """What was read at the start is what all trials compute with, whenever they start."""

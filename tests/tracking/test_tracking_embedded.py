@@ -27,6 +27,7 @@ def test_importing_it_is_cheap() -> None:
     assert ran.stdout == "set()\n", ran.stderr
 
 
+@pytest.mark.slow
 def test_it_says_nothing(tmp_path: Path) -> None:
     """No progress of migrations, no warnings, no links to runs; and MLflow tells nobody that it is used."""
     code = """
@@ -54,6 +55,7 @@ def test_looking_creates_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_two_processes_may_create_the_database_at_once(tmp_path: Path, processes) -> None:
     uri = f"sqlite:///{tmp_path / 'new.db'}"
     both = [processes.start(connect, uri) for _ in range(2)]

@@ -165,6 +165,7 @@ def write_for_ever(root: Path) -> None:
         folder.write(updates, fill)
 
 
+@pytest.mark.slow
 def test_a_killed_writer_leaves_a_whole_snapshot_or_none(tmp_path: Path):
     """Killed after 0, 1, 2… ms until many are through; each time the latest snapshot is whole and none older."""
     folder = TrialFolder(tmp_path, "k")
