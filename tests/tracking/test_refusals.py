@@ -118,6 +118,8 @@ class TestServers:
             ("http://127.0.0.1:99999", "is not the address of a server"),
             ("http://[::1", "is not the address of a server"),
             ("htp://host", "knows no such database"),
+            ("sqlite://", "a database in memory"),
+            ("sqlite:///:memory:", "a database in memory"),
             ("localhost:5000", "A server: http://localhost:5000"),
             ("postgresql://me:hidden@127.0.0.1:port/db", "knows no such database"),
         ],

@@ -89,6 +89,10 @@ class Client:
                 f"MLFLOW_TRACKING_URI is {redact(uri)!r}, a folder: MLflow no longer keeps runs in folders. Give"
                 " sqlite:///FILE, postgresql://… or http://…, or unset it to use the database under GROKGRID_HOME."
             )
+        if uri.partition("?")[0] in ("sqlite://", "sqlite:///", "sqlite:///:memory:"):
+            raise TrackingError(
+                f"MLFLOW_TRACKING_URI is {uri!r}, a database in memory, which ends with the command. Give sqlite:///FILE."
+            )
         self.place = redact(uri)
         self.uri = with_driver(uri)
         self._connected: MlflowClient | None = None
