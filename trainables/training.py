@@ -34,6 +34,7 @@ from trainables.trial import Trial
 class Training:
     """A trial between two updates.
 
+    config, data as the trial has them
     updates      done so far
     seconds      of optimisation so far; see `Look`
     diverged_at  the update at which the loss was first not finite
@@ -41,9 +42,9 @@ class Training:
 
     def __init__(self, trial: Trial, device: torch.device, scope: Scope | None = None) -> None:
         """scope: that of the trial's parts of one's own, by default a new one."""
-        self._config, self._seed, self.device = trial.config, trial.seed, device
+        self.config, self._seed, self.device = trial.config, trial.seed, device
         self._scope = scope or Scope(device=str(device))
-        self._data: Data = load(self._config.data, getattr(torch, self._config.dtype), device)
+        self.data: Data = load(self.config.data, getattr(torch, self.config.dtype), device)
         self._first_seed = seed_of(trial.seed, Stream.PLUGINS)
         self.updates = 0
         self.seconds = 0.0
@@ -54,15 +55,15 @@ class Training:
             self._build()
 
     def _build(self) -> None:
-        config, device, seed = self._config, self.device, self._seed
-        x = self._data.x_train
+        config, device, seed = self.config, self.device, self._seed
+        x = self.data.x_train
         self._batch_size = min(config.batch_size or len(x), len(x))
         self.updates_per_pass = -(-len(x) // self._batch_size)
 
         self._model = build_model(
             config.model,
             input_shape=x.shape[1:],
-            num_classes=self._data.num_classes,
+            num_classes=self.data.num_classes,
             dtype=x.dtype,
             scope=self._scope,
         )
@@ -99,9 +100,9 @@ class Training:
                 number, index = divmod(self.updates, self.updates_per_pass)
                 if index == 0 or not losses:
                     order = self._order(number)
-                if index == 0 and self._config.input_noise is not None:
+                if index == 0 and self.config.input_noise is not None:
                     self._drawing("training accuracy")
-                    self._noise_scale = noise_scale(self._config.input_noise, self._train_accuracy())
+                    self._noise_scale = noise_scale(self.config.input_noise, self._train_accuracy())
                 losses.append(self._update(self._batch(order, index)))
                 self.updates += 1
             finite = torch.stack(losses).isfinite()
@@ -113,7 +114,7 @@ class Training:
             return measure(
                 probes,
                 self._function(),
-                self._data,
+                self.data,
                 self._loss,
                 parameters={name: p.detach() for name, p in self._parameters.items()},
                 own=self._own_probes,
@@ -135,37 +136,37 @@ class Training:
 
     def _order(self, number: int) -> Tensor | None:
         """The order of the training set in a pass; None is file order."""
-        if not self._config.shuffle:
+        if not self.config.shuffle:
             return None
-        shuffled = torch.randperm(len(self._data.x_train), generator=generator(self._seed, Stream.ORDER, number))
+        shuffled = torch.randperm(len(self.data.x_train), generator=generator(self._seed, Stream.ORDER, number))
         return shuffled.to(self.device)
 
     def _batch(self, order: Tensor | None, index: int) -> Batch:
         part = slice(index * self._batch_size, (index + 1) * self._batch_size)
         rows = part if order is None else order[part]
-        return Batch(self._data.x_train[rows], self._data.y_train[rows])
+        return Batch(self.data.x_train[rows], self.data.y_train[rows])
 
     def _draw(self, batch: Batch) -> Draws:
         noise = projections = None
         if self._noise_scale is not None:
             noise = draw_noise(batch.x, self._noise_scale, self._noise)
-        if isinstance(self._config.regulariser, JacobianConfig):
-            shape = torch.Size((len(batch.x), self._data.num_classes))
-            projections = draw_projections(self._config.regulariser, shape, batch.x, self._projections)
-        if not isinstance(self._config.regulariser, OwnRegulariserConfig):
+        if isinstance(self.config.regulariser, JacobianConfig):
+            shape = torch.Size((len(batch.x), self.data.num_classes))
+            projections = draw_projections(self.config.regulariser, shape, batch.x, self._projections)
+        if not isinstance(self.config.regulariser, OwnRegulariserConfig):
             return Draws(noise, projections)
         self._number = self._number + 1
         return Draws(noise, projections, self._projections, self._number)
 
     def _own_parts(self) -> AbstractContextManager[None]:
         """Where parts of one's own run: in the scope of this trial."""
-        return self._scope.active() if self._config.own_parts else nullcontext()
+        return self._scope.active() if self.config.own_parts else nullcontext()
 
     def _seed_update(self) -> None:
         """What parts of one's own draw from the global generators is the trial's, too, wherever it is continued."""
         if not self._scope.is_active:
             return
-        if isinstance(self._config.model, OwnModelConfig):
+        if isinstance(self.config.model, OwnModelConfig):
             self._scope.seed(seed_of(self._seed, Stream.MODEL, self.updates))
         else:
             # Ten times quicker; those of models stay as they were.
@@ -181,6 +182,10 @@ class Training:
         self._scope.seed(seed_of(self._seed, Stream.PROBES, *index))
         return generator(self._seed, Stream.PROBES, *index, device=self.device)
 
+    def gradients(self) -> dict[str, Tensor]:
+        """Of the latest update, as the optimiser got them."""
+        return {name: p.grad for name, p in self._parameters.items() if p.grad is not None}
+
     def _function(self) -> Callable[[Tensor], Tensor]:
         parameters = {name: p.detach() for name, p in self._parameters.items()}
         return lambda x: self._model.evaluate(parameters, self._buffers, x)
@@ -188,8 +193,8 @@ class Training:
     def _train_accuracy(self) -> Tensor:
         """On the device, so that noise training waits for nothing."""
         with torch.no_grad():
-            outputs = self._function()(self._data.x_train)
-            return (outputs.argmax(1) == self._data.y_train).to(outputs.dtype).mean()
+            outputs = self._function()(self.data.x_train)
+            return (outputs.argmax(1) == self.data.y_train).to(outputs.dtype).mean()
 
     @contextmanager
     def _timed(self) -> Iterator[None]:

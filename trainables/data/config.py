@@ -4,6 +4,7 @@ Each declares the digest of its content, which is part of the trial key and veri
 needs no data, and a trial cannot silently be trained on something else.
 """
 
+import json
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -110,6 +111,11 @@ class OwnDataConfig(_HeldOut, OwnConfig):
     digest: Digest | None = None
     num_train: PositiveInt | None = None
     num_test: PositiveInt | None = None
+
+    @property
+    def function(self) -> str:
+        """What decides the arrays, as text: the same for all numbers of images that are taken of them."""
+        return json.dumps([self.source, self.settings], sort_keys=True)
 
 
 DataConfig = component(OwnDataConfig, DigitsConfig, MnistConfig, NpzConfig)

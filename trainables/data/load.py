@@ -1,6 +1,7 @@
 """Loading: from files to normalised tensors in memory, on the device, once a process."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
@@ -8,6 +9,7 @@ import numpy as np
 import torch
 
 from trainables.configuration import decisive
+from trainables.data.arrays import Arrays, digest, digests
 from trainables.data.config import DigitsConfig, MnistConfig
 from trainables.data.read import AnyConfig, read_checked
 from trainables.data.shared import shared
@@ -17,7 +19,11 @@ On = Literal["train", "validation", "test"]
 
 @dataclass(frozen=True)
 class Data:
-    """x: (images, …) floating point; y: (images,) int64 classes; None if nothing is held out for validation."""
+    """x: (images, …) floating point; y: (images,) int64 classes; None if nothing is held out for validation.
+
+    digest   of the content of users' own data
+    digests  array -> its own, where a function made it just now
+    """
 
     x_train: torch.Tensor
     y_train: torch.Tensor
@@ -26,6 +32,8 @@ class Data:
     num_classes: int
     x_validation: torch.Tensor | None = None
     y_validation: torch.Tensor | None = None
+    digest: str | None = None
+    digests: Mapping[str, str] = field(default_factory=dict)
 
     def part(self, on: On) -> tuple[torch.Tensor, torch.Tensor]:
         """x and y."""
@@ -45,18 +53,21 @@ def load(config: AnyConfig, dtype: torch.dtype, device: torch.device) -> Data:
     Raises:
         DataError: the data is missing, or not what is declared.
     """
-    if config.digest is None:
+    found, each = config.digest, dict[str, str]()
+    if found is None:
         # Its function may read what no name tells of.
-        tensors = _tensors(config, dtype)
+        arrays = read_checked(config)
+        found, each = digest(arrays), digests(arrays)
+        tensors = _tensors(config, arrays, dtype)
     else:
-        tensors = shared([decisive(config), config.digest, str(dtype)], lambda: _tensors(config, dtype))
+        content = [decisive(config), found, str(dtype)]
+        tensors = shared(content, lambda: _tensors(config, read_checked(config), dtype))
     on_device = {name: tensor.to(device) for name, tensor in tensors.items()}
-    return Data(num_classes=int(on_device.pop("num_classes")), **on_device)
+    return Data(num_classes=int(on_device.pop("num_classes")), **on_device, digest=found, digests=each)
 
 
-def _tensors(config: AnyConfig, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+def _tensors(config: AnyConfig, arrays: Arrays, dtype: torch.dtype) -> dict[str, torch.Tensor]:
     """The fields of Data, on the CPU."""
-    arrays = read_checked(config)
     num_train, num_validation = config.num_train, config.num_validation
     mean, std = _NORMALISATION.get(type(config), (0.0, 1.0))
 

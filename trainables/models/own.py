@@ -39,6 +39,7 @@ def own_model(
     with scope.active():
         training = made(0).train()
         evaluating = copy.deepcopy(training).eval()
+        scope.objects += [training, evaluating]
 
     def outputs_of(module: nn.Module, parameters: Tensors, buffers: Tensors, x: Tensor) -> Tensor:
         with scope.active():

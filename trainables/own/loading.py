@@ -36,6 +36,8 @@ def load_part(config: OwnConfig, scope: Scope | None = None) -> Callable[..., An
     try:
         with scope.active():
             bound = interface.bound(part, config.settings)
+            if isinstance(part, type) and isinstance(bound, part):
+                scope.objects.append(bound)
     except (Exception, SystemExit) as error:
         wrong = f"{config.object} cannot be made: {told(error, source.root)}"
         raise Mistakes(config.kind, [Mistake(("name",), wrong)]) from error

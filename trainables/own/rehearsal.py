@@ -1,93 +1,251 @@
-"""Whether parts of one's own work, found out before anything starts: a trial in the small, in this process."""
+"""Whether plugins work and give the same for the same key, found out before anything starts.
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+Two new processes rehearse all trials (`rehearsing.py`), with other hashes of texts, other addresses and other states of
+unseeded generators; what plugins return, and the data of functions, must not differ between them. Nothing that a plugin
+does in a rehearsal stays in this process.
+"""
+
+import json
+import os
+import pickle
+import selectors
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import IO, Any, final
 
 from trainables.data.config import OwnDataConfig
+from trainables.data.place import DataError
 from trainables.mistakes import Mistake, Mistakes
-from trainables.own.loading import load_part, source_of, told
-from trainables.trial import Trial, TrialConfig
+from trainables.own.loading import load_part, place, source_of
+from trainables.trial import Trial
 
-_NUM_IMAGES = 8
+LIMIT_S = 60.0
+_START_S = 120.0
+"""To start Python and import torch, which counts for nothing else."""
+
+_WHAT = "parts of one's own"
 
 
-def check_parts(trials: Mapping[str, Trial], *, rehearse: bool) -> None:
+@dataclass(frozen=True)
+class Rehearsed:
+    """digests: of what the functions of data made, by `OwnDataConfig.function`."""
+
+    warnings: tuple[str, ...] = ()
+    digests: Mapping[str, str] = field(default_factory=dict)
+
+
+def check_parts(trials: Mapping[str, Trial]) -> None:
     """Imports the parts of one's own of some trials, given by names for people, and sees whether they can be called.
-
-    rehearse: train each combination of them for one update on a few images, and take its measurements. That needs the
-    data, and tells what a signature does not: shapes, types, values that are no numbers.
 
     Raises:
         Mistakes: all that is wrong with any of them.
-        DataError: the data is missing, or is not what it should be.
     """
     checked = set()
     mistakes: list[Mistake] = []
     for name, trial in trials.items():
-        for field, part in trial.config.own_parts:
-            if (known := (field, part.model_dump_json())) in checked:
+        for where, part in trial.config.own_parts:
+            if (known := (where, part.model_dump_json())) in checked:
                 continue
             checked.add(known)
             try:
                 load_part(part)
             except Mistakes as found:
-                mistakes += [Mistake((name, field, *each.path), each.message) for each in found.mistakes]
+                mistakes += [Mistake((name, where, *each.path), each.message) for each in found.mistakes]
     if mistakes:
-        raise Mistakes("parts of one's own", mistakes)
-    if rehearse:
-        sized, done = set(), set()
-        for name, trial in trials.items():
-            # Goal and budget make no difference to one update.
+        raise Mistakes(_WHAT, mistakes)
+
+
+def rehearse_parts(trials: Mapping[str, Trial], *, limit_s: float = LIMIT_S) -> Rehearsed:
+    """Trains each combination of parts of one's own for some updates on a few images, twice, and compares. That needs
+    the data, and tells what a signature does not: shapes, types, state that no snapshot holds, draws without a seed.
+
+    limit_s  what is not rehearsed by then is left out, with a warning
+
+    Raises:
+        Mistakes: all that is wrong with any of them.
+        DataError: the data is missing, or is not what it should be.
+    """
+    combinations: dict[str, tuple[str, Trial]] = {}
+    for name, trial in trials.items():
+        if trial.config.own_parts:
+            # Goal and budget make no difference to a few updates.
             combination = trial.config.model_dump_json(exclude={"goal", "budget"})
-            if trial.config.own_parts and combination not in done:
-                done.add(combination)
-                with _in_sentences(name, trial.config):
-                    data = trial.config.data
-                    if isinstance(data, OwnDataConfig) and data not in sized:
-                        sized.add(data)
-                        _check_size(data)
-                    _rehearse(trial)
+            combinations.setdefault(combination, (name, trial))
+    chosen = dict(combinations.values())
+    if not chosen:
+        return Rehearsed()
+    with tempfile.TemporaryFile() as first, tempfile.TemporaryFile() as second:
+        runs = [_Run(chosen, first, in_full=True), _Run(chosen, second, in_full=False)]
+        try:
+            _wait(runs, limit_s)
+        finally:
+            for run in runs:
+                run.end()
+        return _judged(chosen, runs, limit_s)
 
 
-@contextmanager
-def _in_sentences(name: str, config: TrialConfig) -> Iterator[None]:
-    """What a part of one's own raises, as a mistake of the trial of that name."""
-    from trainables.data.place import DataError
+@final
+class _Run:
+    """One process, and the lines that it has reported."""
 
-    try:
-        yield
-    except Mistakes as found:
-        raise Mistakes(name, found.mistakes) from None
-    except DataError:
-        raise
-    except (Exception, SystemExit) as error:
-        roots = [source_of(part).root for _, part in config.own_parts]
-        raise Mistakes(name, [Mistake((), f"one update on a few images fails: {told(error, *roots)}")]) from error
+    def __init__(self, trials: Mapping[str, Trial], output: IO[bytes], *, in_full: bool) -> None:
+        self.lines: list[dict[str, Any]] = []
+        self._output = output
+        self._rest = b""
+        self.is_open = True
+        self.reads, writes = os.pipe()
+        sources = {part.source: source_of(part) for trial in trials.values() for _, part in trial.config.own_parts}
+        task = {"to": writes, "trials": dict(trials), "sources": list(sources.values()), "in_full": in_full}
+        # Another hash of texts than here and than in the other process, whatever the environment says.
+        code = f"import sys; sys.path[:] = {sys.path!r}; from trainables.own.rehearsing import main; main()"
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            pass_fds=[writes],
+            env=os.environ | {"PYTHONHASHSEED": "1" if in_full else "2"},
+        )
+        os.close(writes)
+        payload = pickle.dumps(task)
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(struct.pack("!q", len(payload)) + payload)
+            self._process.stdin.flush()
+
+    def read(self) -> None:
+        """What it has reported meanwhile."""
+        given = os.read(self.reads, 1 << 20)
+        self.is_open = bool(given)
+        *complete, self._rest = (self._rest + given).split(b"\n")
+        self.lines += [json.loads(line) for line in complete]
+
+    def has(self, kind: str) -> bool:
+        return any(line["kind"] == kind for line in self.lines)
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [line for line in self.lines if line["kind"] == kind]
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        with suppress(BrokenPipeError):
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+        os.close(self.reads)
+
+    @property
+    def died(self) -> str | None:
+        """How it ended, if before it was done and not by us; with the last line that it printed."""
+        if self.is_open or self.has("done"):
+            return None
+        self._output.seek(0)
+        printed = self._output.read().decode(errors="replace").strip().splitlines()
+        code = self._process.returncode
+        how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+        return f"ended {how}{f': {printed[-1][:300]}' if printed else ''}"
 
 
-def _rehearse(trial: Trial) -> None:
-    import torch
+def _wait(runs: list[_Run], limit_s: float) -> None:
+    """Until both are done, or the time is up."""
+    until = time.monotonic() + _START_S
+    has_begun = False
+    with selectors.DefaultSelector() as selector:
+        for run in runs:
+            selector.register(run.reads, selectors.EVENT_READ, run)
+        while selector.get_map() and (left := until - time.monotonic()) > 0:
+            for key, _ in selector.select(left):
+                key.data.read()
+                if not key.data.is_open:
+                    selector.unregister(key.fileobj)
+                    key.data._process.wait()
+            if not has_begun and all(run.has("ready") or not run.is_open for run in runs):
+                has_begun, until = True, time.monotonic() + limit_s
 
-    from trainables.training import Training
 
-    training = Training(trial.model_copy(update={"config": _in_the_small(trial.config)}), torch.device("cpu"))
-    training.advance(1)
-    training.measure(trial.config.all_probes)
+def _judged(trials: Mapping[str, Trial], runs: list[_Run], limit_s: float) -> Rehearsed:
+    if errors := [line["message"] for run in runs for line in run.of("data error")]:
+        raise DataError("\n".join(dict.fromkeys(errors)))
+    mistakes = _reported("mistake", trials, runs)
+    if not mistakes:
+        mistakes += [Mistake((), f"the process that rehearses {how}") for run in runs if (how := run.died)]
+    digests, different = _digests(trials, runs)
+    mistakes += different
+    mistakes += _differences(_without(trials, mistakes), runs)
+    mistakes += _reported("continued", _without(trials, mistakes), runs)
+    if mistakes:
+        raise Mistakes(_WHAT, mistakes)
+    warnings = [line["message"] for line in runs[0].of("warning")]
+    if not all(run.has("done") for run in runs):
+        done = [{line["trial"] for line in run.of("calls")} for run in runs]
+        full = {line["trial"] for line in runs[0].of("full")}
+        small = [name for name in trials if not all(name in each for each in done)]
+        left = f"{_some(small)} not at all" if small else f"{_some([n for n in trials if n not in full])} in small only"
+        warnings.append(f"the rehearsal of {_WHAT} was cut short after {limit_s:g} s: {left}")
+    return Rehearsed(tuple(dict.fromkeys(warnings)), digests)
 
 
-def _check_size(data: OwnDataConfig) -> None:
-    """A rehearsal asks for few images: here for all."""
-    from trainables.data.read import read_checked
+def _reported(kind: str, trials: Mapping[str, Trial], runs: list[_Run]) -> list[Mistake]:
+    """Each sentence once: cells of a grid share their parts."""
+    lines = [line for run in runs for line in run.of(kind) if line["trial"] in trials]
+    first = {line["message"]: line for line in reversed(lines)}
+    return [Mistake((line["trial"], *line["path"]), line["message"]) for line in reversed(first.values())]
 
-    read_checked(data)
+
+def _without(trials: Mapping[str, Trial], mistakes: list[Mistake]) -> dict[str, Trial]:
+    wrong = {mistake.path[0] for mistake in mistakes if mistake.path}
+    return {name: trial for name, trial in trials.items() if name not in wrong}
 
 
-def _in_the_small(config: TrialConfig) -> TrialConfig:
-    few = {"num_train": _NUM_IMAGES, "num_test": _NUM_IMAGES}
-    few = {field: min(getattr(config.data, field) or number, number) for field, number in few.items()}
-    return config.model_copy(
-        update={
-            "data": config.data.model_copy(update=few),
-            "batch_size": min(config.batch_size or _NUM_IMAGES, few["num_train"]),
-        }
-    )
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _digests(trials: Mapping[str, Trial], runs: list[_Run]) -> tuple[dict[str, str], list[Mistake]]:
+    """Of the data of functions; and where a function made two that differ."""
+    digests: dict[str, str] = {}
+    arrays: dict[str, dict[str, str]] = {}
+    different: dict[str, list[str]] = {}
+    for line in (line for run in runs for line in run.of("data")):
+        function = line["function"]
+        first = arrays.setdefault(function, line["digests"])
+        digests.setdefault(function, line["digest"])
+        if other := [name for name, digest in line["digests"].items() if digest != first[name]]:
+            different[function] = other
+    mistakes = []
+    for name, trial in trials.items():
+        data = trial.config.data
+        if isinstance(data, OwnDataConfig) and (names := different.pop(data.function, None)):
+            listed = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+            message = (
+                f"{place(data)} makes other data at every call, {listed} here: every worker would train on its own."
+                " Draw from a generator with a fixed seed, numpy.random.default_rng(0) say; read nothing that changes"
+            )
+            mistakes.append(Mistake((name, "data"), message))
+    return digests, mistakes
+
+
+def _differences(trials: Mapping[str, Trial], runs: list[_Run]) -> list[Mistake]:
+    """Between the calls of the two runs; each part is named once."""
+    from trainables.own.recording import Call, first_difference
+    from trainables.own.rehearsing import blamed_part
+
+    mistakes: dict[tuple[str, str], Mistake] = {}
+    first, second = ({line["trial"]: [Call(*call) for call in line["calls"]] for line in r.of("calls")} for r in runs)
+    for name in (name for name in trials if name in first and name in second):
+        if (blamed := first_difference(first[name], second[name])) is not None:
+            path, part = blamed_part(trials[name].config, blamed.part)
+            at = f" at update {blamed.update}" if blamed.update else ""
+            message = (
+                f"{part} gives something else{at} in two runs of one seed: it depends on a generator without a seed,"
+                " the time, the order of a set, an address or the process. Draw from the `generator` that it is given"
+                " or from the global generators, which are seeded; sort sets"
+            )
+            mistakes.setdefault((part, at), Mistake((name, *path), message))
+    return list(mistakes.values())

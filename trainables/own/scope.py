@@ -40,10 +40,15 @@ Note = Callable[[Any, Sequence[Any], Any], None]
 
 @final
 class Scope:
-    """See above. `note` is called after every call of a plugin that `load_part` loaded here."""
+    """See above.
+
+    note     called after every call of a plugin that was loaded here
+    objects  what was made of classes of plugins
+    """
 
     def __init__(self, *, device: str = "cpu", note: Note | None = None) -> None:
         self.note = note
+        self.objects: list[Any] = []
         self.is_active = False
         self._device = device
         self._finder = _Finder()
@@ -126,9 +131,9 @@ class Scope:
             torch.cuda.manual_seed(number)
 
     @property
-    def modules(self) -> dict[str, ModuleType]:
-        """By name, those that the scope has imported."""
-        return self._modules
+    def modules(self) -> tuple[ModuleType, ...]:
+        """Those that the scope has imported."""
+        return tuple(self._modules.values())
 
     def _is_own(self, name: str) -> bool:
         """Of the plugins, or found beside them while they ran."""

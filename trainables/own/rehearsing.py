@@ -1,0 +1,215 @@
+"""One rehearsal in a process of its own: it reads trials from its input and reports line by line.
+
+    python -c "from trainables.own.rehearsing import main; main()"
+
+A trial is trained in the small, four updates on eight images in batches of three, three and two; then once more, in
+modules imported anew, from the state after two updates. Updates with later numbers follow, for terms that change with
+`step.number`, and at last two updates of the size that the trial has: its first batch and the last one of an epoch.
+"""
+
+import json
+import os
+import pickle
+import struct
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from trainables.data.config import OwnDataConfig
+from trainables.data.place import DataError
+from trainables.mistakes import Mistakes
+from trainables.own.config import OwnConfig
+from trainables.own.loading import place, provide, source_of, told
+from trainables.own.recording import TRAINING, Call, Recorder, first_difference, kept
+from trainables.own.scope import Scope
+from trainables.training import Training
+from trainables.trial import Trial, TrialConfig
+
+_NUM_IMAGES, _BATCH, _UPDATES, _CONTINUED = 8, 3, 4, 2
+
+Report = Callable[[dict[str, Any]], None]
+
+
+def main() -> None:
+    """Reads (number of trials' bytes, trials) and writes lines of JSON to the file descriptor that it names."""
+    (length,) = struct.unpack("!q", sys.stdin.buffer.read(8))
+    task = pickle.loads(sys.stdin.buffer.read(length))
+    # The driver holds the other end as long as it lives.
+    threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(1)), daemon=True).start()
+    torch.set_num_threads(1)
+    for source in task["sources"]:
+        provide(source)
+    with os.fdopen(task["to"], "w") as lines:
+        wrong = set[str]()
+
+        def report(line: dict[str, Any]) -> None:
+            if line["kind"] == "mistake":
+                wrong.add(line["trial"])
+            lines.write(json.dumps(line) + "\n")
+            lines.flush()
+
+        report({"kind": "ready"})
+        for name, trial in task["trials"].items():
+            with _reporting(name, trial.config, "one update on a few images fails", report):
+                rehearse(name, trial, report)
+        for name, trial in task["trials"].items() if task["in_full"] else ():
+            if name in wrong:
+                continue
+            with _reporting(name, trial.config, "one update of its own size fails", report):
+                _rehearse_in_full(trial)
+                report({"kind": "full", "trial": name})
+        report({"kind": "done"})
+
+
+@contextmanager
+def _reporting(name: str, config: TrialConfig, what: str, report: Report) -> Iterator[None]:
+    """What a part of one's own raises, as mistakes of the trial of that name."""
+
+    def wrong(path: list[Any], message: str) -> None:
+        report({"kind": "mistake", "trial": name, "path": path, "message": message})
+
+    try:
+        yield
+    except Mistakes as found:
+        fields = {part.kind: field for field, part in config.own_parts}
+        inside = [fields[found.source]] if found.source in fields else []
+        for mistake in found.mistakes:
+            wrong([*inside, *mistake.path], mistake.message)
+    except DataError as error:
+        report({"kind": "data error", "message": str(error)})
+    except (Exception, SystemExit) as error:
+        wrong([], f"{what}: {told(error, *(source_of(part).root for _, part in config.own_parts))}")
+
+
+def rehearse(name: str, trial: Trial, report: Report) -> None:
+    """Reports what is wrong or suspicious, and the calls, which another process must have made alike."""
+    small = trial.model_copy(update={"config": _in_the_small(trial.config)})
+    parts = [part for _, part in small.config.own_parts]
+    recorder, scope, training = _begun(small, parts)
+    if isinstance(small.config.data, OwnDataConfig) and small.config.data.digest is None:
+        data = {"function": small.config.data.function, "name": small.config.data.name}
+        report({"kind": "data", **data, "digest": training.data.digest, "digests": dict(training.data.digests)})
+    _advance(training, recorder, _CONTINUED)
+    before = {key: tensor.clone() for key, tensor in training.state().items()}
+    values = kept(scope.modules, scope.objects)
+    start = len(recorder.calls)
+    _advance(training, recorder, _UPDATES)
+    whole = recorder.calls[start:]
+    changed = [key for key, value in kept(scope.modules, scope.objects).items() if values.get(key, value) != value]
+
+    again, _, continued = _begun(small, parts)
+    start = len(again.calls)
+    _restore(continued, before, _CONTINUED)
+    _advance(continued, again, _UPDATES)
+    blamed = first_difference(whole, again.calls[start:])
+    if blamed is not None:
+        _report_continued(name, small.config, blamed, changed, report)
+    elif changed:
+        where = ", ".join(f"`{key}`" for key in changed[:5])
+        message = (
+            f"{where} changed between two updates and {'is' if len(changed) == 1 else 'are'} not part of a snapshot: a"
+            " trial that is continued has the first value again. Keep what matters in a gradient filter's `state`, in a"
+            " buffer of the model, or compute it from step.number"
+        )
+        report({"kind": "warning", "message": message})
+    for number in _later_numbers(trial.config, training):
+        _restore(training, before, number - 1)
+        recorder.update = number
+        training.advance(number)
+    _report_useless(small.config, recorder, training, report, name)
+    report({"kind": "calls", "trial": name, "calls": recorder.calls})
+
+
+def _begun(trial: Trial, parts: list[OwnConfig]) -> tuple[Recorder, Scope, Training]:
+    recorder = Recorder(parts)
+    scope = Scope(note=recorder.note)
+    return recorder, scope, Training(trial, torch.device("cpu"), scope)
+
+
+def _advance(training: Training, recorder: Recorder, updates: int) -> None:
+    while training.updates < updates:
+        recorder.update = training.updates + 1
+        training.advance(recorder.update)
+        recorder.state(training.state())
+        recorder.trained |= {name for name, gradient in training.gradients().items() if bool(gradient.any())}
+    training.measure(training.config.all_probes)
+
+
+def _restore(training: Training, state: Mapping[str, torch.Tensor], updates: int) -> None:
+    copies = {key: tensor.clone() for key, tensor in state.items()}
+    training.restore(copies, updates=updates, seconds=0.0, diverged_at=None)
+
+
+def _in_the_small(config: TrialConfig) -> TrialConfig:
+    few = {"num_train": _NUM_IMAGES, "num_test": _NUM_IMAGES}
+    few = {field: min(getattr(config.data, field) or number, number) for field, number in few.items()}
+    return config.model_copy(
+        update={
+            "data": config.data.model_copy(update=few),
+            "batch_size": min(config.batch_size or _NUM_IMAGES, few["num_train"], _BATCH),
+        }
+    )
+
+
+def _later_numbers(config: TrialConfig, training: Training) -> list[int]:
+    """Of updates: powers of ten and the last one."""
+    last = config.budget.last_look
+    if config.budget.unit == "passes":
+        num_train = config.data.num_train or len(training.data.x_train)
+        last *= -(-num_train // (config.batch_size or num_train))
+    return [number for number in (10, 100, 1_000, 10_000, 100_000, last) if _UPDATES < number <= last]
+
+
+def _rehearse_in_full(trial: Trial) -> None:
+    training = Training(trial, torch.device("cpu"))
+    training.advance(1)
+    if training.updates_per_pass > 1:
+        _restore(training, training.state(), training.updates_per_pass - 1)
+        training.advance(training.updates_per_pass)
+    training.measure(trial.config.all_probes)
+
+
+def blamed_part(config: TrialConfig, part: str) -> tuple[list[str], str]:
+    """Its path in the configuration, and its name for people."""
+    own = config.own_parts
+    if part == TRAINING:
+        training = [place(each) for field, each in own if field not in ("data", "probes")] or [place(own[0][1])]
+        return [], training[0] if len(training) == 1 else f"one of {', '.join(training)}"
+    field, each = own[int(part)]
+    return [field], place(each)
+
+
+def _report_continued(name: str, config: TrialConfig, blamed: Call, changed: list[str], report: Report) -> None:
+    path, part = blamed_part(config, blamed.part)
+    where = f", in {', '.join(f'`{key}`' for key in changed[:5])}" if changed else ""
+    message = (
+        f"{part} gives something else at update {blamed.update} in a trial that was continued after update"
+        f" {_CONTINUED} than in one that was not: it keeps something that is not part of a snapshot{where}. Keep it in"
+        " a gradient filter's `state` or in a buffer of the model, or compute it from step.number"
+    )
+    # Not yet a mistake: where two runs differ by themselves, that says more.
+    report({"kind": "continued", "trial": name, "path": path, "message": message})
+
+
+def _report_useless(config: TrialConfig, recorder: Recorder, training: Training, report: Report, name: str) -> None:
+    unused = [name for name in training.gradients() if name not in recorder.trained]
+    if isinstance(config.model, OwnConfig) and unused:
+        listed = ", ".join(unused[:5]) + (f" and {len(unused) - 5} more" if len(unused) > 5 else "")
+        message = f"{place(config.model)} has parameters that got no gradient: {listed}. Are they meant to be used?"
+        report({"kind": "warning", "message": message})
+    for part, seen in recorder.seen.items():
+        path, who = blamed_part(config, part)
+        if not seen.depends:
+            message = (
+                f"{who} depends on no parameter of the network in any update, so that training would be as without it:"
+                " compute it from outputs, vjp, f or parameters of `step`, without detach(), item(), .data or"
+                " torch.no_grad()"
+            )
+            report({"kind": "mistake", "trial": name, "path": path, "message": message})
+        elif not seen.acts:
+            did = "had a gradient of exactly zero" if path == ["regulariser"] else "returned its gradients unchanged"
+            report({"kind": "warning", "message": f"{who} {did} in all updates of a rehearsal: is that meant?"})
