@@ -91,6 +91,7 @@ class Summary(BaseModel):
     diverged_at       the update at which the loss was first not finite
     low, high, last   each metric's extremes over all looks, and its latest value
     final             every metric, measured once more where the trial ended, whatever the probes' schedules
+    data_digest       of data that a function made; other data's digest is part of the key
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
@@ -109,6 +110,7 @@ class Summary(BaseModel):
     last: dict[str, float]
     final: dict[str, float]
     segments: tuple[Segment, ...]
+    data_digest: str | None = None
 
 
 def ending(config: TrialConfig, progress: Summary) -> End | None:

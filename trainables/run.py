@@ -35,6 +35,7 @@ def run_trial(
     checkpoint_every_s: float = 60.0,
     snapshot_asked: Callable[[], bool] = never,
     say: Callable[[str], None] = warn,
+    data_digest: str | None = None,
 ) -> Generator[Look | Waiting, None, None]:
     """Trains `trial` from its latest snapshot, or from the start, and yields every look.
 
@@ -47,9 +48,10 @@ def run_trial(
     share: of the device this trial has to itself; recorded, for times only compare where it is the same.
     snapshot_asked: called at every look; whether to save one out of turn.
     say: gets a sentence about each snapshot that is damaged, and does not count.
+    data_digest: what data that a function makes must have here as elsewhere, if that is known.
 
     Raises:
-        DataError: the data is missing or not what the configuration declares.
+        DataError: the data is missing, or not what the configuration declares, or another one than elsewhere or before.
         Mistakes: a part of one's own is missing, is not what the configuration declares, or gives what it should not.
     """
     folder.root.mkdir(parents=True, exist_ok=True)
@@ -64,7 +66,9 @@ def run_trial(
 
     torch.set_num_threads(num_threads)
     sources = [source_of(part) for _, part in trial.config.own_parts]
-    training = Training(trial, torch.device(device))
+    training = Training(trial, torch.device(device), data_digest=data_digest)
+    if before is not None:
+        training.check_data(before.data_digest, f"until update {before.updates:,} of this trial")
     looks: list[Look] = []
     low: dict[str, float] = {}
     high: dict[str, float] = {}
@@ -97,6 +101,7 @@ def run_trial(
             last=last,
             final=final or {},
             segments=(*(before.segments if before else ()), segment),
+            data_digest=training.data_digest,
         )
 
     def save(summary: Summary) -> None:

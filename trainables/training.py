@@ -12,7 +12,9 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
+from trainables.data.config import OwnDataConfig
 from trainables.data.load import Data, load
+from trainables.data.place import DataError
 from trainables.gradient_filters.build import build_gradient_filter
 from trainables.input_noise.tan_huang import draw_noise, noise_scale
 from trainables.losses.build import build_loss
@@ -40,11 +42,16 @@ class Training:
     diverged_at  the update at which the loss was first not finite
     """
 
-    def __init__(self, trial: Trial, device: torch.device, scope: Scope | None = None) -> None:
-        """scope: that of the trial's parts of one's own, by default a new one."""
+    def __init__(
+        self, trial: Trial, device: torch.device, *, scope: Scope | None = None, data_digest: str | None = None
+    ) -> None:
+        """scope: that of the trial's parts of one's own, by default a new one; data_digest: what data that a function
+        makes must have, if that is known.
+        """
         self.config, self._seed, self.device = trial.config, trial.seed, device
         self._scope = scope or Scope(device=str(device))
-        self.data: Data = load(self.config.data, getattr(torch, self.config.dtype), device)
+        self.data: Data = load(self.config.data, getattr(torch, self.config.dtype), device, data_digest)
+        self.check_data(data_digest, "elsewhere for this study")
         self._first_seed = seed_of(trial.seed, Stream.PLUGINS)
         self.updates = 0
         self.seconds = 0.0
@@ -81,6 +88,21 @@ class Training:
         self._noise_scale: Tensor | None = None
         self._noise = generator(seed, Stream.NOISE, device=device)
         self._projections = generator(seed, Stream.PROJECTIONS, device=device)
+
+    @property
+    def data_digest(self) -> str | None:
+        """Of data that a function made; other data's is part of the trial's key."""
+        return self.data.digest if isinstance(self.config.data, OwnDataConfig) else None
+
+    def check_data(self, expected: str | None, where: str) -> None:
+        """Raises:
+        DataError: the function made other data here than `where`, of that digest.
+        """
+        if expected is not None and self.data_digest not in (None, expected):
+            raise DataError(
+                f"data {self.config.data.name} made other data here than {where}: its digest is"
+                f" {self.data_digest}, there it was {expected}. What it reads or draws must be the same everywhere"
+            )
 
     @property
     def passes(self) -> float:

@@ -19,6 +19,7 @@ from grokgrid import home
 from grokgrid.checks import check_before_start, check_device, check_home
 from grokgrid.data_checks import check_data
 from grokgrid.engine.interface import Engine
+from grokgrid.part_checks import check_parts, rehearse
 from grokgrid.planning import Need, Plan, make_plan, need_of
 from grokgrid.provenance import provenance
 from grokgrid.tracking import AnswerRun, Tracking, TrackingAway, TrackingError, TrackingRefused
@@ -69,8 +70,10 @@ def plan(study: Study | str | Path) -> Plan:
     """
     study = _study(study)
     check_home()
-    _check_parts(study, rehearse=False)
+    check_parts(study)
     warnings = check_data(study, is_needed=False, calls_functions=True)
+    if (rehearsed := rehearse(study, calls_functions=True)) is not None:
+        warnings += rehearsed.warnings
     return replace(make_plan(study, Tracking()), warnings=warnings)
 
 
@@ -262,7 +265,9 @@ def _submit(verb: str, study: Study | None, address: str, options: Sequence[str]
     if study is not None:
         study = pinned(study)
         warnings = check_data(study, is_needed=True, calls_functions=False)
-        _check_parts(study, rehearse=False)
+        check_parts(study)
+        if (rehearsed := rehearse(study, calls_functions=False)) is not None:
+            warnings += rehearsed.warnings
     settings = bundle.settings()
     jobs = Jobs(address)
     name = study.name if study is not None and verb != "doctor" else verb
@@ -347,21 +352,13 @@ class _Run:
             for config in {cell.config.data for cell in self._study.cells}:
                 check_present(config)
             check_device(self._how.device)
-        _check_parts(self._study, rehearse=False)
-        for warning in check_data(self._study, is_needed=self._runs_here, calls_functions=self._runs_here):
+        check_parts(self._study)
+        warnings = check_data(self._study, is_needed=self._runs_here, calls_functions=self._runs_here)
+        if (rehearsed := rehearse(self._study, calls_functions=self._runs_here)) is not None:
+            warnings += rehearsed.warnings
+            self._how = replace(self._how, data_digests=rehearsed.digests)
+        for warning in warnings:
             self._console.print(f"Warning: {warning}", markup=False, soft_wrap=True)
-        if self._runs_here:
-            _check_parts(self._study, rehearse=True)
-
-
-def _check_parts(study: Study, *, rehearse: bool) -> None:
-    """Whether people's own parts work, as far as that is known before they do."""
-    trials = {f"arms.{cell.name}": study.trial_of(cell, study.seed_list[0]) for cell in study.cells}
-    if any(trial.config.own_parts for trial in trials.values()):
-        # Not above: it imports torch.
-        from trainables.own.rehearsal import check_parts
-
-        check_parts(trials, rehearse=rehearse)
 
 
 def _check_search(study: Study) -> None:

@@ -24,6 +24,7 @@ from itertools import count, islice
 from pathlib import Path
 from typing import Protocol
 
+from grokgrid.data_digests import DataDigests
 from grokgrid.engine.interface import Block, Engine, Event, Failed, Finished, Lost, OutOfMemory, Waits
 from grokgrid.patience import AwayForGood, Patience, StallWatch, is_for_good
 from grokgrid.planning import Need, need_of
@@ -34,6 +35,7 @@ from grokgrid.tracking.records import WITHOUT_CHECKPOINT
 from search_spaces import Study
 from trainables.checksums import Damaged
 from trainables.interrupts import deferred_interrupts
+from trainables.mistakes import Mistake, Mistakes
 from trainables.own.loading import source_of
 from trainables.own.source import SourceCode
 from trainables.records import Snapshot, TrialFolder, ending
@@ -56,6 +58,7 @@ class How:
 
     storage           root of the folders of trials in flight; on a cluster a folder that every node sees
     keep_checkpoints  whether what ended is recorded with its last checkpoint
+    data_digests      of what functions of data make, by `OwnDataConfig.function`, as far as it is known
     """
 
     storage: Path
@@ -64,6 +67,7 @@ class How:
     checkpoint_every_s: float = 60.0
     retry_failed: bool = False
     keep_checkpoints: bool = True
+    data_digests: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -140,6 +144,7 @@ class Driver:
         self._trials: dict[str, Trial] = {}
         self._sources: dict[str | None, SourceCode] = {}
         self._is_over = False
+        self._data_digests = DataDigests(how.data_digests)
         self._to_look_up: list[str] = []
         self._waiting: deque[str] = deque()
         self._claims: dict[str, Claim] = {}
@@ -237,10 +242,20 @@ class Driver:
     def _look_up(self) -> None:
         """What there is of trials of which we do not know, or which others had in hand when we wanted them."""
         records = self._tracking.find(self._to_look_up)
+        self._check_data(records)
         for key in self._to_look_up:
             if not self._is_settled(key, records.get(key)):
                 self._waiting.append(key)
         self._to_look_up.clear()
+
+    def _check_data(self, records: Mapping[str, TrialRecord]) -> None:
+        """Raises:
+        Mistakes: a trial was trained on other data than this study has.
+        """
+        summaries = {key: record.summary for key, record in records.items() if record.summary is not None}
+        found = (self._data_digests.contradiction(self._trials[key], summary) for key, summary in summaries.items())
+        if (wrong := next(filter(None, found), None)) is not None:
+            raise Mistakes("data", [Mistake((), wrong)])
 
     def _take_on(self) -> None:
         """Claims as many waiting trials as keep the engine busy for a while, and hands them over in blocks."""
@@ -292,6 +307,7 @@ class Driver:
                 device=self._how.device,
                 num_threads=self._how.num_threads,
                 checkpoint_every_s=self._how.checkpoint_every_s,
+                data_digests={key: digest for key in keys if (digest := self._data_digests.of(self._trials[key]))},
                 sources=tuple(source for digest, source in self._sources.items() if digest in parts),
             )
         )
@@ -386,6 +402,12 @@ class Driver:
             self._lost(key, reason)
             return
         summary = snapshot.summary()
+        if (wrong := self._data_digests.contradiction(self._trials[key], summary)) is not None:
+            self._progress.note(Failed(key, wrong))
+            self._outcome.failed[key] = wrong
+            self._to_record[key] = partial(self._fail, key, wrong)
+            self._folder(key).remove()
+            return
         self._durations_s.append(summary.wall_seconds)
         self._progress.ended(key, ending(self._trials[key].config, summary), summary.wall_seconds)
         self._to_record[key] = partial(self._ingest, key, snapshot)

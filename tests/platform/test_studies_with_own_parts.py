@@ -5,18 +5,26 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import yaml
-from driver_studies import SMALL, drive, same, study, view
+from driver_studies import SMALL, drive, folders, same, study, view
 
-from grokgrid import api
+from grokgrid import api, home
 from grokgrid.engine import InlineEngine
 from grokgrid.engine.interface import Block, Failed, Finished
-from search_spaces import digest, narrow, read_study
+from grokgrid.engine.work import work
+from search_spaces import Study, digest, narrow, read_study
+from trainables.data.config import OwnDataConfig
+from trainables.data.load import load
+from trainables.data.place import DataError
+from trainables.data.read import inspect
 from trainables.mistakes import Mistakes
 from trainables.own.source import read_source
 from trainables.records import TrialFolder
+from trainables.run import run_trial
 
 EXTENDING = (Path(__file__).parents[2] / "docs" / "extending.md").read_text()
 
@@ -130,12 +138,109 @@ class TestRefused:
         )
         code = f"""
 import sys
-from grokgrid import api
+from grokgrid import api, home
 api.view({str(part.with_name("s.yaml"))!r})
 print([name for name in sys.modules if name.startswith("my_part")])
 """
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
         assert done.stdout == "[]\n"
+
+
+TABLE = """
+import numpy as np
+from pathlib import Path
+
+def table():
+    x = np.loadtxt(Path(__file__).with_name("table.csv"))
+    y = np.arange(60) % 3
+    return {"x_train": x[:40], "y_train": y[:40], "x_test": x[40:], "y_test": y[40:]}
+"""
+
+
+class TestDataThatAFunctionReads:
+    """One study, one data: from another table come other trials, or none."""
+
+    @pytest.fixture
+    def table(self, tmp_path: Path) -> Path:
+        (tmp_path / "reads.py").write_text(TABLE)
+        self.fill(tmp_path / "table.csv", 0)
+        return tmp_path / "table.csv"
+
+    def fill(self, table: Path, seed: int) -> None:
+        np.savetxt(table, np.random.default_rng(seed).normal(size=(60, 5)))
+        # As in another process: this one has loaded the data already.
+        load.cache_clear()
+
+    def made(self, table: Path, seeds: int = 1, **settings: Any) -> Study:
+        data = {"name": f"{table.with_name('reads.py')}:table", **settings}
+        trial = {"data": data, "batch_size": 10, "goal": None, "budget": {"updates": 20, "look_every": 5}}
+        return study(trial=trial, arms={"baseline": {}}, seeds=seeds)
+
+    def digests(self, made: Study) -> set[str | None]:
+        facts = view(made).facts
+        assert facts is not None
+        return {record.summary.data_digest for record in facts.records.values() if record.summary is not None}
+
+    def test_its_digest_is_kept_with_every_trial(self, table: Path):
+        drive(self.made(table, seeds=2))
+        (digest,) = self.digests(self.made(table, seeds=2))
+        config = self.made(table).trials[0].config.data
+        assert isinstance(config, OwnDataConfig) and digest == inspect(config).digest
+
+    def test_a_worker_that_gets_other_data_fails_and_says_so(self, table: Path, tmp_path: Path):
+        trial = self.made(table).trials[0]
+        expected = "sha256:" + 64 * "0"
+        block = Block(id="b", trials=(trial,), storage=tmp_path / "storage", data_digests={trial.key: expected})
+        failed = list(work(block))[-1]
+        assert isinstance(failed, Failed)
+        assert "reads.py:table made other data here than elsewhere for this study" in failed.log
+        assert expected in failed.log
+
+    def test_a_trial_is_not_continued_on_other_data(self, table: Path, tmp_path: Path):
+        trial = self.made(table).trials[0]
+        looks = run_trial(trial, TrialFolder(tmp_path / "storage", trial.key))
+        next(looks)
+        looks.close()
+        self.fill(table, 1)
+        with pytest.raises(DataError, match="made other data here than until update 1 of this trial"):
+            list(run_trial(trial, TrialFolder(tmp_path / "storage", trial.key)))
+
+    def test_trials_on_other_data_are_not_mixed_in(self, table: Path):
+        """The rehearsal finds the new digest before anything starts; a declared one makes other trials."""
+        drive(self.made(table))
+        before = self.digests(self.made(table))
+        self.fill(table, 1)
+        with pytest.raises(Mistakes, match="made other data for trial .* give data.digest: sha256:") as raised:
+            api.run(self.made(table, seeds=2), engine=InlineEngine)
+        assert list(view(self.made(table, seeds=2)).trials["state"]) == ["finished", "missing"]
+        declared = re.search("give data.digest: (sha256:[0-9a-f]{64})", str(raised.value))
+        assert declared is not None
+        again = self.made(table, seeds=2, digest=declared[1])
+        drive(again)
+        assert self.digests(again) == {declared[1]} != before
+
+    def test_nor_where_nobody_has_rehearsed(self, table: Path):
+        """As on a cluster whose data is not where the driver is: the first trial says what the data is."""
+        drive(self.made(table))
+        self.fill(table, 1)
+        outcome = drive(self.made(table, seeds=3))
+        assert len(outcome.finished) == 1 and len(outcome.failed) == 2
+        assert all("made other data here than elsewhere" in reason for reason in outcome.failed.values())
+
+    def test_nor_what_a_worker_left_on_storage(self, table: Path):
+        drive(self.made(table))
+        self.fill(table, 1)
+        trial = self.made(table, seeds=2).trials[1]
+        list(run_trial(trial, TrialFolder(home.storage_root(), trial.key)))
+        outcome = drive(self.made(table, seeds=2))
+        assert "made other data for trial" in outcome.failed[trial.key]
+        assert folders() == set()
+
+
+def test_plan_refuses_what_a_rehearsal_finds(part: Path):
+    part.write_text("def shrink(step, *, strength):\n    return strength * step.outputs.square().mean().detach()\n")
+    with pytest.raises(Mistakes, match=r"arms.shrunk.regulariser.name: shrink \(my_part.py, line 1\) returned"):
+        api.plan(with_part(part))
 
 
 def test_the_driver_hands_the_source_on_and_workers_need_no_file(part: Path, tmp_path: Path):

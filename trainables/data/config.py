@@ -103,7 +103,7 @@ class OwnDataConfig(_HeldOut, OwnConfig):
     """Arrays that a function of one's own makes or reads: x_train, y_train, x_test, y_test, as in an .npz file.
 
     digest  of the arrays, as `grokgrid data digest` prints it, verified when they are loaded. Without it the source and
-            the settings stand for the content, which is enough where nothing else decides it
+            the settings stand for the content in the trial's key, and every trial records the digest
     """
 
     kind = "data"

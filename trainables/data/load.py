@@ -47,8 +47,10 @@ class Data:
 
 
 @lru_cache(maxsize=2)
-def load(config: AnyConfig, dtype: torch.dtype, device: torch.device) -> Data:
+def load(config: AnyConfig, dtype: torch.dtype, device: torch.device, expected: str | None = None) -> Data:
     """The configured part of a data set, normalised.
+
+    expected  the digest that data of a function should have: with another one the function is called again
 
     Raises:
         DataError: the data is missing, or not what is declared.

@@ -130,7 +130,7 @@ def _bytes(tensor: Tensor) -> bytes:
     while functorch.is_functorch_wrapped_tensor(tensor):
         tensor = functorch.get_unwrapped(tensor)
     # Inside torch.func every operation would wrap its result again.
-    with torch._C._DisableFuncTorch():  # type: ignore[attr-defined]
+    with torch._C._DisableFuncTorch():
         plain = tensor.detach().cpu().resolve_conj().resolve_neg().reshape(-1).contiguous()
         content = plain.view(torch.uint8).numpy().tobytes() if plain.numel() else b""
     return f"{plain.dtype} {tuple(tensor.shape)}".encode() + content

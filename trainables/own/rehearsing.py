@@ -127,7 +127,7 @@ def rehearse(name: str, trial: Trial, report: Report) -> None:
 def _begun(trial: Trial, parts: list[OwnConfig]) -> tuple[Recorder, Scope, Training]:
     recorder = Recorder(parts)
     scope = Scope(note=recorder.note)
-    return recorder, scope, Training(trial, torch.device("cpu"), scope)
+    return recorder, scope, Training(trial, torch.device("cpu"), scope=scope)
 
 
 def _advance(training: Training, recorder: Recorder, updates: int) -> None:

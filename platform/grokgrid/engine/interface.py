@@ -4,7 +4,8 @@ Events are news, for progress; the record is the trial's folder. A look that was
 never arrive as an event, although it is in the curves of the snapshot that the trial continues from.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -22,6 +23,8 @@ class Block:
     storage  root of the trials' folders, reachable by every worker
     device   "cpu" or "cuda"
     sources  of the trials' own parts, for workers that do not see their files
+    data_digests
+             trial's key -> digest of the data that its function made where the study was started
     share    of the device that a trial has to itself, for the record; an engine that divides devices fills it in
     """
 
@@ -33,6 +36,7 @@ class Block:
     share: float = 1.0
     checkpoint_every_s: float = 60.0
     sources: tuple[SourceCode, ...] = ()
+    data_digests: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

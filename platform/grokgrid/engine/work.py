@@ -72,6 +72,7 @@ def _attempt(block: Block, trial: "Trial", snapshot_asked: Callable[[], bool], s
         checkpoint_every_s=block.checkpoint_every_s,
         snapshot_asked=snapshot_asked,
         say=said.append,
+        data_digest=block.data_digests.get(trial.key),
     )
     with closing(looks):
         for look in looks:

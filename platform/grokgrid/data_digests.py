@@ -1,0 +1,44 @@
+"""What a function makes as data must be the same for all trials of a study, wherever and whenever they run.
+
+Nobody knows its digest before the function has run, so the digest is not part of the trial's key, unless a study
+declares it. Every trial records it instead, and the driver compares.
+"""
+
+from collections.abc import Mapping
+from typing import final
+
+from trainables.data.config import OwnDataConfig
+from trainables.records import Summary
+from trainables.trial import Trial
+
+
+@final
+class DataDigests:
+    """Of the functions that make data: from a rehearsal, else from the first trial that has a digest."""
+
+    def __init__(self, known: Mapping[str, str]) -> None:
+        self._known = dict(known)
+
+    def of(self, trial: Trial) -> str | None:
+        data = _made(trial)
+        return self._known.get(data.function) if data is not None else None
+
+    def contradiction(self, trial: Trial, summary: Summary) -> str | None:
+        """What is wrong if the trial was trained on other data than is known; else its digest is known from now on."""
+        data = _made(trial)
+        if data is None or summary.data_digest is None:
+            return None
+        known = self._known.setdefault(data.function, summary.data_digest)
+        if known == summary.data_digest:
+            return None
+        return (
+            f"data {data.name} made other data for trial {trial.key}, on {summary.segments[-1].host}, than for this"
+            f" study: {summary.data_digest} there, {known} here. Trials on different data cannot be compared. Restore"
+            f" what the function reads; or give data.digest: {known} in the study, for new trials on that data"
+        )
+
+
+def _made(trial: Trial) -> OwnDataConfig | None:
+    """The data, if a function makes it and the study does not declare what."""
+    data = trial.config.data
+    return data if isinstance(data, OwnDataConfig) and data.digest is None else None
