@@ -218,5 +218,5 @@ def test_what_is_not_done_in_time_is_left_out_with_a_warning(tmp_path: Path):
         "quick": trial("regulariser", TERM.format("1"), tmp_path / "quick.py"),
         "slow": trial("regulariser", sleeping, tmp_path / "slow.py"),
     }
-    (warning,) = rehearse_parts(trials, limit_s=3.0).warnings
-    assert warning == "the rehearsal of parts of one's own was cut short after 3 s: slow not at all"
+    (warning,) = rehearse_parts(trials, limit_s=15.0).warnings
+    assert warning == "the rehearsal of parts of one's own was cut short after 15 s: slow not at all"
