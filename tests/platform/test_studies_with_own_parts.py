@@ -190,6 +190,7 @@ class TestDataThatAFunctionReads:
     def test_a_worker_that_gets_other_data_fails_and_says_so(self, table: Path, tmp_path: Path):
         trial = self.made(table).trials[0]
         expected = "sha256:" + 64 * "0"
+        (tmp_path / "storage").mkdir()
         block = Block(id="b", trials=(trial,), storage=tmp_path / "storage", data_digests={trial.key: expected})
         failed = list(work(block))[-1]
         assert isinstance(failed, Failed)
