@@ -100,7 +100,8 @@ class TestKept:
         assert list(view(after).trials["state"]) == ["reached", "missing"]
 
     def test_the_page_names_no_folder(self, part: Path, tmp_path: Path):
-        report = api.run(with_part(part), engine=InlineEngine, folder=tmp_path / "report")
+        drive(with_part(part))
+        report = api.report(with_part(part), folder=tmp_path / "report")
         page = report.path.read_text()
         assert "my_part.py:shrink" in page
         assert str(part.parent) not in page
@@ -307,8 +308,8 @@ def test_an_export_stands_by_itself(where: str, tmp_path: Path, empty_database: 
     there = read_study(exported / "study.yaml")
     same(view(there), seen)
     assert str(tmp_path) not in (exported / "study.yaml").read_text()
-    report = api.run(narrow(there, seeds=2), engine=InlineEngine, folder=tmp_path / "report")
-    assert list(report.view.trials["state"]) == ["reached"] * 4
+    drive(narrow(there, seeds=2))
+    assert list(view(narrow(there, seeds=2)).trials["state"]) == ["reached"] * 4
 
 
 def test_a_metric_without_a_number_is_no_end_of_the_report(tmp_path: Path):
@@ -317,7 +318,8 @@ def test_a_metric_without_a_number_is_no_end_of_the_report(tmp_path: Path):
     probes = [{"name": f"{part}:endless", "every": 1}]
     analyses = [{"kind": "curves", "metrics": ["train_endless", "test_accuracy"]}]
     made = study(arms={"baseline": {}}, trial={"probes": probes}, seeds=1, analyses=analyses)
-    report = api.run(made, engine=InlineEngine, folder=tmp_path / "report")
+    drive(made)
+    report = api.report(made, folder=tmp_path / "report")
     assert (tmp_path / "report" / "curves-test_accuracy.svg").exists()
     assert not (tmp_path / "report" / "curves-train_endless.svg").exists()
     assert report.path.exists()

@@ -206,6 +206,18 @@ def test_what_may_be_meant_is_a_warning(words: str, warned: Rehearsed):
 
 
 @pytest.mark.slow
+def test_what_a_part_starts_ends_with_the_rehearsal(tmp_path: Path):
+    """And holds nothing up: it would sleep for a quarter of an hour."""
+    text = (
+        "import subprocess\n\ndef part(step):\n    child = subprocess.Popen(['sleep', '987.125'], close_fds=False)\n"
+        "    return step.outputs.square().mean()\n"
+    )
+    assert rehearse_parts({"mine": trial("regulariser", text, tmp_path / "part.py")}).warnings == ()
+    commands = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    assert not any(b"987.125" in command for command in commands)
+
+
+@pytest.mark.slow
 def test_a_process_that_ends_is_refused(tmp_path: Path):
     with pytest.raises(Mistakes, match="the process that rehearses ended with exit code 7"):
         rehearse_parts({"mine": trial("regulariser", "def part(step):\n    os._exit(7)\n", tmp_path / "part.py")})

@@ -9,6 +9,7 @@ import json
 import os
 import pickle
 import selectors
+import signal
 import struct
 import subprocess
 import sys
@@ -28,6 +29,8 @@ from trainables.trial import Trial
 LIMIT_S = 60.0
 _START_S = 120.0
 """To start Python and import torch, which counts for nothing else."""
+
+_END_S = 5.0
 
 _WHAT = "parts of one's own"
 
@@ -110,6 +113,7 @@ class _Run:
             stdout=output,
             stderr=subprocess.STDOUT,
             pass_fds=[writes],
+            start_new_session=True,
             env=os.environ | {"PYTHONHASHSEED": "1" if in_full else "2"},
         )
         os.close(writes)
@@ -133,7 +137,12 @@ class _Run:
         return [line for line in self.lines if line["kind"] == kind]
 
     def end(self) -> None:
-        self._process.kill()
+        """The process ends, and what it has started."""
+        if not self.is_open and not self.has("done"):
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_END_S)
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         with suppress(BrokenPipeError):
             assert self._process.stdin is not None
@@ -161,10 +170,11 @@ def _wait(runs: list[_Run], limit_s: float) -> None:
             selector.register(run.reads, selectors.EVENT_READ, run)
         while selector.get_map() and (left := until - time.monotonic()) > 0:
             for key, _ in selector.select(left):
-                key.data.read()
-                if not key.data.is_open:
-                    selector.unregister(key.fileobj)
-                    key.data._process.wait()
+                run = key.data
+                run.read()
+                # What a plugin has started may hold the pipe open.
+                if not run.is_open or run.has("done"):
+                    selector.unregister(run.reads)
             if not has_begun and all(run.has("ready") or not run.is_open for run in runs):
                 has_begun, until = True, time.monotonic() + limit_s
 

@@ -39,7 +39,7 @@ def main() -> None:
     (length,) = struct.unpack("!q", sys.stdin.buffer.read(8))
     task = pickle.loads(sys.stdin.buffer.read(length))
     # The driver holds the other end as long as it lives.
-    threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(1)), daemon=True).start()
+    threading.Thread(target=lambda: (os.read(0, 1), os._exit(1)), daemon=True).start()
     torch.set_num_threads(1)
     for source in task["sources"]:
         provide(source)
