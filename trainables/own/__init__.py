@@ -3,5 +3,7 @@
 source      its source, found and read without being run: what goes into the trial key and travels to workers
 config      the base of their settings
 loading     importing and checking; `interfaces.py` says what each kind is called with
-rehearsal   one update on a few images, before anything starts
+scope       modules and process state of one trial
+rehearsal   a few updates on a few images, twice, before anything starts; `rehearsing.py` runs in its processes and
+            `recording.py` records what parts are called with
 """
