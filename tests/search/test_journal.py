@@ -39,20 +39,26 @@ def test_cut_at_every_byte_of_the_last_lines(content: bytes, tmp_path: Path):
     """What the cut line said is forgotten, as if its process had died a moment earlier."""
     lines = content.splitlines(keepends=True)
     first = len(content) - sum(map(len, lines[-3:]))
-    before = {}
     for length in range(first, len(content)):
         journal = tmp_path / f"cut-{length}"
         journal.write_bytes(content[:length])
-        torn = length - (content.rfind(b"\n", 0, length) + 1)
         is_whole = content[length : length + 1] == b"\n"
-        proposals = Proposals(SEARCH, "s", journal)
-        asked = proposals.ask([])
-        found = known(journal)
-        assert [number for number, *_ in found] == list(range(len(found))) and found[-1][1] == dict(asked.settings)
-        assert len(list(tmp_path.glob(f"cut-{length}.damaged-*"))) == (torn > 0 and not is_whole)
-        # The same candidates come of every cut within the same line.
-        line = content.count(b"\n", 0, length) + is_whole
-        assert before.setdefault(line, found[:-1]) == found[:-1]
+        whole = content[: length + 1] if is_whole else content[: content.rfind(b"\n", 0, length) + 1]
+        assert mend(journal) == (content[:length] != whole)
+        assert journal.read_bytes() == whole
+        asides = [path.read_bytes() for path in tmp_path.glob(f"cut-{length}.damaged-*")]
+        assert asides == ([content[len(whole) : length]] if length > len(whole) else [])
+
+
+@pytest.mark.parametrize("cut", [1, 30, 100, 200, 500, 700])
+def test_a_search_goes_on_from_a_journal_that_was_cut(content: bytes, tmp_path: Path, cut: int):
+    (tmp_path / "j").write_bytes(content[:-cut])
+    before = Proposals(SEARCH, "s", tmp_path / "j").all()[0]
+    asked = Proposals(SEARCH, "s", tmp_path / "j").ask([])
+    found = known(tmp_path / "j")
+    assert found[-1][:2] == (asked.number, dict(asked.settings))
+    assert [number for number, *_ in found] == list(range(len(found)))
+    assert [dict(each.settings) for each in before] == [params for _, params, *_ in found if params][:-1]
 
 
 @pytest.mark.parametrize("rest", [b"", b"\0" * 40], ids=["cut", "zeros"])
