@@ -320,6 +320,7 @@ def as_nobody(call: Callable[[], str]) -> str:
         try:
             if os.getuid() == 0:
                 os.setuid(65534)
+                tempfile.tempdir = None  # root's own may be closed to nobody, who then looks for another.
             os.write(childs, call().encode())
         except BaseException as error:
             os.write(childs, repr(error).encode())
