@@ -1,6 +1,6 @@
 """Damaged files: what was damaged is set aside with a sentence, and results are the undisturbed ones all the same."""
 
-import importlib.util
+import importlib
 import io
 import os
 from collections.abc import Callable
@@ -29,10 +29,9 @@ LONGER = study(seeds=1, arms=SLOW.arms, trial={"budget": {"updates": 90, "look_e
 
 @pytest.fixture(scope="module")
 def benchmark() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("grokgrid_damage", ROOT / "benchmarks" / "damage.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "benchmarks")
+        return importlib.import_module("damage")
 
 
 @pytest.mark.parametrize("driven", [False, pytest.param(True, marks=pytest.mark.slow)])
