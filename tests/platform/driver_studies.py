@@ -46,21 +46,17 @@ def study(*, trial: dict[str, Any] | None = None, **changes: Any) -> Study:
 
 
 FAILING = """
-class Failing:
-    calls = 0
-
-    def __call__(self, step):
-        self.calls += 1
-        if self.calls == 3:
-            raise RuntimeError("not any more")
-        return 0 * step.outputs.sum()
+def failing(step):
+    if step.number == 7:
+        raise RuntimeError("not any more")
+    return 0 * step.outputs.sum()
 """
 
 
 def failing(folder: Path) -> dict[str, Any]:
-    """An arm whose trials fail, and not before they have begun."""
+    """An arm whose trials fail at an update that no rehearsal makes."""
     (folder / "failing.py").write_text(FAILING)
-    return {"regulariser": {"name": f"{folder / 'failing.py'}:Failing"}}
+    return {"regulariser": {"name": f"{folder / 'failing.py'}:failing"}}
 
 
 @dataclass
