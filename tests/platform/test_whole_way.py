@@ -43,6 +43,14 @@ def assert_nothing_runs_on(home: Path) -> None:
         time.sleep(0.2)
 
 
+def wait_for_a_snapshot(grokgrid: subprocess.Popen[bytes], home: Path, log: Path) -> None:
+    """A trial is in its midst then."""
+    deadline = time.monotonic() + 240
+    while not list((home / "storage" / "trials").glob("*/at-*")):
+        assert grokgrid.poll() is None and time.monotonic() < deadline, log.read_text()
+        time.sleep(0.1)
+
+
 @pytest.fixture
 def some(tmp_path: Path) -> Study:
     """Four trials of a second or more, and one that fails."""
@@ -57,20 +65,16 @@ def test_interrupted_and_gone_on_with(
     some: Study, tmp_path: Path, ready_home: Path, undisturbed: Callable[[Study], View]
 ):
     (tmp_path / "some.yaml").write_text(to_yaml(some))
-    command = [str(GROKGRID), "run", str(tmp_path / "some.yaml"), "--slots", "2", "--checkpoint-every", "600"]
+    command = [str(GROKGRID), "run", str(tmp_path / "some.yaml"), "--slots", "2", "--checkpoint-every", "0.5"]
     log = tmp_path / "log"
 
     with log.open("w") as file:
         grokgrid = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)
-    deadline = time.monotonic() + 120
-    while "1 running" not in log.read_text():
-        assert grokgrid.poll() is None and time.monotonic() < deadline, log.read_text()
-        time.sleep(0.1)
-    time.sleep(1)
+    wait_for_a_snapshot(grokgrid, ready_home, log)
     assert not Path("/proc").exists() or of_ours(ready_home, "raylet")
     # Ctrl-C goes to all that the terminal started, Ray's processes too.
     os.killpg(grokgrid.pid, signal.SIGINT)
-    assert grokgrid.wait(60) == 130, log.read_text()
+    assert grokgrid.wait(240) == 130, log.read_text()
     assert log.read_text().splitlines()[-1] == "Stopped. What was done is kept: run it again to go on."
     assert "Traceback" not in log.read_text()
     assert_nothing_runs_on(ready_home)
@@ -103,10 +107,7 @@ def test_a_ray_that_dies_is_started_again(
     command = [str(GROKGRID), "run", str(tmp_path / "some.yaml"), "--slots", "2", "--checkpoint-every", "0.5"]
     with (tmp_path / "log").open("w") as log:
         grokgrid = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-    deadline = time.monotonic() + 120
-    while not list((ready_home / "storage" / "trials").glob("*/at-*")):
-        assert grokgrid.poll() is None and time.monotonic() < deadline, (tmp_path / "log").read_text()
-        time.sleep(0.1)
+    wait_for_a_snapshot(grokgrid, ready_home, tmp_path / "log")
     gcs = min(of_ours(ready_home, "gcs_server"))
     os.kill(gcs, signal.SIGKILL)
 
