@@ -142,6 +142,7 @@ class TestATrialWaits:
         assert os.strerror(number) in next(event.reason for event in events if isinstance(event, Waits))
         assert isinstance(events[-1], Finished)
 
+    @pytest.mark.slow
     def test_while_it_trains_it_trains_on(self, storage: Path, long_curves: list[dict[str, str]]):
         long = long_trial()
         with InlineEngine() as engine:

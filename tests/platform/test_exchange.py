@@ -102,6 +102,7 @@ def run_by_a_worker(study: Study, folder: Path) -> None:
     subprocess.run(command, check=True, timeout=120)
 
 
+@pytest.mark.slow
 def test_what_trainables_wrote_can_be_imported_and_goes_on(away: View, tmp_path: Path, undisturbed):
     slow = study(seeds=1, arms={"slow": study().arms["slow"]})
     run_by_a_worker(slow, tmp_path)

@@ -78,6 +78,7 @@ class TestKilled:
         # Two were killed between recording a trial and removing its folder: there for whoever continues the trial.
         assert len(folders()) <= 2
 
+    @pytest.mark.slow
     def test_after_ever_longer(self, run: Run, undisturbed: Undisturbed):
         small = study(seeds=3)
         delay_s = 0.2

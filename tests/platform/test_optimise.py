@@ -300,6 +300,7 @@ class TestKilled:
         assert after.answer.headline == undisturbed.answer.headline
         settled(search_keys(found(after)) | claim_keys(found(after)))
 
+    @pytest.mark.slow
     def test_as_it_asked_it_goes_on_without_that_candidate(self, run: Run):
         it = searched_study({"budget": {"candidates": 5}})
         killed = run(it, die={"call": "grokgrid.search.proposals:Proposer.propose", "when": "before", "nth": 2})

@@ -183,6 +183,7 @@ class TestServers:
             sentence = refused(uri)
         assert "keep_checkpoints: false" in sentence and "client_max_body_size" in sentence
 
+    @pytest.mark.slow
     def test_a_server_that_keeps_no_files(self, tmp_path: Path):
         """It says so by a status of passing trouble, 503."""
         server = Server(tmp_path)

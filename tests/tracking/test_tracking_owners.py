@@ -16,6 +16,7 @@ from grokgrid.tracking.owners import is_alive, owner_tags
 NUM_RIVALS, NUM_KEYS = 3, 40
 
 
+@pytest.mark.slow
 def test_every_trial_is_won_once(tracking, uri: str, study: str, processes) -> None:
     wanted = keys(NUM_KEYS)
     start, done, won = processes.barrier(NUM_RIVALS), processes.event(), processes.queue()

@@ -279,6 +279,7 @@ def test_a_signal_at_the_last_look_is_no_failure(tmp_path: Path, main, monkeypat
     assert main(file, "--out", tmp_path / "out") == 0
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_goes_on_from_its_last_snapshot(tmp_path: Path):
     """Two trials at once, so that their interpreters start side by side, killed while they write snapshots. On a bare
     machine at that: a trial needs neither the platform nor what the platform needs.
