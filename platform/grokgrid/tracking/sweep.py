@@ -14,6 +14,10 @@ def clean_up(client: Client) -> None:
     for run in open_runs(client):
         if not owners.is_alive(run.tags[OWNER]):
             settle(client, run)
+    # An owner that died while it tried out whether MLflow takes what it is given.
+    for run in client.search([client.experiment(TRIALS, "trials")], "attributes.status = 'RUNNING'"):
+        if LEASE_UNTIL in run.tags and not is_alive(run):
+            client.discard(run.id)
     # Whoever discards a run ends it first, and may have died before deleting it.
     for run in client.search([client.experiment(TRIALS, "trials")], "attributes.status = 'KILLED'"):
         client.delete(run.id)

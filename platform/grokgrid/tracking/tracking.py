@@ -49,7 +49,7 @@ class Tracking:
         Raises:
             TrackingError: it does not keep what it is given.
         """
-        trying.try_out(self._client)
+        trying.try_out(self._client, self._lease_s)
         return self._client.version()
 
     # Trials

@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 from grokgrid.tracking.away import TrackingAway, TrackingError, redact
 from grokgrid.tracking.client import Client, Point
+from grokgrid.tracking.owners import owner_tags
 from grokgrid.tracking.records import TRIALS
 from grokgrid.tracking.refusals import check_keeps_files, excerpt
 
@@ -32,13 +33,13 @@ _PACKAGES = {
 }
 
 
-def try_out(client: Client) -> None:
+def try_out(client: Client, lease_s: float) -> None:
     """Writes a run with a metric and a file, reads both again, and deletes the run.
 
     Raises:
         TrackingError: what was written cannot be read, or the file cannot be written; says where files go.
     """
-    run = client.create_run(client.experiment(TRIALS, "trials"), "doctor", {})
+    run = client.create_run(client.experiment(TRIALS, "trials"), "doctor", owner_tags(lease_s))
     try:
         client.log(run.id, points=[Point("doctor", 1.0, 0, time.time_ns() // 1_000_000)])
         if client.run(run.id).metrics != {"doctor": 1.0}:
