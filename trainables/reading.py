@@ -58,7 +58,7 @@ def read_yaml(path: FilePath) -> Document:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise Mistakes(str(path), [Mistake((), "cannot be read: is not text in UTF-8")]) from None
-    return parse_yaml(text, source=str(path))
+    return parse_yaml(text.replace("\r\n", "\n"), source=str(path))
 
 
 def parse_yaml(text: str, *, source: str) -> Document:

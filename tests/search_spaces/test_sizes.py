@@ -179,6 +179,17 @@ def test_a_file_may_begin_with_a_byte_order_mark(encoding: str, tmp_path: Path):
     assert read_study(path).question == "Früher 😀?"
 
 
+def test_a_file_may_have_the_line_ends_of_windows(tmp_path: Path):
+    path = tmp_path / "study.yaml"
+    path.write_text(RIGHT)
+    study = read_study(path)
+    path.write_bytes(RIGHT.replace("\n", "\r\n").encode())
+    assert read_study(path) == study
+    path.write_bytes(RIGHT.encode().replace(b"name:", b"na\rme:", 1))
+    with pytest.raises(Mistakes, match=r"U\+000D"):
+        read_study(path)
+
+
 def _folder(path: Path) -> None:
     path.mkdir()
 
