@@ -117,7 +117,8 @@ def results(file: Path, page: Path) -> tuple[pd.DataFrame, pd.DataFrame, dict[st
     return trials, found.curves.drop(columns="seconds"), figures
 
 
-@pytest.mark.parametrize("engine", ["inline", pytest.param("ray", marks=[pytest.mark.ray, pytest.mark.slow])])
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["inline", pytest.param("ray", marks=pytest.mark.ray)])
 def test_none_of_them_breaks_or_changes_a_run(
     engine: str, file: Path, ready_home: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch
 ):
