@@ -3,6 +3,9 @@
 Workers on a node then hold one copy between them, and of a dozen that start at once one reads. Each lies in a folder of
 its own, with its checksum, below one of the user's own under the node's temporary folder; it is named by what decides
 its content. Those that nobody has opened for a week are removed; one that is damaged is made anew.
+
+Where a tensor begins in memory can change the last digits of a matrix product. All processes therefore see such data at
+multiples of 64 bytes: torch puts new tensors there, and an .npy file its array.
 """
 
 import hashlib
@@ -14,10 +17,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 from filelock import FileLock
-from safetensors import safe_open
-from safetensors.torch import save_file
 
 from trainables import checksums
 from trainables.checksums import Damaged
@@ -27,19 +29,19 @@ LARGE_BYTES = 1_000_000
 """Smaller ones are read as quickly as they are found."""
 
 _KEPT_S = 7 * 24 * 3600
-_FILE = "data.safetensors"
+_ALIGNMENT = 64
 
 Tensors = dict[str, torch.Tensor]
 
-_checked: set[tuple[int, int, int]] = set()
-"""Files that this process has checked: a checksum takes a second or two of a gigabyte."""
+_checked: set[frozenset[tuple[int, int, int]]] = set()
+"""What this process has checked, by inode, size and time of files: a checksum takes a second or two of a gigabyte."""
 
 
 def shared(content: object, make: Callable[[], Tensors]) -> Tensors:
     """The tensors that `make` makes, made by one process of a node; content: plain values that decide them."""
     root = _root()
     if root is None:
-        return make()
+        return _aligned(make())
     folder = root / hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
     with FileLock(root / f"{folder.name}.lock"):
         if not folder.exists():
@@ -59,29 +61,44 @@ def shared(content: object, make: Callable[[], Tensors]) -> Tensors:
 
 def _made(folder: Path, make: Callable[[], Tensors]) -> Tensors:
     tensors = make()
-    if sum(tensor.nbytes for tensor in tensors.values()) >= LARGE_BYTES:
+    if _are_large(tensors):
         _remove_old(folder.parent)
-        contiguous = {each: tensor.contiguous() for each, tensor in tensors.items()}
-        checksums.write_folder(folder.parent, [folder.name], lambda writing: save_file(contiguous, writing / _FILE))
-    return tensors
+        checksums.write_folder(folder.parent, [folder.name], lambda writing: _write(tensors, writing))
+    return _aligned(tensors)
+
+
+def _write(tensors: Tensors, folder: Path) -> None:
+    for name, tensor in tensors.items():
+        np.save(folder / f"{name}.npy", tensor.numpy(), allow_pickle=False)
+
+
+def _aligned(tensors: Tensors) -> Tensors:
+    """Large ones as `_read` gives them."""
+    if not _are_large(tensors):
+        return tensors
+    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    return {name: each.clone() if each.data_ptr() % _ALIGNMENT else each for name, each in contiguous.items()}
+
+
+def _are_large(tensors: Tensors) -> bool:
+    return sum(tensor.nbytes for tensor in tensors.values()) >= LARGE_BYTES
 
 
 def _read(folder: Path) -> Tensors:
     """Raises:
     Damaged: it is not as it was written, or not there.
     """
-    file = folder / _FILE
     try:
-        found = file.stat()
-        is_checked = (found.st_ino, found.st_size, found.st_mtime_ns) in _checked
-        if not is_checked:
+        found = {file: file.stat() for file in folder.glob("*.npy")}
+        files = frozenset((each.st_ino, each.st_size, each.st_mtime_ns) for each in found.values())
+        if not files or files not in _checked:
             checksums.check(folder)
-            _checked.add((found.st_ino, found.st_size, found.st_mtime_ns))
+            _checked.add(files)
         os.utime(folder)
-        with safe_open(file, framework="pt") as opened:
-            return {each: opened.get_tensor(each) for each in opened.keys()}  # noqa: SIM118 (it is no dict)
+        # "c": what is written to a tensor stays in this process.
+        return {file.stem: torch.from_numpy(np.load(file, mmap_mode="c", allow_pickle=False)) for file in found}
     except (FileNotFoundError, NotADirectoryError):
-        raise Damaged(f"{_FILE} is missing") from None
+        raise Damaged("it is missing") from None
 
 
 def _root() -> Path | None:
