@@ -219,7 +219,9 @@ def test_what_a_part_starts_ends_with_the_rehearsal(tmp_path: Path):
 
 @pytest.mark.slow
 def test_a_process_that_ends_is_refused(tmp_path: Path):
-    with pytest.raises(Mistakes, match="the process that rehearses ended with exit code 7"):
+    with pytest.raises(
+        Mistakes, match=r"part \(part\.py, line 13\): the process that rehearses ended with exit code 7"
+    ):
         rehearse_parts({"mine": trial("regulariser", "def part(step):\n    os._exit(7)\n", tmp_path / "part.py")})
 
 

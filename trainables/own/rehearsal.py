@@ -184,7 +184,7 @@ def _judged(trials: Mapping[str, Trial], runs: list[_Run], limit_s: float) -> Re
         raise DataError("\n".join(dict.fromkeys(errors)))
     mistakes = _reported("mistake", trials, runs)
     if not mistakes:
-        mistakes += [Mistake((), f"the process that rehearses {how}") for run in runs if (how := run.died)]
+        mistakes += [_death(trials, run, how) for run in runs if (how := run.died)]
     digests, different = _digests(trials, runs)
     mistakes += different
     mistakes += _differences(_without(trials, mistakes), runs)
@@ -199,6 +199,17 @@ def _judged(trials: Mapping[str, Trial], runs: list[_Run], limit_s: float) -> Re
         left = f"{_some(small)} not at all" if small else f"{_some([n for n in trials if n not in full])} in small only"
         warnings.append(f"the rehearsal of {_WHAT} was cut short after {limit_s:g} s: {left}")
     return Rehearsed(tuple(dict.fromkeys(warnings)), digests)
+
+
+def _death(trials: Mapping[str, Trial], run: _Run, how: str) -> Mistake:
+    """Of a process, with the trial that it was at and the parts that may have ended it."""
+    begun = run.of("begun")
+    if not begun:
+        return Mistake((), f"the process that rehearses {how}")
+    name = begun[-1]["trial"]
+    parts = trials[name].config.own_parts
+    path = (name, parts[0][0]) if len(parts) == 1 else (name,)
+    return Mistake(path, f"{' or '.join(place(part) for _, part in parts)}: the process that rehearses {how}")
 
 
 def _reported(kind: str, trials: Mapping[str, Trial], runs: list[_Run]) -> list[Mistake]:

@@ -54,11 +54,13 @@ def main() -> None:
 
         report({"kind": "ready"})
         for name, trial in task["trials"].items():
+            report({"kind": "begun", "trial": name})
             with _reporting(name, trial.config, "one update on a few images fails", report):
                 rehearse(name, trial, report)
         for name, trial in task["trials"].items() if task["in_full"] else ():
             if name in wrong:
                 continue
+            report({"kind": "begun", "trial": name})
             with _reporting(name, trial.config, "one update of its own size fails", report):
                 _rehearse_in_full(trial)
                 report({"kind": "full", "trial": name})
