@@ -1,7 +1,11 @@
 """The command line. Imports stay inside the commands: `grokgrid --help` waits for none of them."""
 
+import atexit
+import os
 import signal
 import sys
+import threading
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -360,6 +364,9 @@ def _for_all(
     cli_options.debug = debug
 
 
+_THREADS_END_S = 5.0
+
+
 def main() -> None:
     """The `grokgrid` command."""
     environment.clean()
@@ -373,8 +380,27 @@ def main() -> None:
         arguments = ["--debug", *(argument for argument in arguments if argument != "--debug")]
     try:
         app(arguments, standalone_mode=True)
+    except SystemExit as end:
+        _end_in_time(end.code)
+        raise
     except Exception as error:
         cli_options.stop(error)
+
+
+def _end_in_time(code: object) -> None:
+    """Python waits for threads that are no daemons before it ends: for one that a plugin has left, forever."""
+    joined = threading.Event()
+    atexit.register(joined.set)  # Called once no such thread is left, and before what was registered earlier.
+
+    def end() -> None:
+        if joined.wait(_THREADS_END_S):
+            return
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code if isinstance(code, int) else int(code is not None))
+
+    threading.Thread(target=end, daemon=True).start()
 
 
 def _how(

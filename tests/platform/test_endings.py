@@ -197,6 +197,19 @@ def test_a_terminal_that_is_closed_under_nohup(start: Callable[..., Ran], short_
     assert {"raylet", "gcs_server"} <= set(ran.alive().values())
 
 
+def test_a_thread_that_a_part_has_left_holds_nothing_up(ready_home: Path, tmp_path: Path):
+    """Python would wait for it for ever. It starts after the rehearsal, which would end it."""
+    (tmp_path / "mine.py").write_text(
+        "import threading\nimport time\n\ndef part(step):\n    if step.number == 40:\n"
+        "        threading.Thread(target=time.sleep, args=(1000,)).start()\n"
+        "    return 1e-3 * step.outputs.square().mean()\n"
+    )
+    mine = study(seeds=1, arms={"a": {"regulariser": {"name": f"{tmp_path}/mine.py:part"}}})
+    (tmp_path / "mine.yaml").write_text(to_yaml(mine))
+    run = [sys.executable, "-m", "grokgrid", "run", str(tmp_path / "mine.yaml"), "--engine", "inline"]
+    assert subprocess.run(run, cwd=tmp_path, timeout=120).returncode == 0
+
+
 def listeners(pids: set[int]) -> dict[tuple[str, int], int]:
     """(address, port) -> process, of all TCP sockets on which these processes listen."""
     owners = {}
