@@ -3,7 +3,7 @@
     python benchmarks/damage.py [--snapshots 1000] [--studies 2000] [--seed 0]
 
 Snapshots: a short trial is trained once undisturbed, and once up to some point of its life; what it has left by then is
-damaged, and whoever reads it next goes on: a worker, `python -m trainables`, or a driver, which records it in MLflow.
+damaged, and its next reader goes on: a worker, `python -m trainables`, or a driver, which records it in MLflow.
 The result must be the undisturbed one: every look, every tensor of the last state.
 
 Studies: the YAML of a study of the library is mutated, and `grokgrid show` and `grokgrid plan` read it. It must be
@@ -313,7 +313,7 @@ def _compare(reader: str, trial: Any, root: Path, undisturbed: Any, looks: list[
 
 @contextlib.contextmanager
 def _said(said: list[str]) -> Iterator[None]:
-    """What is told by way of the log."""
+    """What the log says."""
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:

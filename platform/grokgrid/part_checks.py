@@ -24,7 +24,7 @@ def check_parts(study: Study) -> None:
 
 
 def rehearse(study: Study, *, calls_functions: bool) -> "Rehearsed | None":
-    """Rehearses what can be rehearsed here: trials whose data is here. None if that is none of them.
+    """Rehearses what can be rehearsed here: trials whose data is here. None if there is no such trial.
 
     calls_functions  whether data that functions make is here
 
