@@ -126,6 +126,7 @@ class TestAJob:
         for record in broken:
             assert "working_dir_files" in tracking.failure_log(record)
 
+    @pytest.mark.slow
     def test_that_does_not_exist(self, cluster: Cluster, grokgrid: Callable[..., Result]):
         for command in ("status", "logs", "cancel"):
             told = grokgrid(command, "small-1", "--address", cluster.address)
@@ -318,6 +319,7 @@ class TestDoctor:
         assert wrong == {"✗ MLflow", "✗ Optuna", "✗ storage", "✗ data"}
 
     @pytest.mark.ray
+    @pytest.mark.slow
     def test_of_a_cluster_that_is_not_there(self, zygote: Zygote, ready_home: Path, tmp_path: Path):
         doctor = zygote.start("doctor", "--address", "127.0.0.1:9", log=tmp_path / "log")
         assert doctor.wait() == 1

@@ -58,6 +58,7 @@ def of_modes(parts: Path, modes: list[Any], **settings: Any) -> Study:
 
 
 @pytest.mark.usefixtures("ready_home")
+@pytest.mark.slow
 def test_every_value_of_a_grid_has_its_own_metrics_and_rows(parts: Path):
     odd = of_modes(parts, ODD, **{"a setting/no one: would write": "\N{SNOWMAN}" * 9000})
     report = api.run(odd, engine=InlineEngine)

@@ -139,6 +139,7 @@ class TestASearch:
         it = found(optimise(searched_study({"budget": {"device_hours": 1e-9}})))
         assert len(it.worth) == 1 and it.is_over
 
+    @pytest.mark.slow
     def test_its_figures_and_files(self, tmp_path: Path):
         two = {"optimiser.lr": SEARCH["settings"]["optimiser.lr"], "model.width": {"integers": {"from": 4, "to": 12}}}
         it = searched_study({"settings": two, "budget": {"trials": 16}})

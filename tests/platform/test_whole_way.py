@@ -61,6 +61,7 @@ def some(tmp_path: Path) -> Study:
     )
 
 
+@pytest.mark.slow
 def test_interrupted_and_gone_on_with(
     some: Study, tmp_path: Path, ready_home: Path, undisturbed: Callable[[Study], View]
 ):
