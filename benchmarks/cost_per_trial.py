@@ -4,7 +4,7 @@
 
 The same short trials (digits, some tenths of a second of training each) are run by grokgrid in blocks of one, in
 blocks as it forms them by itself, and, fewer of them, by plain Ray Tune with its MLflowLoggerCallback, which logs every
-look to the same kind of database. Printed is (wall time - training / slots) / trials, from the moment Ray is up.
+evaluation to the same kind of database. Printed is (wall time - training / slots) / trials, from the moment Ray is up.
 """
 
 import argparse
@@ -29,7 +29,8 @@ def study(num_trials: int, first_seed: int) -> Study:
             "model": {"name": "mlp", "width": 32, "depth": 3},
             "loss": "cross_entropy",
             "optimiser": {"name": "adamw", "lr": 1e-3},
-            "budget": {"passes": 200, "look_every": 20},
+            "budget": {"epochs": 200},
+            "evaluate": {"every": 20},
         },
         arms={"baseline": {}},
     )
@@ -46,15 +47,15 @@ def ours(num_trials: int, first_seed: int, num_slots: int, max_block: int) -> tu
     chosen = study(num_trials, first_seed)
     tracking = Tracking()
     tracking.connect()
-    answer = tracking.open_answer(chosen.name, "benchmark")
+    report = tracking.open_report(chosen.name, "benchmark")
     quiet = Console(quiet=True)
     with RayEngine(num_slots=num_slots) as engine, Progress(chosen.name, num_slots, quiet) as progress:
         start = time.perf_counter()
         running.Driver(
-            running.WholeStudy(chosen), engine, tracking, answer, progress, running.How(storage=home.storage_root())
+            running.WholeStudy(chosen), engine, tracking, report, progress, running.How(storage=home.storage_root())
         ).run()
         wall = time.perf_counter() - start
-    answer.abandon()
+    report.abandon()
     found = tracking.find([trial.key for trial in chosen.trials]).values()
     assert len(found) == num_trials
     return wall, sum(record.summary.wall_seconds for record in found if record.summary is not None)
@@ -74,8 +75,8 @@ def plain_tune(num_trials: int, first_seed: int, num_slots: int) -> tuple[float,
 
         start = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
-            for look in run_trial(trials[config["index"]], TrialFolder(Path(folder), "trial")):
-                tune.report({**look.values, "trained_s": time.perf_counter() - start})
+            for evaluation in run_trial(trials[config["index"]], TrialFolder(Path(folder), "trial")):
+                tune.report({**evaluation.values, "trained_s": time.perf_counter() - start})
 
     ray.init(num_cpus=num_slots, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     start = time.perf_counter()

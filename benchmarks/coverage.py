@@ -201,10 +201,10 @@ def means(n: int, ratios: str) -> Simulation:
     """The interval of a metric's mean over seeds, at one point of a curve."""
 
     def simulate(rng: np.random.Generator, num: int) -> Iterator[Row]:
-        # One look a point: so many curves at once.
+        # One evaluation a point: so many curves at once.
         values = 5 + SD * standardised(rng, ratios, n * num)
         curves = pd.DataFrame(
-            {"key": np.repeat(np.arange(n), num), "updates": np.tile(np.arange(1, num + 1), n), "metric": values}
+            {"key": np.repeat(np.arange(n), num), "steps": np.tile(np.arange(1, num + 1), n), "metric": values}
         )
         low, high = mean_curve(curves, "metric").confidence_interval()
         intervals = [Interval(float(a), float(b)) for a, b in zip(low, high, strict=True)]

@@ -4,7 +4,7 @@
 
 Snapshots: a short trial is trained once undisturbed, and once up to some point of its life; what it has left by then is
 damaged, and its next reader goes on: a worker, `python -m trainables`, or a driver, which records it in MLflow.
-The result must be the undisturbed one: every look, every tensor of the last state.
+The result must be the undisturbed one: every evaluation, every tensor of the last state.
 
 Studies: the YAML of a study of the library is mutated, and `grokgrid show` and `grokgrid plan` read it. It must be
 refused with exit code 2, or accepted with trial keys that survive being written as YAML and read again.
@@ -43,9 +43,10 @@ CONFIG: dict[str, Any] = {
     "batch_size": 32,
     "shuffle": True,
     "gradient_filter": {"name": "ema", "decay": 0.8, "gain": 0.1},
-    "input_noise": {"name": "tan_huang", "scale": 0.06, "floor": 0.03},
+    "input_transform": {"name": "tan_huang", "scale": 0.06, "floor": 0.03},
     "regulariser": {"name": "jacobian", "strength": 0.1},
-    "budget": {"updates": 12, "look_every": 2},
+    "budget": {"steps": 12},
+    "evaluate": {"every": 2},
 }
 NUM_LOOKS = 6
 
@@ -179,13 +180,13 @@ def _one_snapshot(number: int, kind: str, life: str, reader: str, draw: random.R
         return Trial(config=TrialConfig.model_validate(CONFIG | changes), seed=of_seed)
 
     wanted, other = trial(number), trial(10_000_000 + number)
-    less = {"updates": 2 * draw.randrange(2, NUM_LOOKS), "look_every": 2}
+    less = {"steps": 2 * draw.randrange(2, NUM_LOOKS), "evaluate_every": 2}
     shorter = trial(number, budget=less)
     undisturbed, others = root.parent / f"undisturbed-{number}", root.parent / f"others-{number}"
-    looks = list(run_trial(wanted, TrialFolder(undisturbed, wanted.key)))
+    evaluations = list(run_trial(wanted, TrialFolder(undisturbed, wanted.key)))
     for of, place in ((wanted, root), *([] if kind in FILES else [(other, others)])):
-        until = max(1, NUM_LOOKS if life == OVER else less["updates"] // 2 - (0 if life == LESS else 1))
-        asked = iter([look >= until - 1 for look in range(1, NUM_LOOKS + 1)])
+        until = max(1, NUM_LOOKS if life == OVER else less["steps"] // 2 - (0 if life == LESS else 1))
+        asked = iter([evaluation >= until - 1 for evaluation in range(1, NUM_LOOKS + 1)])
         running = run_trial(of, TrialFolder(place, of.key), snapshot_asked=lambda asked=asked: next(asked))
         for _, _ in zip(range(until), running, strict=False):
             pass
@@ -208,7 +209,9 @@ def _one_snapshot(number: int, kind: str, life: str, reader: str, draw: random.R
         for folder in folders:
             _damage(kind, folder, theirs, draw)
         _read(reader, wanted, root, said)
-    _compare(reader, wanted, root, TrialFolder(undisturbed, wanted.key), [look.values for look in looks])
+    _compare(
+        reader, wanted, root, TrialFolder(undisturbed, wanted.key), [evaluation.values for evaluation in evaluations]
+    )
     for place in (undisturbed, others):
         shutil.rmtree(place, ignore_errors=True)
     if not said:
@@ -276,17 +279,17 @@ def _drive(trial: Any, root: Path, said: list[str]) -> Any:
 
     root.mkdir(parents=True, exist_ok=True)
     tracking, told = Tracking(), io.StringIO()
-    answer = tracking.open_answer("damage", "digest")
+    report = tracking.open_report("damage", "digest")
     console = Console(file=told, width=10_000)
     with InlineEngine() as engine, Progress("damage", 1, console) as progress:
-        outcome = Driver(Source(), engine, tracking, answer, progress, How(storage=root)).run()
-    answer.abandon()
+        outcome = Driver(Source(), engine, tracking, report, progress, How(storage=root)).run()
+    report.abandon()
     assert outcome.finished == {trial.key}, (outcome, told.getvalue())
     said += [line for line in told.getvalue().splitlines() if "damaged" in line and "/" in line]
     return tracking.find([trial.key])[trial.key]
 
 
-def _compare(reader: str, trial: Any, root: Path, undisturbed: Any, looks: list[dict[str, float]]) -> None:
+def _compare(reader: str, trial: Any, root: Path, undisturbed: Any, evaluations: list[dict[str, float]]) -> None:
     import torch
     from safetensors.torch import load_file
 
@@ -296,17 +299,17 @@ def _compare(reader: str, trial: Any, root: Path, undisturbed: Any, looks: list[
 
     wanted = undisturbed.latest()
     if reader == DRIVER:
-        facts = Tracking().read([trial.key])
-        record = facts.records[trial.key]
+        trial_results = Tracking().read([trial.key])
+        record = trial_results.records[trial.key]
         summary, state = record.summary, Path(record.artifact_uri.removeprefix("file://")) / "state.safetensors"
-        table = facts.of(trial.key).to_pylist()
-        found = [{name: row[name] for name in looks[0]} for row in table]
+        table = trial_results.of(trial.key).to_pylist()
+        found = [{name: row[name] for name in evaluations[0]} for row in table]
     else:
         snapshot = TrialFolder(root, trial.key).latest()
         summary, state = snapshot.summary(), snapshot.state_path
-        found = [look.values for look in _read_curves(snapshot)]
-    assert found == looks, "other looks"
-    assert (summary.final, summary.updates) == (wanted.summary().final, wanted.summary().updates), "another end"
+        found = [evaluation.values for evaluation in _read_curves(snapshot)]
+    assert found == evaluations, "other evaluations"
+    assert (summary.final, summary.steps) == (wanted.summary().final, wanted.summary().steps), "another end"
     mine, theirs = load_file(state), load_file(wanted.state_path)
     assert mine.keys() == theirs.keys() and all(torch.equal(mine[name], theirs[name]) for name in mine), "other state"
 

@@ -3,7 +3,7 @@
     python benchmarks/jacobian_step.py [--seconds 4] [--rounds 9] [--device cpu]
 
 The network is that of Walker et al.'s Table 1 (784-196-196-196-10, no biases, batch 256). Of each layer a plain step
-needs three products: forward, gradient of the weights, gradient of the inputs (not of the images). The Jacobian term
+needs three products: forward, gradient of the weights, gradient of the inputs (not of the examples). The Jacobian term
 adds three: v'J through the layer, and of that the gradients of the weights and of what came from above (not of v
 itself). These products alone, with nothing in between, are the floor. All four take turns in this run.
 
@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from training_step import BATCH, ours, seconds_for, write_images
+from training_step import BATCH, ours, seconds_for, write_examples
 
 SIZES = (784, 196, 196, 196, 10)
 
@@ -56,7 +56,7 @@ def main() -> None:
         f"{'':10}{'step':>12}{'its products':>14}   step with Jacobian term / plain; of the products; over that floor"
     )
     with tempfile.TemporaryDirectory() as folder:
-        data = write_images(Path(folder) / "images.npz")
+        data = write_examples(Path(folder) / "examples.npz")
         for dtype in ("float32", "float64"):
             runs = [ours(data, dtype, False, device), ours(data, dtype, True, device)]
             runs += [products(dtype, False, device), products(dtype, True, device)]

@@ -6,7 +6,7 @@ seeds a candidate.
 
 Worlds, of which a search only sees the trials that it pays for:
 
-    simulated    updates to the goal over lambda as lambda-ce-small has measured them (docs/results), interpolated; seed
+    simulated    steps to the goal over lambda as lambda-ce-small has measured them (docs/results), interpolated; seed
                  noise as measured in table1-ce: what is common to all cells, and what is left of a cell's own
     real         lambda-ce-small itself: 33 lambdas x 10 seeds that were run (docs/results/lambda-ce-small-fine.csv), a
                  proposed lambda taken for the nearest; the seeds come in another order in each search
@@ -42,18 +42,18 @@ CLOSE = np.log(1.05)
 NUM_SEEDS = 10
 
 Trial = Callable[[float, int], float]
-"""log updates of a lambda with the n-th seed"""
+"""log steps of a lambda with the n-th seed"""
 
 
 class World:
-    """trials: makes a search's trials. value: of a lambda, log updates above the best's."""
+    """trials: makes a search's trials. value: of a lambda, log steps above the best's."""
 
     def __init__(self, trials: Callable[[np.random.Generator], Trial], value: Callable[[float], float]) -> None:
         self.trials, self.value = trials, value
 
 
 def simulated() -> World:
-    table = pd.read_csv(RESULTS / "lambda-ce-small-updates.csv")
+    table = pd.read_csv(RESULTS / "lambda-ce-small-steps.csv")
     table = table[table["strength"] > 0]
     f = PchipInterpolator(np.log10(table["strength"]), np.log(table["estimate"]))
     best = float(f(np.linspace(np.log10(LOW), np.log10(HIGH), 4001)).min())
@@ -73,11 +73,11 @@ def simulated() -> World:
 
 
 def seed_noise() -> tuple[float, float]:
-    """Standard deviations of log updates in table1-ce: common to the cells of a seed, and each cell's own, by analysis
+    """Standard deviations of log steps in table1-ce: common to the cells of a seed, and each cell's own, by analysis
     of variance of cells x seeds.
     """
     table = pd.read_csv(RESULTS / "table1-ce-times.csv")
-    logs = np.log(table.pivot_table(index="cell", columns="seed", values="passes")).to_numpy()
+    logs = np.log(table.pivot_table(index="cell", columns="seed", values="epochs")).to_numpy()
     cells, seeds = logs.shape
     rest = logs - logs.mean(axis=1, keepdims=True) - logs.mean(axis=0) + logs.mean()
     own = (rest**2).sum() / ((cells - 1) * (seeds - 1))
@@ -87,7 +87,7 @@ def seed_noise() -> tuple[float, float]:
 
 def real() -> World:
     table = pd.read_csv(RESULTS / "lambda-ce-small-fine.csv")
-    logs = np.log(table.pivot_table(index="strength", columns="seed", values="updates"))
+    logs = np.log(table.pivot_table(index="strength", columns="seed", values="steps"))
     places, values = np.log(logs.index.to_numpy(float)), logs.to_numpy()
     means = values.mean(axis=1)
 

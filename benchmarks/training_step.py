@@ -1,10 +1,10 @@
-"""Updates a second of a trial's training against the plain loop that one would write by hand.
+"""Steps a second of a trial's training against the plain loop that one would write by hand.
 
     python benchmarks/training_step.py [--seconds 4] [--rounds 9] [--device cpu]
 
 The plain loop is torch.nn.Sequential, torch.optim.AdamW as it comes, and autograd's double backward for the Jacobian
 term, over batches sliced from tensors in memory. Both train the network of Walker et al.'s Table 1 (784-196-196-196-10,
-no biases, batch 256 of 1,024) on synthetic images of MNIST's shape, so that it runs anywhere. The two take turns,
+no biases, batch 256 of 1,024) on synthetic examples of MNIST's shape, so that it runs anywhere. The two take turns,
 a fraction of a second each, so that whatever else the machine does falls on both; each round gives one ratio.
 
 Times are the process's CPU time on a CPU (one thread), wall time on a GPU.
@@ -26,16 +26,16 @@ from trainables.data.arrays import digest
 from trainables.training import Training
 from trainables.trial import Trial, TrialConfig
 
-BATCH, IMAGES, CLASSES = 256, 1024, 10
+BATCH, EXAMPLES, CLASSES = 256, 1024, 10
 STRENGTH = 1e-3
 
 
-def write_images(path: Path) -> dict[str, object]:
-    """Synthetic images as an .npz file; returns the data settings."""
+def write_examples(path: Path) -> dict[str, object]:
+    """Synthetic examples as an .npz file; returns the data settings."""
     rng = np.random.default_rng(0)
     arrays = {
-        "x_train": rng.normal(size=(IMAGES, 28, 28)).astype(np.float32),
-        "y_train": rng.integers(CLASSES, size=IMAGES),
+        "x_train": rng.normal(size=(EXAMPLES, 28, 28)).astype(np.float32),
+        "y_train": rng.integers(CLASSES, size=EXAMPLES),
         "x_test": rng.normal(size=(16, 28, 28)).astype(np.float32),
         "y_test": rng.integers(CLASSES, size=16),
     }
@@ -44,7 +44,7 @@ def write_images(path: Path) -> dict[str, object]:
 
 
 def ours(data: dict[str, object], dtype: str, jacobian: bool, device: torch.device) -> Callable[[int], None]:
-    """Trains so many updates more, in stretches of ten passes, as from one look to the next."""
+    """Trains so many steps more, in stretches of ten epochs, as from one evaluation to the next."""
     settings = {
         "data": data,
         "model": {"name": "mlp", "width": 196, "depth": 4, "bias": False},
@@ -53,14 +53,15 @@ def ours(data: dict[str, object], dtype: str, jacobian: bool, device: torch.devi
         "batch_size": BATCH,
         "dtype": dtype,
         "regulariser": {"name": "jacobian", "strength": STRENGTH} if jacobian else None,
-        "budget": {"passes": 10**6, "look_every": 10},
+        "budget": {"epochs": 10**6},
+        "evaluate": {"every": 10},
     }
     training = Training(Trial(config=TrialConfig.model_validate(settings), seed=0), device)
 
-    def train(updates: int) -> None:
-        until = training.updates + updates
-        while training.updates < until:
-            training.advance(min(training.updates + 40, until))
+    def train(steps: int) -> None:
+        until = training.steps + steps
+        while training.steps < until:
+            training.advance(min(training.steps + 40, until))
 
     return train
 
@@ -69,7 +70,7 @@ def plain(data: dict[str, object], dtype: str, jacobian: bool, device: torch.dev
     """The same by hand."""
     precision = getattr(torch, dtype)
     with np.load(str(data["path"])) as file:
-        images = torch.from_numpy(file["x_train"]).to(device, precision).flatten(1)
+        examples = torch.from_numpy(file["x_train"]).to(device, precision).flatten(1)
         classes = torch.from_numpy(file["y_train"]).to(device)
     torch.manual_seed(0)
     sizes = [784, 196, 196, 196, CLASSES]
@@ -81,11 +82,11 @@ def plain(data: dict[str, object], dtype: str, jacobian: bool, device: torch.dev
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.01)
     done = 0
 
-    def train(updates: int) -> None:
+    def train(steps: int) -> None:
         nonlocal done
-        for _ in range(updates):
-            start = BATCH * done % IMAGES
-            x, y = images[start : start + BATCH], classes[start : start + BATCH]
+        for _ in range(steps):
+            start = BATCH * done % EXAMPLES
+            x, y = examples[start : start + BATCH], classes[start : start + BATCH]
             if jacobian:
                 x = x.clone().requires_grad_()
             outputs = model(x)
@@ -104,10 +105,10 @@ def plain(data: dict[str, object], dtype: str, jacobian: bool, device: torch.dev
     return train
 
 
-def seconds_for(train: Callable[[int], None], updates: int, device: torch.device) -> float:
+def seconds_for(train: Callable[[int], None], steps: int, device: torch.device) -> float:
     clock = time.process_time if device.type == "cpu" else time.perf_counter
     start = clock()
-    train(updates)
+    train(steps)
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return clock() - start
@@ -126,7 +127,7 @@ def main() -> None:
     print(f"torch {torch.__version__}, {name}, one thread; median of {arguments.rounds} rounds, and their extremes")
     print(f"{'':24}{'ours':>12}{'by hand':>12}   ours / by hand")
     with tempfile.TemporaryDirectory() as folder:
-        data = write_images(Path(folder) / "images.npz")
+        data = write_examples(Path(folder) / "examples.npz")
         for dtype in ("float32", "float64"):
             for jacobian in (False, True):
                 trains = [make(data, dtype, jacobian, device) for make in (ours, plain)]

@@ -17,7 +17,7 @@
 # end Ray's own processes.
 set -euo pipefail
 
-long_look_s=${GROKGRID_LONG_LOOK_S:-60} # yours: what a look at a trial takes at most
+long_evaluation_s=${GROKGRID_LONG_EVALUATION_S:-60} # yours: what an evaluation at a trial takes at most
 
 cd "$SLURM_SUBMIT_DIR"
 PATH=$PWD/.venv/bin:$PATH
@@ -71,9 +71,9 @@ leave() {
     trap '' USR1
     echo "time is nearly over: trials are saved" >&2
     is_leaving=yes
-    # First a snapshot of every trial at its next look, however far that is; ending the driver waits for seconds only.
+    # First a snapshot of every trial at its next evaluation, however far that is; ending the driver waits for seconds only.
     on_nodes "$SLURM_JOB_NUM_NODES" python -m grokgrid.engine.notices --now || true
-    sleep "$long_look_s"
+    sleep "$long_evaluation_s"
     kill -TERM "$driver" 2>/dev/null || true
 }
 

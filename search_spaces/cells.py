@@ -1,7 +1,7 @@
 """From arms and grids to cells: what a study says of an arm, laid over what it says of all trials.
 
 An arm's settings are laid over the study's `trial`, field by field; a component given with another name replaces the
-one below it whole; null takes it away. Each cell's configuration is then checked, and a mistake in it is told where it
+one below it whole; null takes it away. Each cell's configuration is then checked, and a problem in it is told where it
 was made: in the arm, in its grid, or in the trial that all arms share.
 """
 
@@ -16,9 +16,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from search_spaces.grid import Axis, Spacing, axis_of
-from trainables.mistakes import ENOUGH, Mistake, Path, mistakes_of, shown
 from trainables.names import fit_one_column, segment, written
 from trainables.trial import TrialConfig, cell_key, seed_key
+from trainables.validation import ENOUGH, Path, Problem, problems_of, shown
 
 Settings = dict[str, Any]
 Grid = dict[str, Axis]
@@ -72,25 +72,25 @@ class Cell:
         return seed_key(self._key, seed)
 
 
-def cells_of(trial: Settings, arms: dict[str, Settings]) -> tuple[list[Cell], list[Mistake]]:
-    """All cells of a study's arms, and the mistakes of those that are none, with paths as in the study."""
+def cells_of(trial: Settings, arms: dict[str, Settings]) -> tuple[list[Cell], list[Problem]]:
+    """All cells of a study's arms, and the problems of those that are none, with paths as in the study."""
     grids: dict[str, Grid] = {}
-    mistakes: list[Mistake] = []
+    problems: list[Problem] = []
     for arm, given in arms.items():
         grid, wrong = _grid(arm, given)
-        mistakes += wrong
+        problems += wrong
         if not wrong:
             grids[arm] = grid
     sizes = {arm: math.prod(num for num, _ in grid.values()) for arm, grid in grids.items()}
     if sum(sizes.values()) > MAX_CELLS:
-        return [], [*mistakes, _too_many(sizes)]
+        return [], [*problems, _too_many(sizes)]
     axes = {arm: {path: values() for path, (_, values) in grid.items()} for arm, grid in grids.items()}
     mixed = _mixed(axes.values())
     cells: list[Cell] = []
     for arm in axes:
         settings = {name: value for name, value in arms[arm].items() if name != "grid"}
         for values in itertools.product(*axes[arm].values()):
-            if len(mistakes) >= ENOUGH:
+            if len(problems) >= ENOUGH:
                 break
             point = tuple(zip(axes[arm], values, strict=True))
             merged = overlay(trial, settings)
@@ -100,17 +100,17 @@ def cells_of(trial: Settings, arms: dict[str, Settings]) -> tuple[list[Cell], li
                 columns = tuple((path, written(value) if path in mixed else value) for path, value in point)
                 cells.append(Cell(arm, point, TrialConfig.model_validate(merged), columns))
             except ValidationError as error:
-                found = mistakes_of(TrialConfig, error)
-                mistakes += [_placed(mistake, arm, trial, settings, dict(point)) for mistake in found]
-    return cells, mistakes
+                found = problems_of(TrialConfig, error)
+                problems += [_placed(problem, arm, trial, settings, dict(point)) for problem in found]
+    return cells, problems
 
 
-def _too_many(sizes: dict[str, int]) -> Mistake:
+def _too_many(sizes: dict[str, int]) -> Problem:
     arm = max(sizes, key=lambda arm: sizes[arm])
     place = ("arms", arm, "grid") if sizes[arm] > MAX_CELLS else ("arms",)
     num = sizes[arm] if sizes[arm] > MAX_CELLS else sum(sizes.values())
     told = f"{num:,}" if num < 10**15 else "more than 10^15"
-    return Mistake(place, f"makes {told} cells; a study has at most {MAX_CELLS:,}")
+    return Problem(place, f"makes {told} cells; a study has at most {MAX_CELLS:,}")
 
 
 def _mixed(axes: Iterable[dict[str, list[Any]]]) -> set[str]:
@@ -147,27 +147,27 @@ def without(settings: Settings, path: Path) -> Settings:
     return settings | {str(name): without(inner, tuple(rest))} if isinstance(inner, dict) else settings
 
 
-def _grid(arm: str, given: Settings) -> tuple[Grid, list[Mistake]]:
+def _grid(arm: str, given: Settings) -> tuple[Grid, list[Problem]]:
     grid = given.get("grid") or {}
     if not isinstance(grid, dict):
-        return {}, [Mistake(("arms", arm, "grid"), f"{shown(grid)} is not a set of `setting: values`")]
+        return {}, [Problem(("arms", arm, "grid"), f"{shown(grid)} is not a set of `setting: values`")]
     found: Grid = {}
-    mistakes: list[Mistake] = []
+    problems: list[Problem] = []
     for path, axis in grid.items():
         place = ("arms", arm, "grid", path)
         if not isinstance(path, str) or path.count(".") > _MAX_DEPTH:
-            mistakes.append(Mistake(place, "is not the path of a setting; write model.width"))
+            problems.append(Problem(place, "is not the path of a setting; write model.width"))
             continue
         parts = tuple(path.split("."))
         if _depth({name: value for name, value in given.items() if name != "grid"}, parts) == len(parts):
-            mistakes.append(Mistake(("arms", arm, *parts), "is on the arm's grid too; give one of the two"))
+            problems.append(Problem(("arms", arm, *parts), "is on the arm's grid too; give one of the two"))
         try:
             found[path] = axis_of(axis)
         except ValidationError as error:
-            mistakes += [Mistake((*place, *found.path), found.message) for found in mistakes_of(Spacing, error)]
+            problems += [Problem((*place, *found.path), found.message) for found in problems_of(Spacing, error)]
         except ValueError as error:
-            mistakes.append(Mistake(place, str(error)))
-    return found, mistakes
+            problems.append(Problem(place, str(error)))
+    return found, problems
 
 
 def nested(path: str, value: Any) -> Settings:
@@ -177,19 +177,19 @@ def nested(path: str, value: Any) -> Settings:
     return value  # type: ignore[no-any-return]
 
 
-def _placed(mistake: Mistake, arm: str, trial: Settings, settings: Settings, point: Settings) -> Mistake:
-    """The mistake with its path in the study: on the grid, in the arm or in the trial, whichever says most of it."""
+def _placed(problem: Problem, arm: str, trial: Settings, settings: Settings, point: Settings) -> Problem:
+    """The problem with its path in the study: on the grid, in the arm or in the trial, whichever says most of it."""
     for path in point:
         parts = tuple(path.split("."))
-        if mistake.path[: len(parts)] == parts:
-            return Mistake(("arms", arm, "grid", path), mistake.message)
-    in_arm, in_trial = _depth(settings, mistake.path), _depth(trial, mistake.path)
+        if problem.path[: len(parts)] == parts:
+            return Problem(("arms", arm, "grid", path), problem.message)
+    in_arm, in_trial = _depth(settings, problem.path), _depth(trial, problem.path)
     for path in point:
-        if mistake.path and tuple(path.split("."))[: len(mistake.path)] == mistake.path and not in_arm and not in_trial:
-            return Mistake(("arms", arm, "grid", path), mistake.message)
+        if problem.path and tuple(path.split("."))[: len(problem.path)] == problem.path and not in_arm and not in_trial:
+            return Problem(("arms", arm, "grid", path), problem.message)
     if in_arm > 0 and in_arm >= in_trial:
-        return Mistake(("arms", arm, *mistake.path), mistake.message)
-    return Mistake(("trial", *mistake.path), mistake.message)
+        return Problem(("arms", arm, *problem.path), problem.message)
+    return Problem(("trial", *problem.path), problem.message)
 
 
 def _depth(settings: Any, path: Path) -> int:

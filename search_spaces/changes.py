@@ -6,8 +6,8 @@ from typing import Any
 
 from search_spaces.study import Acceleration, Analysis, LambdaCurve, Measurements, Study
 from trainables.limits import wrong_size
-from trainables.mistakes import Mistake, Mistakes, cut, nearest, validate
 from trainables.reading import parse_value
+from trainables.validation import Problem, ValidationErrors, cut, nearest, validate
 
 
 def narrow(
@@ -15,23 +15,23 @@ def narrow(
 ) -> Study:
     """A study with other seeds, with some of its arms, or with other settings.
 
-    settings: `path=value` as in the study's file, `trial.budget.passes=2000`. Where trials change, published figures
+    settings: `path=value` as in the study's file, `trial.budget.epochs=2000`. Where trials change, published figures
     are no longer comparable. Analyses against a baseline that is left out are left out too, as are figures published of
     them; measurements stand without it.
 
     Raises:
-        Mistakes: unknown arms or fields, or what makes the changed study wrong.
+        ValidationErrors: unknown arms or fields, or what makes the changed study wrong.
     """
     content = study.model_dump()
-    mistakes: list[Mistake] = []
+    problems: list[Problem] = []
     for setting in settings:
         path, equals, value = setting.partition("=")
         for wrong in _wrong_to_set(study, content, path, value) if equals else ["write it as path=value"]:
-            mistakes.append(Mistake((), f"--set {cut(setting, 200)}: {wrong}"))
+            problems.append(Problem((), f"--set {cut(setting, 200)}: {wrong}"))
     unknown = [arm for arm in arms if arm not in study.arms]
-    mistakes += [Mistake((), f"--arms {arm}: is no arm; {nearest(arm, study.arms)}") for arm in unknown]
-    if mistakes:
-        raise Mistakes(study.name, mistakes)
+    problems += [Problem((), f"--arms {arm}: is no arm; {nearest(arm, study.arms)}") for arm in unknown]
+    if problems:
+        raise ValidationErrors(study.name, problems)
     changed = [cut(setting, 200) for setting in settings if setting.startswith(("trial.", "arms."))]
     if changed:
         for reference in content["reference"]:
@@ -66,8 +66,8 @@ def _wrong_to_set(study: Study, content: dict[str, Any], path: str, text: str) -
     """Sets a field to what the text says, or tells what is wrong."""
     try:
         value = parse_value(text)
-    except Mistakes as mistakes:
-        return [str(replace(mistake, line=None)) for mistake in mistakes.mistakes]
+    except ValidationErrors as problems:
+        return [str(replace(problem, line=None)) for problem in problems.problems]
     wrong = wrong_size(0, tuple(path.split("."))) or _put(content, _steps(study, path), value)
     return [wrong] if wrong is not None else []
 

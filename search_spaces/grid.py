@@ -14,7 +14,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from trainables.configuration import Config, Float, PositiveFloat, without_type
-from trainables.mistakes import shown
+from trainables.validation import shown
 
 MOST_VALUES = 10_000
 """Of an axis; a study has no more cells."""

@@ -10,25 +10,25 @@ import yaml
 from search_spaces.cells import Settings
 from search_spaces.library import LIBRARY
 from search_spaces.study import Study
-from trainables.mistakes import Mistake, Mistakes, nearest, validate
-from trainables.own.config import is_own
-from trainables.own.source import read_source, root_of
+from trainables.plugins.config import is_plugin
+from trainables.plugins.source import read_source, root_of
 from trainables.reading import read_yaml
-from trainables.trial import OWN_FIELDS
+from trainables.trial import PLUGIN_FIELDS
+from trainables.validation import Problem, ValidationErrors, nearest, validate
 
 
 def read_study(source: str | Path) -> Study:
     """The library's study of that name, or the study in that YAML file.
 
     Raises:
-        Mistakes: no such study or file, or everything that is wrong in it.
+        ValidationErrors: no such study or file, or everything that is wrong in it.
     """
     if str(source) in LIBRARY:
         return LIBRARY[str(source)]()
     path = Path(source)
     if path.suffix not in (".yaml", ".yml"):
         wrong = f"is no study of the library and no .yaml file; {nearest(str(source), LIBRARY)}"
-        raise Mistakes(str(source), [Mistake((), wrong)])
+        raise ValidationErrors(str(source), [Problem((), wrong)])
     document = read_yaml(path)
     content = _with_absolute_paths(document.content, path.resolve().parent)
     return validate(Study, content, source=document.source, lines=document.lines)
@@ -41,14 +41,14 @@ def to_yaml(study: Study) -> str:
 
 def to_portable_yaml(study: Study) -> tuple[str, dict[Path, Path]]:
     """A study as YAML that names its files by where they lie beside it, and the files themselves, by those places: also
-    what parts of one's own import. Files of one folder stay together, the first folder's in files/0.
+    what plugins import. Files of one folder stay together, the first folder's in files/0.
 
     Modules lie where `import` finds them from the folder of the YAML. Installed packages are left out, and are found
     wherever they are installed.
     """
     content, files, place_of = _portable(study)
     for cell in study.cells:
-        for _, part in cell.config.own_parts:
+        for _, part in cell.config.plugins:
             source = read_source(part.name)
             if not source.is_installed:
                 is_file = part.name.rpartition(":")[0].endswith(".py")
@@ -58,7 +58,7 @@ def to_portable_yaml(study: Study) -> tuple[str, dict[Path, Path]]:
 
 
 def digest(study: Study) -> str:
-    """Tells versions of a study apart that share a name, wherever their files lie; other source of a part of one's own
+    """Tells versions of a study apart that share a name, wherever their files lie; other source of a plugin
     is another version.
     """
     return hashlib.sha256(_yaml(_portable(pinned(study))[0]).encode()).hexdigest()[:32]
@@ -94,20 +94,20 @@ def _yaml(content: dict[str, Any]) -> str:
 
 
 def pinned(study: Study) -> Study:
-    """The study with the sources of parts of one's own as they are now, whatever becomes of the files."""
+    """The study with the sources of plugins as they are now, whatever becomes of the files."""
 
     def pin(component: Any) -> Any:
         if isinstance(component, list | tuple):
             return [pin(each) for each in component]
         named = {"name": component} if isinstance(component, str) else component
-        if not isinstance(named, dict) or not is_own(named.get("name")) or named.get("source") is not None:
+        if not isinstance(named, dict) or not is_plugin(named.get("name")) or named.get("source") is not None:
             return component
         return named | {"source": read_source(named["name"]).digest}
 
     def settings(given: Settings) -> Settings:
-        return {field: pin(value) if field in OWN_FIELDS else value for field, value in given.items()}
+        return {field: pin(value) if field in PLUGIN_FIELDS else value for field, value in given.items()}
 
-    if not any(cell.config.own_parts for cell in study.cells):
+    if not any(cell.config.plugins for cell in study.cells):
         return study
     arms = {name: settings(arm) for name, arm in study.arms.items()}
     return Study.model_validate(study.model_dump() | {"trial": settings(study.trial), "arms": arms})
@@ -131,7 +131,7 @@ def with_files(
             return {name: changed(inner) for name, inner in value.items()}
         if isinstance(value, list | tuple):
             return [changed(inner) for inner in value]
-        if isinstance(value, str) and is_own(value) and value.rpartition(":")[0].endswith(".py"):
+        if isinstance(value, str) and is_plugin(value) and value.rpartition(":")[0].endswith(".py"):
             file, _, object = value.rpartition(":")
             return f"{change(file)}:{object}"
         return value

@@ -5,7 +5,7 @@
       baseline: baseline
       settings:
         regulariser.strength: {log_uniform: {from: 1e-3, to: 10}}
-      objectives: [updates]
+      objectives: [steps]
       seeds: 10
       budget: {trials: 100}
 
@@ -21,11 +21,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from trainables.configuration import Config, Float, Int, PositiveFloat, PositiveInt
-from trainables.mistakes import Mistake, Mistakes, shown
 from trainables.names import alike, fit_one_column, written
 from trainables.trial import Seed
+from trainables.validation import Problem, ValidationErrors, shown
 
-TIMES = ("updates", "passes", "seconds")
+TIMES = ("steps", "epochs", "seconds")
 """Of a trial to its goal."""
 
 FIRST_SEED = 100_000
@@ -147,12 +147,13 @@ class Range(Config):
 class Objective(Config):
     """What is to be small or large, in the mean over seeds.
 
-    metric  updates, passes or seconds to the goal, of which the logarithm of min(time, budget) is taken; or anything
-            that is measured, where training ends, or max/METRIC or min/METRIC, its extreme over the looks until then
+    metric  steps, epochs or seconds to the goal, of which the logarithm of min(time, budget) is taken; or anything
+            that is measured, where training ends, or max/METRIC or min/METRIC, its extreme over the evaluations until
+            then
     better  whether less or more of it is better; needed unless its name tells: times, losses, accuracies
     """
 
-    metric: str = "updates"
+    metric: str = "steps"
     better: Better | None = None
 
     @property
@@ -167,21 +168,25 @@ class Objective(Config):
 
     @field_validator("metric")
     @classmethod
-    def _is_not_of_the_test_images(cls, metric: str) -> str:
+    def _is_not_of_the_test_examples(cls, metric: str) -> str:
         if not measured_by(metric).startswith("test_"):
             return metric
         other = f"give {metric.replace('test_', 'train_', 1)!r}"
         if metric.endswith(("_accuracy", "_loss")):
             other = f"give data.num_validation, and {metric.replace('test_', 'validation_', 1)!r} here"
-        raise ValueError(f"{metric!r} is not allowed: what is chosen on test images cannot be claimed on them; {other}")
+        raise ValueError(
+            f"{metric!r} is not allowed: what is chosen on test examples cannot be claimed on them; {other}"
+        )
 
     @model_validator(mode="after")
     def _can_choose(self) -> Self:
         if self.better is None and better_of(self.metric) is None:
             wrong = f"is missing: whether less or more of {self.metric!r} is better is not known"
-            raise Mistakes("objective", [Mistake(("better",), wrong)])
+            raise ValidationErrors("objective", [Problem(("better",), wrong)])
         if self.is_time and self.better == "more":
-            raise Mistakes("objective", [Mistake(("better",), f"more {self.metric} to the goal are not better")])
+            raise ValidationErrors(
+                "objective", [Problem(("better",), f"more {self.metric} to the goal are not better")]
+            )
         return self
 
 

@@ -18,11 +18,11 @@ from search_spaces.cells import Cell, Settings, cells_of, nested, overlay, witho
 from search_spaces.search import TIMES, Better, Search, better_of, measured_by, no_seed_twice, number_or_list
 from trainables.configuration import Bool, Config, Float, NonNegativeFloat, PositiveFloat, PositiveInt, spelled
 from trainables.limits import wrong_values
-from trainables.mistakes import Mistake, Mistakes, mistakes_of, nearest
 from trainables.names import MAX_ARM, TRIALS_EXPERIMENT, alike, is_reserved
 from trainables.probes.config import ProbeConfig
 from trainables.schedule import Goal
 from trainables.trial import Seed, Trial, TrialConfig, metrics_of
+from trainables.validation import Problem, ValidationErrors, nearest, problems_of
 
 _PROBES = TypeAdapter(tuple[ProbeConfig, ...])
 
@@ -43,8 +43,8 @@ ArmName = Annotated[
 
 
 class Acceleration(Config):
-    """How much sooner each arm reaches the goal than the baseline, paired by seed: in updates, in seconds of
-    optimisation, and in seconds of the grokking phase, from the first look at which the goal's metric is at least
+    """How much sooner each arm reaches the goal than the baseline, paired by seed: in steps, in seconds of
+    optimisation, and in seconds of the grokking phase, from the first evaluation at which the goal's metric is at least
     `phase_from` to the goal (Walker et al., Table 1).
     """
 
@@ -54,7 +54,7 @@ class Acceleration(Config):
 
 
 class Curves(Config):
-    """Metrics against updates: a curve a seed, mean and band."""
+    """Metrics against steps: a curve a seed, mean and band."""
 
     kind: Literal["curves"] = "curves"
     metrics: tuple[str, ...] = ("train_accuracy", "test_accuracy")
@@ -62,10 +62,10 @@ class Curves(Config):
 
 class Measurements(Config):
     """Metrics where training ends, over seeds; with a baseline their differences from it, paired by seed. max/METRIC
-    and min/METRIC are extremes over all looks until then.
+    and min/METRIC are extremes over all evaluations until then.
 
     Where a trial ends all its probes are due. If another study has trained it on, a metric is as last measured by then:
-    a budget whose last look is one at which the probes are due anyway makes no difference.
+    a budget whose last evaluation is one at which the probes are due anyway makes no difference.
     """
 
     kind: Literal["measurements"] = "measurements"
@@ -77,7 +77,7 @@ class LambdaCurve(Config):
     """How metrics depend on the strength of a method: each against the one setting on the grid of `arm`, over seeds.
 
     baseline  the arm that stands for a strength of 0
-    metrics   times to the goal (updates, passes, seconds), or what is measured, where trials end. By the first of them
+    metrics   times to the goal (steps, epochs, seconds), or what is measured, where trials end. By the first of them
               the best strength is chosen
     better    whether less or more of it is better; needed unless its name tells: times, losses, accuracies
     """
@@ -85,7 +85,7 @@ class LambdaCurve(Config):
     kind: Literal["lambda_curve"] = "lambda_curve"
     arm: str
     baseline: str
-    metrics: Annotated[tuple[str, ...], Field(min_length=1)] = ("updates", "test_accuracy")
+    metrics: Annotated[tuple[str, ...], Field(min_length=1)] = ("steps", "test_accuracy")
     better: Better | None = None
 
     @property
@@ -97,7 +97,7 @@ class LambdaCurve(Config):
     def _can_choose(self) -> Self:
         if self.chosen_for is None:
             wrong = f"is missing: whether less or more of {self.metrics[0]!r} is better decides which strength is best"
-            raise Mistakes("lambda_curve", [Mistake(("better",), wrong)])
+            raise ValidationErrors("lambda_curve", [Problem(("better",), wrong)])
         return self
 
 
@@ -114,7 +114,7 @@ class Reference(Config):
     """
 
     arm: str
-    measure: Literal["updates", "seconds", "phase_seconds"] | None = None
+    measure: Literal["steps", "seconds", "phase_seconds"] | None = None
     metric: str | None = None
     value: Float
     error: PositiveFloat | None = None
@@ -125,21 +125,21 @@ class Reference(Config):
 
     @model_validator(mode="after")
     def _of_one_thing(self) -> Self:
-        mistakes = []
+        problems = []
         if (self.measure is None) == (self.metric is None):
             wrong = "give either measure, for a ratio of times, or metric, for a measurement at the end of training"
-            mistakes.append(Mistake((), wrong))
+            problems.append(Problem((), wrong))
         elif self.measure is not None and self.value <= 0:
             wrong = f"{self.value:g} is not allowed: a ratio of times should be greater than 0"
-            mistakes.append(Mistake(("value",), wrong))
+            problems.append(Problem(("value",), wrong))
         elif self.metric is not None and self.metric.endswith("_accuracy") and not 0 <= self.value <= 1:
             wrong = f"{self.value:g} is no accuracy: they are fractions, from 0 to 1"
-            mistakes.append(Mistake(("value",), wrong))
+            problems.append(Problem(("value",), wrong))
         if self.metric is not None and self.direction != "fewer":
             wrong = f"{self.direction!r} is not allowed: a metric is no ratio of times, and has no direction"
-            mistakes.append(Mistake(("direction",), wrong))
-        if mistakes:
-            raise Mistakes("reference", mistakes)
+            problems.append(Problem(("direction",), wrong))
+        if problems:
+            raise ValidationErrors("reference", problems)
         return self
 
 
@@ -151,7 +151,7 @@ class Resources(Config):
 
 
 class Study(Config):
-    """A question, and all that is run to answer it.
+    """A question, and all that is run to report it.
 
     seeds      a number n, for 0 … n-1, or a list
     trial      what all trials share: fields of TrialConfig
@@ -202,16 +202,16 @@ class Study(Config):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _all_mistakes_at_once(cls, value: Any, handler: Callable[[Any], Self] | ValidatorFunctionWrapHandler) -> Self:
+    def _all_problems_at_once(cls, value: Any, handler: Callable[[Any], Self] | ValidatorFunctionWrapHandler) -> Self:
         """Pydantic would tell of the cells only once the rest is right."""
         if isinstance(value, dict) and (wrong := wrong_values(value)):
             # Nothing is made of what is too large, or could not be printed.
-            raise Mistakes("study", wrong)
-        study, mistakes = None, []
+            raise ValidationErrors("study", wrong)
+        study, problems = None, []
         try:
             study = handler(value)
         except ValidationError as error:
-            mistakes = mistakes_of(cls, error)
+            problems = problems_of(cls, error)
         if isinstance(value, dict):
             trial, arms = value.get("trial"), value.get("arms")
             if (
@@ -219,16 +219,16 @@ class Study(Config):
                 and isinstance(arms, dict)
                 and all(isinstance(a, dict) for a in arms.values() if a)
             ):
-                mistakes += _mistakes_of_cells(value, *cells_of(trial, {name: arm or {} for name, arm in arms.items()}))
-        if mistakes:
-            raise Mistakes("study", mistakes)
+                problems += _problems_of_cells(value, *cells_of(trial, {name: arm or {} for name, arm in arms.items()}))
+        if problems:
+            raise ValidationErrors("study", problems)
         assert study is not None
         return study
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
-        cells, mistakes = cells_of(self.trial, self.arms)
-        assert not mistakes
+        cells, problems = cells_of(self.trial, self.arms)
+        assert not problems
         return tuple(cells)
 
     @property
@@ -253,12 +253,12 @@ class Study(Config):
         """The arm of the search at these settings, by their dotted paths, in place of its grid.
 
         Raises:
-            Mistakes: this combination of settings is not allowed.
+            ValidationErrors: this combination of settings is not allowed.
         """
         assert self.search is not None
-        cells, mistakes = cells_of(self.trial, {self.search.arm: self.searched_arm(settings)})
-        if mistakes:
-            raise Mistakes(self.name, mistakes)
+        cells, problems = cells_of(self.trial, {self.search.arm: self.searched_arm(settings)})
+        if problems:
+            raise ValidationErrors(self.name, problems)
         return cells[0]
 
     def searched_arm(self, settings: Mapping[str, Any]) -> Settings:
@@ -275,75 +275,75 @@ class Study(Config):
         return self.cells[0].config.goal
 
 
-def _mistakes_of_cells(study: dict[str, Any], cells: list[Cell], mistakes: list[Mistake]) -> list[Mistake]:
-    """The cells' own mistakes, and those of analyses and references that speak of arms, goals and metrics."""
-    mistakes = list(mistakes)
-    if not mistakes and len({(str(cell.config.goal), cell.config.budget) for cell in cells}) > 1:
+def _problems_of_cells(study: dict[str, Any], cells: list[Cell], problems: list[Problem]) -> list[Problem]:
+    """The cells' own problems, and those of analyses and references that speak of arms, goals and metrics."""
+    problems = list(problems)
+    if not problems and len({(str(cell.config.goal), cell.config.budget) for cell in cells}) > 1:
         wrong = "all arms must share one goal and one budget: what is compared is how soon they reach it"
-        mistakes.append(Mistake(("arms",), wrong))
+        problems.append(Problem(("arms",), wrong))
     seeds = study.get("seeds")
     num_seeds = seeds if isinstance(seeds, int) else len(_listed(seeds))
     if num_seeds <= MAX_SEEDS and len(cells) * num_seeds > MAX_TRIALS:
         wrong = f"{num_seeds:,} seeds of {len(cells):,} cells make {len(cells) * num_seeds:,} trials"
-        mistakes.append(Mistake(("seeds",), f"{wrong}; a study has at most {MAX_TRIALS:,}"))
+        problems.append(Problem(("seeds",), f"{wrong}; a study has at most {MAX_TRIALS:,}"))
     arms, analyses, references = list(study["arms"]), _given(study, "analyses"), _given(study, "reference")
     measured = _measured(study, cells)
     for index, analysis in enumerate(analyses):
-        found = _mistakes_of_analysis(analysis, arms, cells, measured)
-        mistakes += [Mistake(("analyses", index, *mistake.path), mistake.message) for mistake in found]
+        found = _problems_of_analysis(analysis, arms, cells, measured)
+        problems += [Problem(("analyses", index, *problem.path), problem.message) for problem in found]
     compares = any(analysis.get("kind") == "acceleration" for analysis in analyses)
     if not compares and any(reference.get("measure") is not None for reference in references):
         wrong = "published accelerations stand beside ours: add {kind: acceleration, baseline: …} to analyses"
-        mistakes.append(Mistake(("reference",), wrong))
-    mistakes += [
-        Mistake(("search", *mistake.path), mistake.message) for mistake in _mistakes_of_search(study, cells, measured)
+        problems.append(Problem(("reference",), wrong))
+    problems += [
+        Problem(("search", *problem.path), problem.message) for problem in _problems_of_search(study, cells, measured)
     ]
     shown = [metric for given in analyses if given.get("kind") == "measurements" for metric in _metrics(given)]
     for index, reference in enumerate(references):
-        found = _mistakes_of_reference(reference, arms, measured, shown)
-        mistakes += [Mistake(("reference", index, *mistake.path), mistake.message) for mistake in found]
-    return mistakes
+        found = _problems_of_reference(reference, arms, measured, shown)
+        problems += [Problem(("reference", index, *problem.path), problem.message) for problem in found]
+    return problems
 
 
-def _mistakes_of_analysis(
+def _problems_of_analysis(
     analysis: dict[str, Any], arms: list[str], cells: list[Cell], measured: list[str]
-) -> Iterator[Mistake]:
+) -> Iterator[Problem]:
     kind, baseline = analysis.get("kind"), analysis.get("baseline")
     if kind in ("acceleration", "measurements", "lambda_curve") and isinstance(baseline, str):
         num_cells = sum(cell.arm == baseline for cell in cells)
         if baseline not in arms:
-            yield Mistake(("baseline",), f"{baseline!r} is no arm; {nearest(baseline, arms)}")
+            yield Problem(("baseline",), f"{baseline!r} is no arm; {nearest(baseline, arms)}")
         elif num_cells > 1:
             wrong = f"{baseline!r} has a grid of {num_cells} cells; a baseline is one cell"
-            yield Mistake(("baseline",), wrong)
+            yield Problem(("baseline",), wrong)
     if kind == "acceleration" and isinstance(baseline, str) and cells and cells[0].config.goal is None:
-        yield Mistake((), "acceleration needs a goal: give trial.goal")
+        yield Problem((), "acceleration needs a goal: give trial.goal")
     if kind == "lambda_curve":
-        yield from _mistakes_of_strengths(analysis, arms, cells)
+        yield from _problems_of_strengths(analysis, arms, cells)
         measured = [*TIMES, *measured] if measured else measured
     if kind in ("curves", "measurements", "lambda_curve") and measured:
         for metric in _metrics(analysis):
             if (metric if kind == "curves" else measured_by(metric)) not in measured:
-                yield Mistake(("metrics",), f"{metric!r} is not measured; {nearest(metric, measured)}")
+                yield Problem(("metrics",), f"{metric!r} is not measured; {nearest(metric, measured)}")
 
 
-def _mistakes_of_strengths(analysis: dict[str, Any], arms: list[str], cells: list[Cell]) -> Iterator[Mistake]:
+def _problems_of_strengths(analysis: dict[str, Any], arms: list[str], cells: list[Cell]) -> Iterator[Problem]:
     arm, metrics = analysis.get("arm"), _metrics(analysis) or list(LambdaCurve.model_fields["metrics"].default)
     if isinstance(arm, str) and arm not in arms:
-        yield Mistake(("arm",), f"{arm!r} is no arm; {nearest(arm, arms)}")
+        yield Problem(("arm",), f"{arm!r} is no arm; {nearest(arm, arms)}")
     points = [dict(cell.point) for cell in cells if cell.arm == arm]
     if points and len(points[0]) != 1:
-        yield Mistake(("arm",), f"{arm!r} has {len(points[0])} settings on its grid; one is needed, the strength")
+        yield Problem(("arm",), f"{arm!r} has {len(points[0])} settings on its grid; one is needed, the strength")
     elif points and not all(_is_strength(value) for point in points for value in point.values()):
-        yield Mistake(
+        yield Problem(
             ("arm",), f"{arm!r} has other values than positive numbers on its grid, and the axis is logarithmic"
         )
     times = [metric for metric in metrics if metric in TIMES]
     if times and cells and cells[0].config.goal is None:
-        yield Mistake(("metrics",), f"{times[0]!r} needs a goal: give trial.goal")
+        yield Problem(("metrics",), f"{times[0]!r} needs a goal: give trial.goal")
 
 
-def _mistakes_of_search(study: dict[str, Any], cells: list[Cell], measured: list[str]) -> Iterator[Mistake]:
+def _problems_of_search(study: dict[str, Any], cells: list[Cell], measured: list[str]) -> Iterator[Problem]:
     """Those of a search that is right by itself; the others are told by it."""
     try:
         search = TypeAdapter(Search | None).validate_python(study.get("search"))
@@ -354,30 +354,30 @@ def _mistakes_of_search(study: dict[str, Any], cells: list[Cell], measured: list
     arms = study["arms"]
     for field in ("arm", "baseline"):
         if (name := getattr(search, field)) not in arms:
-            yield Mistake((field,), f"{name!r} is no arm; {nearest(name, arms)}")
+            yield Problem((field,), f"{name!r} is no arm; {nearest(name, arms)}")
     num_cells = sum(cell.arm == search.baseline for cell in cells)
     if num_cells > 1:
-        yield Mistake(("baseline",), f"{search.baseline!r} has a grid of {num_cells} cells; a baseline is one cell")
+        yield Problem(("baseline",), f"{search.baseline!r} has a grid of {num_cells} cells; a baseline is one cell")
     if search.arm == search.baseline:
-        yield Mistake(("arm",), f"{search.arm!r} is the baseline too: the best of an arm is held against another one")
+        yield Problem(("arm",), f"{search.arm!r} is the baseline too: the best of an arm is held against another one")
     seeds = study.get("seeds")
     claimed = range(seeds) if isinstance(seeds, int) else seeds if isinstance(seeds, list | tuple) else ()
     if common := sorted(seed for seed in search.seed_list if seed in claimed):
         wrong = f"{', '.join(map(str, common[:5]))}: also the study’s; what is chosen on a seed cannot be claimed on it"
-        yield Mistake(("seeds",), wrong)
+        yield Problem(("seeds",), wrong)
     for index, objective in enumerate(search.objectives):
         place = ("objectives", index, "metric")
         if objective.is_time and cells and cells[0].config.goal is None:
-            yield Mistake(place, f"{objective.metric!r} needs a goal: give trial.goal")
+            yield Problem(place, f"{objective.metric!r} needs a goal: give trial.goal")
         elif measured and not objective.is_time and measured_by(objective.metric) not in measured:
             held_out = "; give data.num_validation" if "validation_" in objective.metric else ""
             known = nearest(objective.metric, [*TIMES, *(m for m in measured if not m.startswith("test_"))])
-            yield Mistake(place, f"{objective.metric!r} is not measured{held_out}; {known}")
+            yield Problem(place, f"{objective.metric!r} is not measured{held_out}; {known}")
     if search.arm in arms:
-        yield from _mistakes_of_settings(study["trial"], arms[search.arm] or {}, search, cells)
+        yield from _problems_of_settings(study["trial"], arms[search.arm] or {}, search, cells)
 
 
-def _mistakes_of_settings(trial: Settings, arm: Settings, search: Search, cells: list[Cell]) -> Iterator[Mistake]:
+def _problems_of_settings(trial: Settings, arm: Settings, search: Search, cells: list[Cell]) -> Iterator[Problem]:
     """What is not allowed at the ends of the ranges."""
     below = overlay(trial, {name: value for name, value in arm.items() if name != "grid"})
     arm_is_right = any(cell.arm == search.arm for cell in cells)
@@ -388,36 +388,36 @@ def _mistakes_of_settings(trial: Settings, arm: Settings, search: Search, cells:
         try:
             TrialConfig.model_validate(merged)
         except ValidationError as error:
-            for mistake in mistakes_of(TrialConfig, error):
+            for problem in problems_of(TrialConfig, error):
                 steps = {path: tuple(path.split(".")) for path in corner}
-                at = [path for path, parts in steps.items() if mistake.path == parts]
-                around = [path for path, parts in steps.items() if mistake.path == parts[: len(mistake.path)]]
+                at = [path for path, parts in steps.items() if problem.path == parts]
+                around = [path for path, parts in steps.items() if problem.path == parts[: len(problem.path)]]
                 if at:
-                    yield Mistake(("settings", at[0]), mistake.message)
+                    yield Problem(("settings", at[0]), problem.message)
                 elif arm_is_right and around:
-                    yield Mistake(("settings", around[0]), mistake.message)
+                    yield Problem(("settings", around[0]), problem.message)
                 elif arm_is_right:
                     # The arm's grid gave it, say.
-                    yield Mistake(("settings",), f"leave the arm without what it needs: {mistake}")
+                    yield Problem(("settings",), f"leave the arm without what it needs: {problem}")
 
 
 def _is_strength(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
 
 
-def _mistakes_of_reference(
+def _problems_of_reference(
     reference: dict[str, Any], arms: list[str], measured: list[str], shown: list[str]
-) -> Iterator[Mistake]:
+) -> Iterator[Problem]:
     """`shown`: the metrics of the measurements analyses, where a published figure can stand beside ours."""
     arm, metric = reference.get("arm"), reference.get("metric")
     if arm is not None and arm not in arms:
-        yield Mistake(("arm",), f"{arm!r} is no arm; {nearest(arm, arms)}")
+        yield Problem(("arm",), f"{arm!r} is no arm; {nearest(arm, arms)}")
     if isinstance(metric, str) and measured:
         if metric not in measured:
-            yield Mistake(("metric",), f"{metric!r} is not measured; {nearest(metric, measured)}")
+            yield Problem(("metric",), f"{metric!r} is not measured; {nearest(metric, measured)}")
         elif metric not in shown:
             add = f"add {{kind: measurements, metrics: [{metric}]}} to analyses"
-            yield Mistake(("metric",), f"published figures stand beside ours: {add}")
+            yield Problem(("metric",), f"published figures stand beside ours: {add}")
 
 
 def _given(study: dict[str, Any], field: str) -> list[dict[str, Any]]:

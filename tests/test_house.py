@@ -47,7 +47,7 @@ def tops(path: Path) -> set[str]:
     return {name.partition(".")[0] for name in imported(path)}
 
 
-def test_there_is_something_to_look_at():
+def test_there_is_something_to_evaluation_at():
     assert all(any(path.is_relative_to(folder) for path in FILES) for folder in SOURCES.values())
 
 
@@ -59,7 +59,7 @@ def test_there_is_something_to_look_at():
         ("if TYPE_CHECKING:\n    import pandas", {"pandas"}),
         ("import importlib\nimportlib.import_module('optuna.samplers')", {"importlib", "optuna"}),
         ("__import__('ray')", {"ray"}),
-        ("from .records import Look", {"trainables"}),
+        ("from .records import Evaluation", {"trainables"}),
     ],
 )
 def test_every_kind_of_import_is_seen(text: str, names: set[str], monkeypatch: pytest.MonkeyPatch):
@@ -99,7 +99,7 @@ CONFIGURATION = [
     "trainables.records",
     "trainables.schedule",
     "trainables.reading",
-    "trainables.mistakes",
+    "trainables.validation",
     *(f"trainables.{path.parent.name}.config" for path in sorted(SOURCES["trainables"].glob("*/config.py"))),
     "search_spaces",
     "search_spaces.library",

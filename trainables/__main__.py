@@ -11,15 +11,15 @@ import sys
 import time
 from pathlib import Path
 
-from trainables.data.config import NpzConfig, OwnDataConfig
+from trainables.data.config import NpzConfig, PluginDataConfig
 from trainables.data.place import DataError, check_present
 from trainables.data.read import AnyConfig, data_name, inspect
 from trainables.interrupts import deferred_interrupts
-from trainables.mistakes import Mistakes, validate
 from trainables.reading import read_yaml
-from trainables.records import End, Look, Snapshot, TrialFolder, Waiting, ending
+from trainables.records import End, Evaluation, Snapshot, TrialFolder, Waiting, ending
 from trainables.snapshot_requests import snapshot_requests
 from trainables.trial import Seed, Trial, TrialConfig
+from trainables.validation import ValidationErrors, validate
 
 _LINE_EVERY_S = 1.0
 
@@ -32,7 +32,7 @@ class TrialFile(TrialConfig):
 
 def read_trial(path: Path) -> Trial:
     """Raises:
-    Mistakes: all that is wrong with the file.
+    ValidationErrors: all that is wrong with the file.
     """
     document = read_yaml(path)
     file = validate(TrialFile, document.content, source=document.source, lines=document.lines)
@@ -46,7 +46,7 @@ def main() -> int:
         trial = read_trial(arguments.trial)
         check_present(trial.config.data)
         _check_content(trial.config.data)
-        # Not above: torch takes seconds to import, and a mistake is told without it.
+        # Not above: torch takes seconds to import, and a problem is told without it.
         import torch
 
         if arguments.device == "cuda" and not torch.cuda.is_available():
@@ -54,7 +54,7 @@ def main() -> int:
         # Now, not at the first snapshot a minute later.
         arguments.out.mkdir(parents=True, exist_ok=True)
         return _run(trial, TrialFolder(arguments.out, trial.key), arguments)
-    except (Mistakes, DataError) as error:
+    except (ValidationErrors, DataError) as error:
         return _refuse(str(error))
     except OSError as error:
         return _refuse(f"{error.filename or arguments.out}: {error.strerror or error}")
@@ -63,7 +63,7 @@ def main() -> int:
 
 
 def _check_content(data: AnyConfig) -> None:
-    if isinstance(data, NpzConfig | OwnDataConfig):
+    if isinstance(data, NpzConfig | PluginDataConfig):
         for warning in inspect(data).findings.warnings:
             print(f"Warning: {data_name(data)}: {warning}", file=sys.stderr)
 
@@ -72,9 +72,9 @@ def _run(trial: Trial, folder: TrialFolder, arguments: argparse.Namespace) -> in
     from trainables.run import run_trial
 
     before = folder.latest(_tell)
-    going_on = f", going on after update {before.summary().updates:,}" if before is not None else ""
+    going_on = f", going on after step {before.summary().steps:,}" if before is not None else ""
     print(f"trial {trial.key}, seed {trial.seed}, on {arguments.device}{going_on}", flush=True)
-    looks = run_trial(
+    evaluations = run_trial(
         trial,
         folder,
         device=arguments.device,
@@ -85,14 +85,14 @@ def _run(trial: Trial, folder: TrialFolder, arguments: argparse.Namespace) -> in
     )
     printed = -_LINE_EVERY_S
     with deferred_interrupts(_announce_stop) as stopped_by:
-        for look in looks:
-            if isinstance(look, Waiting):
-                print(f"{look.reason}: the snapshot is tried again", file=sys.stderr)
+        for evaluation in evaluations:
+            if isinstance(evaluation, Waiting):
+                print(f"{evaluation.reason}: the snapshot is tried again", file=sys.stderr)
             elif time.monotonic() - printed >= _LINE_EVERY_S:
-                print(_line(look), flush=True)
+                print(_line(evaluation), flush=True)
                 printed = time.monotonic()
             if stopped_by():
-                looks.close()
+                evaluations.close()
                 break
     latest = folder.latest(_tell)
     if latest is None:
@@ -104,12 +104,12 @@ def _run(trial: Trial, folder: TrialFolder, arguments: argparse.Namespace) -> in
 
 
 def _announce_stop() -> None:
-    print("stopping at the next look; once more stops at once, losing what is not saved", file=sys.stderr)
+    print("stopping at the next evaluation; once more stops at once, losing what is not saved", file=sys.stderr)
 
 
-def _line(look: Look) -> str:
-    values = "  ".join(f"{name} {value:.4g}" for name, value in look.values.items())
-    return f"pass {look.passes:,g}  update {look.updates:,}  {values}"
+def _line(evaluation: Evaluation) -> str:
+    values = "  ".join(f"{name} {value:.4g}" for name, value in evaluation.values.items())
+    return f"epoch {evaluation.epochs:,g}  step {evaluation.steps:,}  {values}"
 
 
 def _closing(trial: Trial, latest: Snapshot) -> str:
@@ -121,14 +121,14 @@ def _closing(trial: Trial, latest: Snapshot) -> str:
             missed = f" without reaching its goal, {trial.config.goal}" if trial.config.goal is not None else ""
             outcome = f"came to the end of its budget{missed}"
         case End.DIVERGED:
-            outcome = f"diverged: the loss was not finite at update {summary.diverged_at:,}"
+            outcome = f"diverged: the loss was not finite at step {summary.diverged_at:,}"
         case None:
             outcome = "stopped, and goes on from here when run again"
     values = summary.final or summary.last
     width = max(map(len, values), default=0)
     return "\n".join(
         [
-            f"{outcome}: {summary.passes:,g} passes, {summary.updates:,} updates, {summary.seconds:.1f} s of training,"
+            f"{outcome}: {summary.epochs:,g} epochs, {summary.steps:,} steps, {summary.seconds:.1f} s of training,"
             f" {summary.wall_seconds:.1f} s in all",
             *(f"  {name:{width}}  {value:.6g}" for name, value in values.items()),
             f"curves: {latest.curves_path}",
@@ -156,7 +156,7 @@ def _arguments() -> argparse.Namespace:
         type=_seconds,
         default=60.0,
         metavar="S",
-        help="seconds from one snapshot to the next, which are taken at looks; default: 60",
+        help="seconds from one snapshot to the next, which are taken at evaluations; default: 60",
     )
     return parser.parse_args()
 

@@ -1,6 +1,6 @@
 """The base of every configuration: frozen, closed to unknown fields, strict about numbers.
 
-Strict numbers: `width: true` or `width: "196"` is a mistake to be told, not a 1 or a 196.
+Strict numbers: `width: true` or `width: "196"` is a problem to be told, not a 1 or a 196.
 """
 
 import re
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from trainables.mistakes import shown
+from trainables.validation import shown
 
 Int = Annotated[int, Field(strict=True)]
 Float = Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -62,7 +62,7 @@ def decisive(value: Any) -> Any:
             if NOT_IN_KEY not in field.metadata
             and (name == "name" or getattr(value, name) != field.get_default(call_default_factory=True))
         }
-        # Settings of a part of one's own have no declared type, by which 1 and 1.0 would be the same.
+        # Settings of a plugin have no declared type, by which 1 and 1.0 would be the same.
         extra = {name: without_type(setting) for name, setting in (value.model_extra or {}).items()}
         return {name: decisive(field) for name, field in fields.items()} | extra
     if isinstance(value, list | tuple):

@@ -54,7 +54,7 @@ def fault_of(error: BaseException, users_files: Collection[str] = ()) -> Fault:
     if any(_is_memory(link) for link in links):
         return Fault.MEMORY
     files = {os.path.abspath(file) for file in users_files}
-    if any(_passes_through(link, files) for link in links):
+    if any(_epochs_through(link, files) for link in links):
         return Fault.TRIAL
     return Fault.ENVIRONMENT if any(_number(link) in ENVIRONMENT for link in links) else Fault.TRIAL
 
@@ -105,6 +105,6 @@ def _is_memory(error: BaseException) -> bool:
     return isinstance(error, _NATIVE) and bool(_MEMORY_TEXT.search(str(error)))
 
 
-def _passes_through(error: BaseException, files: Collection[str]) -> bool:
+def _epochs_through(error: BaseException, files: Collection[str]) -> bool:
     frames = traceback.walk_tb(error.__traceback__)
     return bool(files) and any(os.path.abspath(frame.f_code.co_filename) in files for frame, _ in frames)

@@ -1,7 +1,7 @@
-"""A last batch of one image, on which some models cannot be trained: batch normalisation, or a `squeeze` too many.
+"""A last batch of one example, on which some models cannot be trained: batch normalisation, or a `squeeze` too many.
 
 The failure would come at the end of the first epoch, in every trial. Here the model is asked beforehand: for a batch of
-two images, which it must be able to take, and for one.
+two examples, which it must be able to take, and for one.
 """
 
 from collections.abc import Mapping
@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from trainables.data.config import DigitsConfig, MnistConfig
 from trainables.data.inspection import Inspection
 from trainables.data.read import AnyConfig
-from trainables.mistakes import Mistake, Mistakes
-from trainables.models.config import OwnModelConfig
-from trainables.own.loading import load_part, source_of, told
-from trainables.own.scope import Scope
+from trainables.models.config import PluginModelConfig
+from trainables.plugins.loading import load_plugin, source_of, told
+from trainables.plugins.scope import Scope
 from trainables.trial import TrialConfig
+from trainables.validation import Problem, ValidationErrors
 
 _SHIPPED = {DigitsConfig: ((8, 8), 10), MnistConfig: ((28, 28), 10)}
-"""The shape of an image, and the number of classes."""
+"""The shape of an example, and the number of classes."""
 
 Shape = tuple[int, ...]
 
@@ -27,13 +27,13 @@ def check_last_batches(
     """Warnings about configurations, given by names for people; inspections: of the data that does not ship, if known.
 
     Raises:
-        Mistakes: models that cannot be trained on the last batch.
+        ValidationErrors: models that cannot be trained on the last batch.
     """
-    mistakes: dict[str, Mistake] = {}
+    problems: dict[str, Problem] = {}
     warnings: dict[str, str] = {}
     known: dict[str, tuple[str | None, bool]] = {}
     for name, config in configs.items():
-        if not isinstance(config.model, OwnModelConfig) or (found := _shape(config, inspections)) is None:
+        if not isinstance(config.model, PluginModelConfig) or (found := _shape(config, inspections)) is None:
             continue
         num_train, image_shape, num_classes = found
         batch_size = min(config.batch_size or num_train, num_train)
@@ -43,28 +43,28 @@ def check_last_batches(
         if asked not in known:
             known[asked] = _on_one_image(config.model, image_shape, num_classes)
         wrong, is_normalised = known[asked]
-        leaves = f"{batch_size} leaves one of {num_train:,} training images for the last batch"
+        leaves = f"{batch_size} leaves one of {num_train:,} training examples for the last batch"
         if wrong is not None:
             sentence = f"{leaves}, and {config.model.object} {wrong}. {_remedy(batch_size, num_train)}"
-            mistakes.setdefault(sentence, Mistake((name, "batch_size"), sentence))
+            problems.setdefault(sentence, Problem((name, "batch_size"), sentence))
         elif is_normalised:
             sentence = f"{leaves}, from which alone {config.model.object} takes BatchNorm's mean and variance"
             warnings.setdefault(sentence, f"{name}.batch_size: {sentence}. {_remedy(batch_size, num_train)}")
-    if mistakes:
-        raise Mistakes("last batch", mistakes.values())
+    if problems:
+        raise ValidationErrors("last batch", problems.values())
     return tuple(warnings.values())
 
 
 def _shape(config: TrialConfig, inspections: Mapping[AnyConfig, Inspection]) -> tuple[int, Shape, int] | None:
-    """Number of training images, the shape of one, and the number of classes."""
+    """Number of training examples, the shape of one, and the number of classes."""
     if isinstance(config.data, DigitsConfig | MnistConfig):
         return config.data.num_train, *_SHIPPED[type(config.data)]
     found = inspections.get(config.data)
     return (config.data.num_train or found.num_train, found.image_shape, found.num_classes) if found else None
 
 
-def _on_one_image(model: OwnModelConfig, image_shape: Shape, num_classes: int) -> tuple[str | None, bool]:
-    """(why it cannot be trained on one image, or None; whether it holds batch normalisation)."""
+def _on_one_image(model: PluginModelConfig, image_shape: Shape, num_classes: int) -> tuple[str | None, bool]:
+    """(why it cannot be trained on one example, or None; whether it holds batch normalisation)."""
     import torch
     from torch import nn
     from torch.nn.modules.batchnorm import _BatchNorm
@@ -74,7 +74,7 @@ def _on_one_image(model: OwnModelConfig, image_shape: Shape, num_classes: int) -
         scope.seed(0)
         x = torch.randn(2, *image_shape)
         try:
-            module = load_part(model, scope)(input_shape=image_shape, num_classes=num_classes)
+            module = load_plugin(model, scope)(input_shape=image_shape, num_classes=num_classes)
             if not isinstance(module, nn.Module):
                 return None, False
             both = module.train()(x)
@@ -86,9 +86,9 @@ def _on_one_image(model: OwnModelConfig, image_shape: Shape, num_classes: int) -
         except (Exception, SystemExit) as error:
             return f"cannot be trained on one: {told(error, source_of(model).root)}", is_normalised
     if one.shape != (1, *both.shape[1:]):
-        return f"maps one image to {tuple(one.shape)} in the place of {(1, *both.shape[1:])}", is_normalised
+        return f"maps one example to {tuple(one.shape)} in the place of {(1, *both.shape[1:])}", is_normalised
     if both.isfinite().all() and not one.isfinite().all():
-        return "maps one image to values that are not finite", is_normalised
+        return "maps one example to values that are not finite", is_normalised
     return None, is_normalised
 
 
@@ -97,4 +97,4 @@ def _remedy(batch_size: int, num_train: int) -> str:
     fitting = next((size for size in near if 2 <= size <= num_train and num_train % size != 1), None)
     sizes = f"batch_size: {fitting}" if fitting else ""
     fewer = f"data.num_train: {num_train - 1}" if batch_size > 1 and num_train > 2 else ""
-    return f"Give {' or '.join(filter(None, (sizes, fewer))) or 'more training images'}"
+    return f"Give {' or '.join(filter(None, (sizes, fewer))) or 'more training examples'}"

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sized
 from typing import Any
 
-from trainables.mistakes import Mistake, Path
+from trainables.validation import Path, Problem
 
 MAX_BYTES = 2**20
 """Of a file that people write."""
@@ -32,20 +32,20 @@ def wrong_size(num: int, path: Path) -> str | None:
     return f"lies more than {MAX_DEPTH} levels deep, which is the limit" if len(path) > MAX_DEPTH else None
 
 
-def wrong_values(content: Any) -> list[Mistake]:
+def wrong_values(content: Any) -> list[Problem]:
     """What is wrong with values that were made in Python, whatever they are meant for."""
-    mistakes: list[Mistake] = []
+    problems: list[Problem] = []
     left: list[tuple[Path, Any]] = [((), content)]
     num = 0
-    while left and not mistakes:
+    while left and not problems:
         path, value = left.pop()
         num += 1
         wrong = _wrong(value, path, num)
         if wrong is not None:
-            mistakes.append(Mistake(path, wrong))
+            problems.append(Problem(path, wrong))
         else:
             left += _inner(value, path)
-    return mistakes
+    return problems
 
 
 def _wrong(value: Any, path: Path, num: int) -> str | None:

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from trainables.losses.build import build_loss
 from trainables.models.build import Model, Tensors
-from trainables.models.config import OwnModelConfig
-from trainables.own.interfaces import Step
-from trainables.own.scope import Scope
+from trainables.models.config import PluginModelConfig
+from trainables.plugins.interfaces import Step
+from trainables.plugins.scope import Scope
 from trainables.regularisers.build import build_regulariser
 from trainables.trial import TrialConfig
 
@@ -30,7 +30,7 @@ class Batch(NamedTuple):
 
 class Draws(NamedTuple):
     """noise: of x's shape, added to it; projections: (projections, batch, classes), for the Jacobian term; generator:
-    for a regulariser of one's own, which draws for itself; number: the update's, from 1, for the same.
+    for a regulariser plugin, which draws for itself; number: the step's, from 1, for the same.
     """
 
     noise: Tensor | None
@@ -43,13 +43,13 @@ Objective = Callable[[Tensors, Tensors, Batch, Draws], tuple[Tensor, Tensors, Te
 
 
 def build_objective(config: TrialConfig, model: Model, scope: Scope | None = None) -> Objective:
-    """scope: of the trial's parts of one's own."""
+    """scope: of the trial's plugins."""
     loss = build_loss(config.loss, scope)
     regulariser = build_regulariser(config.regulariser, scope) if config.regulariser is not None else None
 
     def checked(outputs: Tensor, parameters: Tensors) -> Tensor:
-        if isinstance(config.model, OwnModelConfig):
-            from trainables.models.own import check_depends
+        if isinstance(config.model, PluginModelConfig):
+            from trainables.models.plugin import check_depends
 
             check_depends(config.model, outputs, parameters)
         return outputs

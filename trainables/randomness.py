@@ -24,7 +24,7 @@ class Stream(IntEnum):
 
 
 def generator(seed: int, stream: Stream, *index: int, device: torch.device | str = "cpu") -> torch.Generator:
-    """A fresh generator of a trial's stream; `index` tells apart independent parts of it, passes say."""
+    """A fresh generator of a trial's stream; `index` tells apart independent parts of it, epochs say."""
     return torch.Generator(device).manual_seed(seed_of(seed, stream, *index))
 
 

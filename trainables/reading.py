@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from trainables.limits import MAX_BYTES, MAX_DIGITS, MAX_VALUES, wrong_size, wrong_text
-from trainables.mistakes import Mistake, Mistakes, Path, shown
+from trainables.validation import Path, Problem, ValidationErrors, shown
 
 _PARSER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -40,24 +40,29 @@ def read_yaml(path: FilePath) -> Document:
     """Reads a file that holds one mapping.
 
     Raises:
-        Mistakes: the file is not there, is no YAML, is too large, holds no mapping, or what `parse_yaml` refuses.
+        ValidationErrors: the file is not there, is no YAML, is too large, holds no mapping, or what `parse_yaml`
+        refuses.
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            raise Mistakes(str(path), [Mistake((), "cannot be read: is no file, but a folder, a pipe or a device")])
+            raise ValidationErrors(
+                str(path), [Problem((), "cannot be read: is no file, but a folder, a pipe or a device")]
+            )
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
-        if isinstance(error, Mistakes):
+        if isinstance(error, ValidationErrors):
             raise
         reason = error.strerror if isinstance(error, OSError) else "no file can be named so"
-        raise Mistakes(str(path), [Mistake((), f"cannot be read: {reason}")]) from None
+        raise ValidationErrors(str(path), [Problem((), f"cannot be read: {reason}")]) from None
     if len(content) > MAX_BYTES:
-        raise Mistakes(str(path), [Mistake((), f"is larger than {MAX_BYTES / 2**20:g} MiB, which is the limit")])
+        raise ValidationErrors(
+            str(path), [Problem((), f"is larger than {MAX_BYTES / 2**20:g} MiB, which is the limit")]
+        )
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise Mistakes(str(path), [Mistake((), "cannot be read: is not text in UTF-8")]) from None
+        raise ValidationErrors(str(path), [Problem((), "cannot be read: is not text in UTF-8")]) from None
     return parse_yaml(text.replace("\r\n", "\n"), source=str(path))
 
 
@@ -65,20 +70,21 @@ def parse_yaml(text: str, *, source: str) -> Document:
     """As `read_yaml`, of text; `source` names it in messages.
 
     Raises:
-        Mistakes: it is no YAML or holds no mapping; or it holds a key twice, a tag, a merge key, a character that
+        ValidationErrors: it is no YAML or holds no mapping; or it holds a key twice, a tag, a merge key, a character
+        that
             cannot be printed, or more than `trainables.limits` allows.
     """
     builder = _Builder(text)
     try:
         content = builder.document()
     except yaml.YAMLError as error:
-        raise Mistakes(source, [_syntax(error, text)]) from None
+        raise ValidationErrors(source, [_syntax(error, text)]) from None
     except _Refused as refused:
-        raise Mistakes(source, [*builder.mistakes, refused.mistake]) from None
-    if builder.mistakes:
-        raise Mistakes(source, builder.mistakes)
+        raise ValidationErrors(source, [*builder.problems, refused.problem]) from None
+    if builder.problems:
+        raise ValidationErrors(source, builder.problems)
     if not isinstance(content, dict):
-        raise Mistakes(source, [Mistake((), "must hold fields, one `name: value` a line")])
+        raise ValidationErrors(source, [Problem((), "must hold fields, one `name: value` a line")])
     return Document(content, builder.lines, source)
 
 
@@ -86,7 +92,7 @@ def parse_value(text: str) -> Any:
     """One value as YAML reads it: `1e-3` -> 0.001, `[1, 2]` -> [1, 2]. What is no YAML is text.
 
     Raises:
-        Mistakes: it holds what `parse_yaml` refuses.
+        ValidationErrors: it holds what `parse_yaml` refuses.
     """
     builder = _Builder(text)
     try:
@@ -94,17 +100,17 @@ def parse_value(text: str) -> Any:
     except yaml.YAMLError:
         return text
     except _Refused as refused:
-        raise Mistakes("value", [*builder.mistakes, refused.mistake]) from None
-    if builder.mistakes:
-        raise Mistakes("value", builder.mistakes)
+        raise ValidationErrors("value", [*builder.problems, refused.problem]) from None
+    if builder.problems:
+        raise ValidationErrors("value", builder.problems)
     return value
 
 
 class _Refused(Exception):
     """Reading cannot go on."""
 
-    def __init__(self, mistake: Mistake) -> None:
-        self.mistake = mistake
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
 
 
 @dataclass(frozen=True)
@@ -117,11 +123,11 @@ class _Anchored:
 
 
 class _Builder:
-    """Makes plain values from the parser's events. `mistakes` are those after which reading goes on."""
+    """Makes plain values from the parser's events. `problems` are those after which reading goes on."""
 
     def __init__(self, text: str) -> None:
         self.lines: dict[Path, int] = {}
-        self.mistakes: list[Mistake] = []
+        self.problems: list[Problem] = []
         self._text = text
         self._num = 0
         self._anchors: dict[str, _Anchored | None] = {}
@@ -130,7 +136,7 @@ class _Builder:
     def document(self) -> Any:
         if (wrong := wrong_text(self._text)) is not None:
             before = self._text[: next(i for i, char in enumerate(self._text) if wrong_text(char))]
-            raise _Refused(Mistake((), wrong, before.count("\n") + 1))
+            raise _Refused(Problem((), wrong, before.count("\n") + 1))
         self._events = yaml.parse(self._text, Loader=_PARSER)
         next(self._events)
         if isinstance(next(self._events), yaml.StreamEndEvent):
@@ -139,7 +145,7 @@ class _Builder:
         next(self._events)
         after = next(self._events)
         if not isinstance(after, yaml.StreamEndEvent):
-            raise _Refused(Mistake((), "a second document begins here; one is allowed", _line(after)))
+            raise _Refused(Problem((), "a second document begins here; one is allowed", _line(after)))
         return value
 
     def _value(self, event: yaml.Event, path: Path) -> Any:
@@ -149,7 +155,7 @@ class _Builder:
         self._count(1, event, path)
         if event.tag is not None:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
-            self.mistakes.append(Mistake(path, f"the tag {shown(tag)} is not allowed; leave it out", _line(event)))
+            self.problems.append(Problem(path, f"the tag {shown(tag)} is not allowed; leave it out", _line(event)))
         num, num_lines = self._num, len(self.lines)
         if event.anchor is not None:
             self._anchors[event.anchor] = None
@@ -171,7 +177,7 @@ class _Builder:
         anchored = self._anchors.get(event.anchor)
         if anchored is None:
             wrong = "stands inside what it stands for" if event.anchor in self._anchors else "stands for nothing above"
-            raise _Refused(Mistake(path, f"the alias *{event.anchor} {wrong}", _line(event)))
+            raise _Refused(Problem(path, f"the alias *{event.anchor} {wrong}", _line(event)))
         self._count(anchored.num, event, path)
         self.lines |= {(*path, *inner): line for inner, line in anchored.lines.items()}
         return anchored.value
@@ -192,7 +198,7 @@ class _Builder:
             if name is not None:
                 inner = (*path, name)
                 if name in values:
-                    self.mistakes.append(Mistake(inner, "is given twice", _line(event)))
+                    self.problems.append(Problem(inner, "is given twice", _line(event)))
                 self.lines[inner] = _line(event)
             self._check_size(len(values) + 1, event, path)
             value = self._value(next(self._events), inner)
@@ -212,13 +218,13 @@ class _Builder:
             wrong = f"{text or 'nothing'} stands where a field's name should{comma}"
         else:
             return name
-        self.mistakes.append(Mistake(path, wrong, _line(event)))
+        self.problems.append(Problem(path, wrong, _line(event)))
         return None
 
     def _scalar(self, event: yaml.ScalarEvent, path: Path) -> Any:
         text = str(event.value)
         if (wrong := wrong_text(text)) is not None:
-            self.mistakes.append(Mistake(path, wrong, _line(event)))
+            self.problems.append(Problem(path, wrong, _line(event)))
         if not event.implicit[0]:
             return text
         if _NULL.fullmatch(text):
@@ -229,7 +235,7 @@ class _Builder:
             if len(text.lstrip("+-0")) <= MAX_DIGITS:
                 return int(text.lstrip("+-0") or "0") * (-1 if text.startswith("-") else 1)
             wrong = f"is a whole number of {len(text):,} digits; at most {MAX_DIGITS} are allowed"
-            self.mistakes.append(Mistake(path, wrong, _line(event)))
+            self.problems.append(Problem(path, wrong, _line(event)))
             return 0
         if _FLOAT.fullmatch(text) or text in _SPECIAL:
             return float(_SPECIAL.get(text, text))
@@ -239,11 +245,11 @@ class _Builder:
         self._num += num
         if self._num > MAX_VALUES:
             wrong = f"more than {MAX_VALUES:,} values, those of aliases counted each time; that is the limit"
-            raise _Refused(Mistake((), wrong, _line(event)))
+            raise _Refused(Problem((), wrong, _line(event)))
 
     def _check_size(self, num: int, event: yaml.Event, path: Path) -> None:
         if (wrong := wrong_size(num, path)) is not None:
-            raise _Refused(Mistake(path, wrong, _line(event)))
+            raise _Refused(Problem(path, wrong, _line(event)))
 
 
 def _line(event: yaml.Event) -> int:
@@ -251,7 +257,7 @@ def _line(event: yaml.Event) -> int:
     return event.start_mark.line + 1
 
 
-def _syntax(error: yaml.YAMLError, text: str) -> Mistake:
+def _syntax(error: yaml.YAMLError, text: str) -> Problem:
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
-        return Mistake((), f"is not YAML: {str(error).partition(chr(10))[0]}")
-    return Mistake((), f"is not YAML: {error.problem}", min(error.problem_mark.line, text.count("\n")) + 1)
+        return Problem((), f"is not YAML: {str(error).partition(chr(10))[0]}")
+    return Problem((), f"is not YAML: {error.problem}", min(error.problem_mark.line, text.count("\n")) + 1)

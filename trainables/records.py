@@ -2,15 +2,16 @@
 
     <root>/<key>/at-000010324/
         config.yaml         the resolved configuration and the seed: `python -m trainables config.yaml` runs it again
-        parts.yaml          the source of parts of one's own, if there are any
-        curves.csv          updates, passes, seconds and every measurement, one row a look, blank where none was due
+        plugins.yaml          the source of plugins, if there are any
+        curves.csv          steps, epochs, seconds and every measurement, one row an evaluation, blank where none was
+                            due
         summary.json        a Summary
-        state.safetensors   all that the next update depends on
+        state.safetensors   all that the next step depends on
         SHA256SUMS          the checksums of these files
     <root>/<key>/failure.log            the traceback, if the last attempt failed
     <root>/<key>/damaged-at-000010324/  a snapshot that did not match its checksums
 
-The largest number of updates is the latest snapshot; a second one after the same update is `at-000010324-2`. A snapshot
+The largest number of steps is the latest snapshot; a second one after the same step is `at-000010324-2`. A snapshot
 is written under a temporary name, flushed to the disk and moved, and never changed after that; then those older than
 the one before it are removed. So a process that is killed, or a machine that loses power, leaves a latest snapshot to
 continue from or none; and should the disk damage that one, the one before it is still there.
@@ -33,7 +34,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from trainables import checksums
 from trainables.checksums import Damaged
-from trainables.own.source import SourceCode
+from trainables.plugins.source import SourceCode
 from trainables.trial import Trial, TrialConfig
 
 
@@ -46,16 +47,17 @@ class End(StrEnum):
 
 
 @dataclass(frozen=True)
-class Look:
+class Evaluation:
     """One evaluation during training.
 
-    updates, passes   done so far
-    seconds           of optimisation so far: CPU time on a CPU, wall time on a GPU, over all resumptions, without looks
+    steps, epochs   done so far
+    seconds           of optimisation so far: CPU time on a CPU, wall time on a GPU, over all resumptions, without
+                      evaluations
     values            metric -> value, of the probes that were due
     """
 
-    updates: int
-    passes: float
+    steps: int
+    epochs: float
     seconds: float
     values: dict[str, float]
 
@@ -72,7 +74,7 @@ class Segment(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    from_updates: int
+    from_steps: int
     host: str
     device: str
     device_name: str
@@ -85,11 +87,11 @@ class Segment(BaseModel):
 class Summary(BaseModel):
     """How far a trial is.
 
-    wall_seconds      of everything, looks included: what a plan's estimates rest on
+    wall_seconds      of everything, evaluations included: what a plan's estimates rest on
     end               None while it has budget left
     goal              the goal it ran towards, as text
-    diverged_at       the update at which the loss was first not finite
-    low, high, last   each metric's extremes over all looks, and its latest value
+    diverged_at       the step at which the loss was first not finite
+    low, high, last   each metric's extremes over all evaluations, and its latest value
     final             every metric, measured once more where the trial ended, whatever the probes' schedules
     data_digest       of data that a function made; other data's digest is part of the key
     """
@@ -98,8 +100,8 @@ class Summary(BaseModel):
 
     key: str
     seed: int
-    updates: int
-    passes: float
+    steps: int
+    epochs: float
     seconds: float
     wall_seconds: float
     end: End | None
@@ -114,7 +116,7 @@ class Summary(BaseModel):
 
 
 def ending(config: TrialConfig, progress: Summary) -> End | None:
-    """Whether `progress` answers what `config` asks, and how; None if there is more to train.
+    """Whether `progress` reports what `config` asks, and how; None if there is more to train.
 
     It is asked anew of every study: a trial that ended at one goal or budget may have more to do for another.
     """
@@ -124,7 +126,7 @@ def ending(config: TrialConfig, progress: Summary) -> End | None:
             return End.GOAL
     if progress.diverged_at is not None:
         return End.DIVERGED
-    if budget.ends_after(budget.position(updates=progress.updates, passes=progress.passes)):
+    if budget.ends_after(budget.position(steps=progress.steps, epochs=progress.epochs)):
         return End.BUDGET
     return None
 
@@ -155,9 +157,9 @@ class Snapshot:
         config = {"seed": trial.seed, **trial.config.model_dump(mode="json")}
         self.config_path.write_text(yaml.safe_dump(config, sort_keys=False))
 
-    def write_parts(self, sources: Iterable[SourceCode]) -> None:
+    def write_plugins(self, sources: Iterable[SourceCode]) -> None:
         parts = {source.digest: {"object": source.object, "files": dict(source.files)} for source in sources}
-        (self.path / "parts.yaml").write_text(yaml.safe_dump(parts, sort_keys=False, allow_unicode=True))
+        (self.path / "plugins.yaml").write_text(yaml.safe_dump(parts, sort_keys=False, allow_unicode=True))
 
     def summary(self) -> Summary:
         return Summary.model_validate_json(self.summary_path.read_text())
@@ -174,17 +176,17 @@ class Snapshot:
             summary = self.summary()
         except (FileNotFoundError, UnicodeDecodeError, ValidationError):
             raise Damaged("summary.json is not one of this version of grokgrid") from None
-        if summary.key != key or summary.updates != self.updates:
-            raise Damaged(f"it is of trial {summary.key} after update {summary.updates:,}")
+        if summary.key != key or summary.steps != self.steps:
+            raise Damaged(f"it is of trial {summary.key} after step {summary.steps:,}")
 
     @property
     def place(self) -> tuple[int, int]:
-        """The number of updates, and the number of the snapshot among those after the same update, from 1."""
-        updates, _, number = self.path.name.removeprefix("at-").partition("-")
-        return int(updates), int(number or 1)
+        """The number of steps, and the number of the snapshot among those after the same step, from 1."""
+        steps, _, number = self.path.name.removeprefix("at-").partition("-")
+        return int(steps), int(number or 1)
 
     @property
-    def updates(self) -> int:
+    def steps(self) -> int:
         return self.place[0]
 
 
@@ -220,7 +222,7 @@ class TrialFolder:
                 # Unless it was just removed by a worker that has written newer ones.
                 if self.snapshots()[-1:] == found[-1:]:
                     damaged.append(f"{error}; it is set aside as {self._set_aside(found[-1])}")
-        after = f"goes on after update {found[-1].updates:,}" if found else "starts anew"
+        after = f"goes on after step {found[-1].steps:,}" if found else "starts anew"
         for what in damaged:
             say(f"{self.path}: a snapshot is damaged: {what}. The trial {after}")
         return found[-1] if found else None
@@ -230,13 +232,13 @@ class TrialFolder:
         found = [path for path in self.path.glob("at-*") if re.fullmatch(r"at-[0-9]+(-[0-9]+)?", path.name)]
         return sorted(map(Snapshot, found), key=lambda snapshot: snapshot.place)
 
-    def write(self, updates: int, fill: Callable[[Snapshot], None]) -> Snapshot:
+    def write(self, steps: int, fill: Callable[[Snapshot], None]) -> Snapshot:
         """Has `fill` write a snapshot's files, and makes them the latest snapshot."""
         is_first = not self.path.exists()
         self.path.mkdir(parents=True, exist_ok=True)
-        here = [snapshot.place[1] for snapshot in self.snapshots() if snapshot.updates == updates]
+        here = [snapshot.place[1] for snapshot in self.snapshots() if snapshot.steps == steps]
         numbers = itertools.count(max(here, default=0) + 1)
-        names = (f"at-{updates:09d}" + (f"-{number}" if number > 1 else "") for number in numbers)
+        names = (f"at-{steps:09d}" + (f"-{number}" if number > 1 else "") for number in numbers)
         written = Snapshot(checksums.write_folder(self.path, names, lambda folder: fill(Snapshot(folder))))
         if is_first:
             checksums.sync(self.root)

@@ -1,4 +1,4 @@
-"""Running one trial: train, look, stop at the goal, the budget or divergence; leave snapshots on the way."""
+"""Running one trial: train, evaluation, stop at the goal, the budget or divergence; leave snapshots on the way."""
 
 import csv
 import math
@@ -16,8 +16,8 @@ from safetensors.torch import load_file, save_file
 
 from trainables import checksums
 from trainables.faults import Fault, fault_of, reason
-from trainables.own.loading import source_of
-from trainables.records import End, Look, Segment, Snapshot, Summary, TrialFolder, Waiting, ending, warn
+from trainables.plugins.loading import source_of
+from trainables.records import End, Evaluation, Segment, Snapshot, Summary, TrialFolder, Waiting, ending, warn
 from trainables.snapshot_requests import never
 from trainables.training import Training
 from trainables.trial import Trial
@@ -36,8 +36,8 @@ def run_trial(
     snapshot_asked: Callable[[], bool] = never,
     say: Callable[[str], None] = warn,
     data_digest: str | None = None,
-) -> Generator[Look | Waiting, None, None]:
-    """Trains `trial` from its latest snapshot, or from the start, and yields every look.
+) -> Generator[Evaluation | Waiting, None, None]:
+    """Trains `trial` from its latest snapshot, or from the start, and yields every evaluation.
 
     A snapshot that cannot be saved, because a disk is full, say, is tried again: meanwhile the trial trains on, and
     waits only at its end. Each try that fails yields a Waiting.
@@ -46,13 +46,13 @@ def run_trial(
     then continued equals the uninterrupted trial, bit for bit on a CPU. A trial that is over already yields nothing.
 
     share: of the device this trial has to itself; recorded, for times only compare where it is the same.
-    snapshot_asked: called at every look; whether to save one out of turn.
+    snapshot_asked: called at every evaluation; whether to save one out of turn.
     say: gets a sentence about each snapshot that is damaged, and does not count.
     data_digest: what data that a function makes must have here as elsewhere, if that is known.
 
     Raises:
         DataError: the data is missing, or not what the configuration declares, or another one than elsewhere or before.
-        Mistakes: a part of one's own is missing, is not what the configuration declares, or gives what it should not.
+        ValidationErrors: a plugin is missing, is not what the configuration declares, or gives what it should not.
     """
     folder.root.mkdir(parents=True, exist_ok=True)
     latest = folder.latest(say)
@@ -61,36 +61,36 @@ def run_trial(
         if before.end is None:
             # Over only for whoever asks now, with a smaller budget than the checkpoint was written under.
             ended = before.model_copy(update={"end": end})
-            folder.write(before.updates, partial(_copy_with_summary, latest, ended))
+            folder.write(before.steps, partial(_copy_with_summary, latest, ended))
         return
 
     torch.set_num_threads(num_threads)
-    sources = [source_of(part) for _, part in trial.config.own_parts]
+    sources = [source_of(part) for _, part in trial.config.plugins]
     training = Training(trial, torch.device(device), data_digest=data_digest)
     if before is not None:
-        training.check_data(before.data_digest, f"until update {before.updates:,} of this trial")
-    looks: list[Look] = []
+        training.check_data(before.data_digest, f"until step {before.steps:,} of this trial")
+    evaluations: list[Evaluation] = []
     low: dict[str, float] = {}
     high: dict[str, float] = {}
     last: dict[str, float] = {}
     if latest is not None and before is not None:
         training.restore(
             load_file(latest.state_path, device=device),
-            updates=before.updates,
+            steps=before.steps,
             seconds=before.seconds,
             diverged_at=before.diverged_at,
         )
-        looks, low, high, last = _read_curves(latest), dict(before.low), dict(before.high), dict(before.last)
+        evaluations, low, high, last = _read_curves(latest), dict(before.low), dict(before.high), dict(before.last)
     segment = _segment(training, num_threads=num_threads, share=share)
     started = saved = time.perf_counter()
-    saved_updates = training.updates
+    saved_steps = training.steps
 
     def summary(end: End | None = None, final: dict[str, float] | None = None) -> Summary:
         return Summary(
             key=trial.key,
             seed=trial.seed,
-            updates=training.updates,
-            passes=training.passes,
+            steps=training.steps,
+            epochs=training.epochs,
             seconds=training.seconds,
             wall_seconds=(before.wall_seconds if before else 0.0) + time.perf_counter() - started,
             end=end,
@@ -108,13 +108,13 @@ def run_trial(
         def fill(snapshot: Snapshot) -> None:
             snapshot.write_config(trial)
             if sources:
-                snapshot.write_parts(sources)
-            _write_curves(snapshot, trial.config.metrics, looks)
+                snapshot.write_plugins(sources)
+            _write_curves(snapshot, trial.config.metrics, evaluations)
             snapshot.write_summary(summary)
             save_file({name: t.contiguous() for name, t in training.state().items()}, snapshot.state_path)
 
         os.stat(folder.root)  # A new folder where a mount is gone would be in the wrong place.
-        folder.write(summary.updates, fill)
+        folder.write(summary.steps, fill)
 
     def try_to_save(summary: Summary) -> Waiting | None:
         try:
@@ -127,16 +127,16 @@ def run_trial(
 
     waiting: Waiting | None = None
     wait_s = checkpoint_every_s
-    unit = training.updates_per_pass if trial.config.budget.unit == "passes" else 1
+    unit = training.steps_per_epoch if trial.config.budget.unit == "epochs" else 1
     try:
         while True:
-            position = trial.config.budget.position(updates=training.updates, passes=training.passes)
-            training.advance(trial.config.budget.next_look(position) * unit)
+            position = trial.config.budget.position(steps=training.steps, epochs=training.epochs)
+            training.advance(trial.config.budget.next_evaluation(position) * unit)
             if training.diverged_at is None:
-                due = tuple(probe for probe in trial.config.all_probes if len(looks) % probe.every == 0)
-                look = Look(training.updates, training.passes, training.seconds, training.measure(due))
-                looks.append(look)
-                for name, value in look.values.items():
+                due = tuple(probe for probe in trial.config.all_probes if len(evaluations) % probe.every == 0)
+                evaluation = Evaluation(training.steps, training.epochs, training.seconds, training.measure(due))
+                evaluations.append(evaluation)
+                for name, value in evaluation.values.items():
                     last[name] = value
                     if not math.isnan(value):
                         low[name] = min(value, low.get(name, value))
@@ -153,15 +153,15 @@ def run_trial(
                 waiting, saved = try_to_save(progress), time.perf_counter()
                 wait_s = checkpoint_every_s if waiting is None else RETRIED_EVERY_S
                 if waiting is None:
-                    saved_updates = progress.updates
+                    saved_steps = progress.steps
                 else:
                     yield waiting
             if training.diverged_at is None:
-                yield look
+                yield evaluation
             if end is not None:
                 return
     except GeneratorExit:
-        if (end is None or waiting is not None) and saved_updates != progress.updates:
+        if (end is None or waiting is not None) and saved_steps != progress.steps:
             try_to_save(progress)
         raise
 
@@ -175,7 +175,7 @@ def _copy_with_summary(latest: Snapshot, summary: Summary, snapshot: Snapshot) -
 def _segment(training: Training, *, num_threads: int, share: float) -> Segment:
     device = training.device
     return Segment(
-        from_updates=training.updates,
+        from_steps=training.steps,
         host=socket.gethostname(),
         device=device.type,
         device_name=torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name(),
@@ -194,22 +194,22 @@ def _cpu_name() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-def _write_curves(snapshot: Snapshot, metrics: tuple[str, ...], looks: list[Look]) -> None:
+def _write_curves(snapshot: Snapshot, metrics: tuple[str, ...], evaluations: list[Evaluation]) -> None:
     with snapshot.curves_path.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["updates", "passes", "seconds", *metrics])
-        for look in looks:
-            values = (look.values.get(metric) for metric in metrics)
-            row = [look.updates, repr(look.passes), repr(look.seconds)]
+        writer.writerow(["steps", "epochs", "seconds", *metrics])
+        for evaluation in evaluations:
+            values = (evaluation.values.get(metric) for metric in metrics)
+            row = [evaluation.steps, repr(evaluation.epochs), repr(evaluation.seconds)]
             writer.writerow([*row, *("" if value is None else repr(value) for value in values)])
 
 
-def _read_curves(snapshot: Snapshot) -> list[Look]:
+def _read_curves(snapshot: Snapshot) -> list[Evaluation]:
     with snapshot.curves_path.open(newline="") as file:
         return [
-            Look(
-                updates=int(row.pop("updates")),
-                passes=float(row.pop("passes")),
+            Evaluation(
+                steps=int(row.pop("steps")),
+                epochs=float(row.pop("epochs")),
                 seconds=float(row.pop("seconds")),
                 values={metric: float(value) for metric, value in row.items() if value != ""},
             )

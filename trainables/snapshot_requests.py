@@ -1,4 +1,4 @@
-"""A snapshot out of turn: SIGUSR1 asks this process for one at its trial's next look, and training goes on.
+"""A snapshot out of turn: SIGUSR1 asks this process for one at its trial's next evaluation, and training goes on.
 
 Whoever knows that a machine is about to go sends it, `python -m grokgrid.engine.notices` for one.
 """

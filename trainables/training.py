@@ -1,7 +1,7 @@
-"""The training of one trial: its state, and the updates from one look to the next.
+"""The training of one trial: its state, and the steps from one evaluation to the next.
 
 State lives in a `Training`, which advances, measures, and turns into a flat dict of tensors and back; `run.py` decides
-when. Nothing here waits for the device between two looks.
+when. Nothing here waits for the device between two evaluations.
 """
 
 import time
@@ -12,40 +12,40 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from trainables.data.config import OwnDataConfig
+from trainables.data.config import PluginDataConfig
 from trainables.data.load import Data, load
 from trainables.data.place import DataError
 from trainables.gradient_filters.build import build_gradient_filter
-from trainables.input_noise.tan_huang import draw_noise, noise_scale
+from trainables.input_transforms.tan_huang import draw_noise, noise_scale
 from trainables.losses.build import build_loss
 from trainables.models.build import build_model
-from trainables.models.config import OwnModelConfig
+from trainables.models.config import PluginModelConfig
 from trainables.objective import Batch, Draws, build_objective
 from trainables.optimisers.build import build_optimiser
-from trainables.own.loading import load_part
-from trainables.own.scope import Scope
-from trainables.probes.config import OwnProbeConfig, ProbeConfig
+from trainables.plugins.loading import load_plugin
+from trainables.plugins.scope import Scope
+from trainables.probes.config import PluginProbeConfig, ProbeConfig
 from trainables.probes.measure import measure
 from trainables.randomness import Stream, generator, seed_of, words
-from trainables.regularisers.config import JacobianConfig, OwnRegulariserConfig
+from trainables.regularisers.config import JacobianConfig, PluginRegulariserConfig
 from trainables.regularisers.jacobian import draw_projections
 from trainables.trial import Trial
 
 
 @final
 class Training:
-    """A trial between two updates.
+    """A trial between two steps.
 
     config, data as the trial has them
-    updates      done so far
-    seconds      of optimisation so far; see `Look`
-    diverged_at  the update at which the loss was first not finite
+    steps      done so far
+    seconds      of optimisation so far; see `Evaluation`
+    diverged_at  the step at which the loss was first not finite
     """
 
     def __init__(
         self, trial: Trial, device: torch.device, *, scope: Scope | None = None, data_digest: str | None = None
     ) -> None:
-        """scope: that of the trial's parts of one's own, by default a new one; data_digest: what data that a function
+        """scope: that of the trial's plugins, by default a new one; data_digest: what data that a function
         makes must have, if that is known.
         """
         self.config, self._seed, self.device = trial.config, trial.seed, device
@@ -53,7 +53,7 @@ class Training:
         self.data: Data = load(self.config.data, getattr(torch, self.config.dtype), device, data_digest)
         self.check_data(data_digest, "elsewhere for this study")
         self._first_seed = seed_of(trial.seed, Stream.PLUGINS)
-        self.updates = 0
+        self.steps = 0
         self.seconds = 0.0
         self.diverged_at: int | None = None
         with self._own_parts():
@@ -65,7 +65,7 @@ class Training:
         config, device, seed = self.config, self.device, self._seed
         x = self.data.x_train
         self._batch_size = min(config.batch_size or len(x), len(x))
-        self.updates_per_pass = -(-len(x) // self._batch_size)
+        self.steps_per_epoch = -(-len(x) // self._batch_size)
 
         self._model = build_model(
             config.model,
@@ -83,8 +83,8 @@ class Training:
         filter = config.gradient_filter
         self._filter = build_gradient_filter(filter, self._scope) if filter is not None else None
         self._filter_state: Mapping[str, Tensor] = {}
-        own_probes = [probe for probe in config.probes if isinstance(probe, OwnProbeConfig)]
-        self._own_probes = {probe: load_part(probe, self._scope) for probe in own_probes}
+        own_probes = [probe for probe in config.probes if isinstance(probe, PluginProbeConfig)]
+        self._plugin_probes = {probe: load_plugin(probe, self._scope) for probe in own_probes}
         self._noise_scale: Tensor | None = None
         self._noise = generator(seed, Stream.NOISE, device=device)
         self._projections = generator(seed, Stream.PROJECTIONS, device=device)
@@ -92,7 +92,7 @@ class Training:
     @property
     def data_digest(self) -> str | None:
         """Of data that a function made; other data's is part of the trial's key."""
-        return self.data.digest if isinstance(self.config.data, OwnDataConfig) else None
+        return self.data.digest if isinstance(self.config.data, PluginDataConfig) else None
 
     def check_data(self, expected: str | None, where: str) -> None:
         """Raises:
@@ -105,28 +105,28 @@ class Training:
             )
 
     @property
-    def passes(self) -> float:
-        return self.updates / self.updates_per_pass
+    def epochs(self) -> float:
+        return self.steps / self.steps_per_epoch
 
-    def advance(self, updates: int) -> None:
-        """Trains until `updates` updates are done.
+    def advance(self, steps: int) -> None:
+        """Trains until `steps` steps are done.
 
         Whether all losses were finite is asked only then, for nothing on the way waits for the device; `diverged_at`
         names the first that was not.
         """
         losses: list[Tensor] = []
-        first = self.updates + 1
+        first = self.steps + 1
         with _without_denormals(), self._own_parts(), self._timed():
-            self._number = torch.tensor(self.updates, device=self.device)
-            while self.updates < updates:
-                number, index = divmod(self.updates, self.updates_per_pass)
+            self._number = torch.tensor(self.steps, device=self.device)
+            while self.steps < steps:
+                number, index = divmod(self.steps, self.steps_per_epoch)
                 if index == 0 or not losses:
                     order = self._order(number)
-                if index == 0 and self.config.input_noise is not None:
+                if index == 0 and self.config.input_transform is not None:
                     self._drawing("training accuracy")
-                    self._noise_scale = noise_scale(self.config.input_noise, self._train_accuracy())
-                losses.append(self._update(self._batch(order, index)))
-                self.updates += 1
+                    self._noise_scale = noise_scale(self.config.input_transform, self._train_accuracy())
+                losses.append(self._step(self._batch(order, index)))
+                self.steps += 1
             finite = torch.stack(losses).isfinite()
         if not bool(finite.all()):
             self.diverged_at = first + int(finite.logical_not().nonzero()[0])
@@ -139,13 +139,13 @@ class Training:
                 self.data,
                 self._loss,
                 parameters={name: p.detach() for name, p in self._parameters.items()},
-                own=self._own_probes,
+                own=self._plugin_probes,
                 drawing=self._drawing,
             )
 
-    def _update(self, batch: Batch) -> Tensor:
+    def _step(self, batch: Batch) -> Tensor:
         parameters = self._parameters
-        self._seed_update()
+        self._seed_step()
         loss, self._buffers, _ = self._objective(parameters, self._buffers, batch, self._draw(batch))
         found = torch.autograd.grad(loss, list(parameters.values()), materialize_grads=True)
         gradients: Mapping[str, Tensor] = dict(zip(parameters, found, strict=True))
@@ -157,7 +157,7 @@ class Training:
         return loss.detach()
 
     def _order(self, number: int) -> Tensor | None:
-        """The order of the training set in a pass; None is file order."""
+        """The order of the training set in an epoch; None is file order."""
         if not self.config.shuffle:
             return None
         shuffled = torch.randperm(len(self.data.x_train), generator=generator(self._seed, Stream.ORDER, number))
@@ -175,37 +175,37 @@ class Training:
         if isinstance(self.config.regulariser, JacobianConfig):
             shape = torch.Size((len(batch.x), self.data.num_classes))
             projections = draw_projections(self.config.regulariser, shape, batch.x, self._projections)
-        if not isinstance(self.config.regulariser, OwnRegulariserConfig):
+        if not isinstance(self.config.regulariser, PluginRegulariserConfig):
             return Draws(noise, projections)
         self._number = self._number + 1
         return Draws(noise, projections, self._projections, self._number)
 
     def _own_parts(self) -> AbstractContextManager[None]:
-        """Where parts of one's own run: in the scope of this trial."""
-        return self._scope.active() if self.config.own_parts else nullcontext()
+        """Where plugins run: in the scope of this trial."""
+        return self._scope.active() if self.config.plugins else nullcontext()
 
-    def _seed_update(self) -> None:
-        """What parts of one's own draw from the global generators is the trial's, too, wherever it is continued."""
+    def _seed_step(self) -> None:
+        """What plugins draw from the global generators is the trial's, too, wherever it is continued."""
         if not self._scope.is_active:
             return
-        if isinstance(self.config.model, OwnModelConfig):
-            self._scope.seed(seed_of(self._seed, Stream.MODEL, self.updates))
+        if isinstance(self.config.model, PluginModelConfig):
+            self._scope.seed(seed_of(self._seed, Stream.MODEL, self.steps))
         else:
             # Ten times quicker; those of models stay as they were.
-            self._scope.seed((self._first_seed + self.updates) % 2**63)
+            self._scope.seed((self._first_seed + self.steps) % 2**63)
 
     def _drawing(self, what: str) -> torch.Generator | None:
-        """The generator of a measurement by its name, after this update; the global ones likewise. None where there is
+        """The generator of a measurement by its name, after this step; the global ones likewise. None where there is
         no part of one's own to draw.
         """
         if not self._scope.is_active:
             return None
-        index = (self.updates, *words(what))
+        index = (self.steps, *words(what))
         self._scope.seed(seed_of(self._seed, Stream.PROBES, *index))
         return generator(self._seed, Stream.PROBES, *index, device=self.device)
 
     def gradients(self) -> dict[str, Tensor]:
-        """Of the latest update, as the optimiser got them."""
+        """Of the latest step, as the optimiser got them."""
         return {name: p.grad for name, p in self._parameters.items() if p.grad is not None}
 
     def _function(self) -> Callable[[Tensor], Tensor]:
@@ -233,7 +233,7 @@ class Training:
         self.seconds += clock() - start
 
     def state(self) -> dict[str, Tensor]:
-        """All that the next update depends on, but the configuration, the seed and the number of updates done."""
+        """All that the next step depends on, but the configuration, the seed and the number of steps done."""
         state = {f"parameters.{name}": p.detach() for name, p in self._parameters.items()}
         state |= {f"buffers.{name}": b for name, b in self._buffers.items()}
         for index, entry in self._optimiser.state_dict()["state"].items():
@@ -243,7 +243,7 @@ class Training:
             state["noise_scale"] = self._noise_scale
         return state | {"noise": self._noise.get_state(), "projections": self._projections.get_state()}
 
-    def restore(self, state: dict[str, Tensor], *, updates: int, seconds: float, diverged_at: int | None) -> None:
+    def restore(self, state: dict[str, Tensor], *, steps: int, seconds: float, diverged_at: int | None) -> None:
         """Continues from what `state` gave."""
         with torch.no_grad():
             for name, parameter in self._parameters.items():
@@ -264,7 +264,7 @@ class Training:
         self._noise_scale = state["noise_scale"].to(self.device) if "noise_scale" in state else None
         self._noise.set_state(state["noise"].cpu())
         self._projections.set_state(state["projections"].cpu())
-        self.updates, self.seconds, self.diverged_at = updates, seconds, diverged_at
+        self.steps, self.seconds, self.diverged_at = steps, seconds, diverged_at
 
 
 @contextmanager

@@ -10,16 +10,16 @@ from pydantic import Field, ValidationInfo, field_validator
 from trainables.configuration import NOT_IN_KEY, Bool, Config, Int, PositiveInt, decisive
 from trainables.data.config import DataConfig
 from trainables.gradient_filters.config import GradientFilterConfig
-from trainables.input_noise.config import InputNoiseConfig
+from trainables.input_transforms.config import InputNoiseConfig
 from trainables.losses.config import LossConfig
-from trainables.mistakes import Mistake, Mistakes, nearest
 from trainables.models.config import ModelConfig
 from trainables.names import alike
 from trainables.optimisers.config import OptimiserConfig
-from trainables.own.config import OwnConfig
+from trainables.plugins.config import PluginConfig
 from trainables.probes.config import ALWAYS, ON_VALIDATION, ProbeConfig
 from trainables.regularisers.config import RegulariserConfig
 from trainables.schedule import Budget, Goal
+from trainables.validation import Problem, ValidationErrors, nearest
 
 Seed = Annotated[Int, Field(ge=0, lt=2**32)]
 
@@ -27,16 +27,16 @@ TRIAL_SEMANTICS = 2
 """Raised whenever the same configuration and seed would train differently than before: old trials are then others."""
 
 
-OWN_FIELDS = ("data", "model", "loss", "regulariser", "gradient_filter", "probes")
-"""The fields of a trial where a part of one's own may stand; probes are a list of them."""
+PLUGIN_FIELDS = ("data", "model", "loss", "regulariser", "gradient_filter", "probes")
+"""The fields of a trial where a plugin may stand; probes are a list of them."""
 
 
 class TrialConfig(Config):
     """All settings of a trial but its seed.
 
     batch_size  None: the whole training set at once
-    shuffle     a new order of the training set every pass; otherwise file order
-    goal        ends the trial at the first look that meets it
+    shuffle     a new order of the training set every epoch; otherwise file order
+    goal        ends the trial at the first evaluation that meets it
     """
 
     data: DataConfig
@@ -48,7 +48,7 @@ class TrialConfig(Config):
     dtype: Literal["float32", "float64"] = "float32"
     regulariser: RegulariserConfig | None = None
     gradient_filter: GradientFilterConfig | None = None
-    input_noise: InputNoiseConfig | None = None
+    input_transform: InputNoiseConfig | None = None
     probes: tuple[ProbeConfig, ...] = ()
     budget: Budget
     goal: Annotated[Goal | None, NOT_IN_KEY] = None
@@ -60,7 +60,7 @@ class TrialConfig(Config):
         num_train = info.data["data"].num_train if "data" in info.data else None
         if batch_size is not None and num_train is not None and batch_size > num_train:
             raise ValueError(
-                f"{batch_size} is more than the {num_train} training images; without it a batch is all of them"
+                f"{batch_size} is more than the {num_train} training examples; without it a batch is all of them"
             )
         return batch_size
 
@@ -72,7 +72,9 @@ class TrialConfig(Config):
         if "data" in info.data and not info.data["data"].num_validation:
             held_out = [probe.name for probe in probes if probe.on == "validation"]
             if held_out:
-                raise ValueError(f"{held_out[0]} on validation needs images held out for it: give data.num_validation")
+                raise ValueError(
+                    f"{held_out[0]} on validation needs examples held out for it: give data.num_validation"
+                )
         if twice:
             raise ValueError(f"{', '.join(twice)} would be measured by two probes")
         for one, other in alike(measured):
@@ -84,17 +86,17 @@ class TrialConfig(Config):
     @field_validator("goal")
     @classmethod
     def _can_be_seen_and_reached(cls, goal: Goal | None, info: ValidationInfo) -> Goal | None:
-        mistakes = []
+        problems = []
         measured = _measured(info.data)
         if goal is not None and measured and goal.metric not in measured:
             wrong = f"is not measured by this trial; {nearest(goal.metric, measured)}"
-            mistakes.append(Mistake(("metric",), f"{goal.metric!r} {wrong}"))
+            problems.append(Problem(("metric",), f"{goal.metric!r} {wrong}"))
         if goal is not None and goal.metric.endswith("_accuracy") and not 0 <= goal.threshold <= 1:
             side = "above" if goal.above is not None else "below"
             wrong = f"{goal.threshold:g} cannot be reached: accuracies are fractions, from 0 to 1"
-            mistakes.append(Mistake((side,), wrong))
-        if mistakes:
-            raise Mistakes("goal", mistakes)
+            problems.append(Problem((side,), wrong))
+        if problems:
+            raise ValidationErrors("goal", problems)
         return goal
 
     @property
@@ -103,11 +105,11 @@ class TrialConfig(Config):
         return _with_those_of_every_trial(self.probes, bool(self.data.num_validation))
 
     @property
-    def own_parts(self) -> tuple[tuple[str, OwnConfig], ...]:
-        """The parts of one's own, each with its field."""
-        given = {field: getattr(self, field) for field in OWN_FIELDS}
+    def plugins(self) -> tuple[tuple[str, PluginConfig], ...]:
+        """The plugins, each with its field."""
+        given = {field: getattr(self, field) for field in PLUGIN_FIELDS}
         components = [(field, each) for field, one in given.items() for each in (one if field == "probes" else [one])]
-        return tuple((field, part) for field, part in components if isinstance(part, OwnConfig))
+        return tuple((field, part) for field, part in components if isinstance(part, PluginConfig))
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -115,7 +117,7 @@ class TrialConfig(Config):
 
 
 def metrics_of(probes: tuple[ProbeConfig, ...], *, held_out: bool = False) -> tuple[str, ...]:
-    """What a trial with these probes measures; held_out: whether its data has images for validation."""
+    """What a trial with these probes measures; held_out: whether its data has examples for validation."""
     return tuple(metric for probe in _with_those_of_every_trial(probes, held_out) for metric in probe.metrics)
 
 
@@ -150,14 +152,14 @@ def cell_key(config: TrialConfig) -> str:
     """24 hexadecimal characters of a hash of all that decides a trajectory but the seed.
 
     Budget and goal are left out (a trial that ended is continued when more is asked of it), the unit and spacing of the
-    looks are in.
+    evaluations are in.
     """
     # Probes in any order, and one named as every trial has it anyway, are the same measurements.
     probes = sorted((p for p in config.probes if p not in (*ALWAYS, *ON_VALIDATION)), key=lambda p: p.model_dump_json())
     decided = {
         "semantics": TRIAL_SEMANTICS,
         "data_digest": config.data.digest,
-        "look_unit": config.budget.unit,
+        "evaluation_unit": config.budget.unit,
         "config": decisive(config.model_copy(update={"probes": tuple(probes)})),
     }
     text = json.dumps(decided, sort_keys=True, separators=(",", ":"))

@@ -19,19 +19,19 @@ from grokgrid import home
 from grokgrid.checks import check_before_start, check_device, check_home
 from grokgrid.data_checks import check_data
 from grokgrid.engine.interface import Engine
-from grokgrid.part_checks import check_parts, rehearse
+from grokgrid.part_checks import check_plugins, rehearse
 from grokgrid.planning import Need, Plan, make_plan, need_of
 from grokgrid.provenance import provenance
-from grokgrid.tracking import AnswerRun, Tracking, TrackingAway, TrackingError, TrackingRefused
-from grokgrid.view import State, View, load_view
+from grokgrid.results import Results, State, load_results
+from grokgrid.tracking import ReportRun, Tracking, TrackingAway, TrackingError, TrackingRefused
 from search_spaces import Study, digest, pinned, read_study, to_yaml
 from trainables.data.place import check_present
-from trainables.mistakes import Mistake, Mistakes
+from trainables.validation import Problem, ValidationErrors
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from grokgrid.analyses import Answer
+    from grokgrid.analyses import Report
     from grokgrid.exchange import Imported
     from grokgrid.running import Source
     from grokgrid.search.searching import Searched
@@ -51,11 +51,11 @@ class Submitted:
 
 
 @dataclass(frozen=True)
-class Report:
-    """An answer, where it lies as a page, and all files that were written of it; of a search also how that went."""
+class StudyReport:
+    """A report, where it lies as a page, and all files that were written of it; of a search also how that went."""
 
-    answer: "Answer"
-    view: View
+    content: "Report"
+    results: Results
     path: Path
     files: tuple[Path, ...]
     searched: "Searched | None" = None
@@ -65,12 +65,12 @@ def plan(study: Study | str | Path) -> Plan:
     """What would run: nothing starts, and no database is created.
 
     Raises:
-        Mistakes: the study is wrong, or a part of one's own in it.
+        ValidationErrors: the study is wrong, or a plugin in it.
         DataError: the content of its data is.
     """
     study = _study(study)
     check_home()
-    check_parts(study)
+    check_plugins(study)
     warnings = check_data(study, is_needed=False, calls_functions=True)
     if (rehearsed := rehearse(study, calls_functions=True)) is not None:
         warnings += rehearsed.warnings
@@ -79,42 +79,42 @@ def plan(study: Study | str | Path) -> Plan:
 
 def load(study: Study | str | Path) -> "pd.DataFrame":
     """The study's trials as they stand, one row a cell and seed, with their final measurements."""
-    return view(study).trials
+    return results(study).trials
 
 
-def view(study: Study | str | Path) -> View:
+def results(study: Study | str | Path) -> Results:
     """The study's trials and their curves as they stand."""
     found = _study(study)
     check_home()
-    return load_view(found, Tracking())
+    return load_results(found, Tracking())
 
 
-def report(study: Study | str | Path, *, folder: Path | None = None) -> Report:
-    """The answer from what MLflow has now, also of a study still running; written to `folder`, there with
+def report(study: Study | str | Path, *, folder: Path | None = None) -> StudyReport:
+    """The report from what MLflow has now, also of a study still running; written to `folder`, there with
     figures as PDF, too; by default under grokgrid's home.
 
     Raises:
-        Mistakes: nothing of it has been run.
+        ValidationErrors: nothing of it has been run.
     """
     return _report(_begun(study), folder)
 
 
 def export(study: Study | str | Path, folder: Path) -> int:
-    """Writes the study's trials, with all their looks but without checkpoints, to a new folder that `import_trials`
-    reads; returns how many there are.
+    """Writes the study's trials, with all their evaluations but without checkpoints, to a new folder that
+    `import_trials` reads; returns how many there are.
     """
     from grokgrid import exchange
 
     found = _begun(study)
-    assert found.facts is not None
-    return exchange.export(found.study, found.facts, folder)
+    assert found.trial_results is not None
+    return exchange.export(found.study, found.trial_results, folder)
 
 
 def import_trials(folder: Path) -> "Imported":
     """Records the trials of an export, or of a folder that `python -m trainables` wrote.
 
     Raises:
-        Mistakes: it is neither, or a trial in it is not what it says it is; nothing was recorded.
+        ValidationErrors: it is neither, or a trial in it is not what it says it is; nothing was recorded.
     """
     from grokgrid import exchange
 
@@ -133,8 +133,8 @@ def run(
     runs_here: bool = True,
     folder: Path | None = None,
     console: Console | None = None,
-) -> Report:
-    """Runs what is missing and answers. A trial that is done, whichever study asked for it, is not run again.
+) -> StudyReport:
+    """Runs what is missing and report_runs. A trial that is done, whichever study asked for it, is not run again.
 
     engine        makes the engine, if there is anything to run: by default Ray on this machine
     device        what trials train on: by default "cuda" if the study gives them (a share of) a GPU, else "cpu"
@@ -142,7 +142,7 @@ def run(
     console       where progress is shown
 
     Raises:
-        Mistakes: the study is wrong, or a part of one's own in it; nothing was started.
+        ValidationErrors: the study is wrong, or a plugin in it; nothing was started.
         DataError: its data is missing; nothing was started.
         EngineError: the engine or the device cannot be had; nothing was started.
         TrackingError, TrackingAway: MLflow cannot be used, or was away for an hour.
@@ -157,16 +157,16 @@ def run(
     needs = make_plan(study, run.tracking, retry_failed=retry_failed).needs
     is_settled = not set(needs) - {Need.NOTHING, Need.LEAVE}
 
-    def answer() -> Report:
-        return _report(load_view(study, run.tracking), folder)
+    def make_report() -> StudyReport:
+        return _report(load_results(study, run.tracking), folder)
 
     if is_settled:
-        report = answer()
-        if _is_answered(report, run.tracking, digest(study)):
+        report = make_report()
+        if _is_reported(report, run.tracking, digest(study)):
             return report
         # Only reading their curves shows that trials are damaged, and have to be run again.
-        is_settled = State.MISSING not in set(report.view.trials["state"])
-    return run.answered(None if is_settled else WholeStudy(study), digest(study), answer)
+        is_settled = State.MISSING not in set(report.results.trials["state"])
+    return run.reported(None if is_settled else WholeStudy(study), digest(study), make_report)
 
 
 def optimise(
@@ -180,12 +180,12 @@ def optimise(
     runs_here: bool = True,
     folder: Path | None = None,
     console: Console | None = None,
-) -> Report:
+) -> StudyReport:
     """Searches for the best settings as the study's `search` says, then holds the best against the baseline on the
     study's own seeds, which had no part in the choice. A trial that is done, whichever study asked for it, is not run
     again, and a search that was stopped goes on.
 
-    Arguments and errors are those of `run`; the report's view is that of the claim.
+    Arguments and errors are those of `run`; the report's results is that of the claim.
     """
     from grokgrid.running import FoundFirst, Outcome
     from grokgrid.search.proposals import Proposals
@@ -203,14 +203,14 @@ def optimise(
     records = run.tracking.find(trial.key for trial in first.values())
     needs = {need_of(trial, records.get(trial.key), retry_failed=retry_failed) for trial in first.values()}
 
-    def answer() -> Report:
+    def make_report() -> StudyReport:
         return _search_report(searching.searched(), run.tracking, folder)
 
     is_settled = not needs - {Need.NOTHING, Need.LEAVE}
-    if is_settled and _is_answered(report := answer(), run.tracking, f"search-{version}"):
+    if is_settled and _is_reported(report := make_report(), run.tracking, f"search-{version}"):
         return report
     source = None if is_settled else FoundFirst(first, searching)
-    return run.answered(source, f"search-{version}", answer, searching.status)
+    return run.reported(source, f"search-{version}", make_report, searching.status)
 
 
 def submit(
@@ -232,8 +232,8 @@ def submit(
     The other arguments are those of `run` and of the Ray engine; None leaves it to the study.
 
     Raises:
-        Mistakes: the study is wrong, or a password would be shown to all who see the dashboard; nothing was sent.
-        DataError: a file that the study names is missing, or is not what it declares; nothing was sent.
+        ValidationErrors: the study is wrong, or a password would be shown to all who see the dashboard; nothing was
+        sent. DataError: a file that the study names is missing, or is not what it declares; nothing was sent.
         EngineError: the job server cannot be reached, or refuses.
     """
     study = _study(study)
@@ -265,7 +265,7 @@ def _submit(verb: str, study: Study | None, address: str, options: Sequence[str]
     if study is not None:
         study = pinned(study)
         warnings = check_data(study, is_needed=True, calls_functions=False)
-        check_parts(study)
+        check_plugins(study)
         if (rehearsed := rehearse(study, calls_functions=False)) is not None:
             warnings += rehearsed.warnings
     settings = bundle.settings()
@@ -318,14 +318,14 @@ class _Run:
         self.tracking.clean_up()
         remove_abandoned(self._how.storage, home.storage_days())
 
-    def answered(
+    def reported(
         self,
         source: "Source | None",
         study_digest: str,
-        answer: Callable[[], Report],
+        make_report: Callable[[], StudyReport],
         status: Callable[[], str] | None = None,
-    ) -> Report:
-        """Runs what the source has, if there is one, and keeps the answer. status: of a search, for progress."""
+    ) -> StudyReport:
+        """Runs what the source has, if there is one, and keeps the report. status: of a search, for progress."""
         from grokgrid.progress import Progress
         from grokgrid.running import Driver
 
@@ -333,18 +333,18 @@ class _Run:
             check_before_start(self.tracking, searches=status is not None)
             self._check()
         name, console = self._study.name, self._console
-        answer_run = self.tracking.open_answer(name, study_digest, provenance())
+        report_run = self.tracking.open_report(name, study_digest, provenance())
         try:
             if source is not None:
                 self._how.storage.mkdir(parents=True, exist_ok=True)
                 with self._engine() as engine, Progress(name, engine.num_slots, console, status=status) as progress:
-                    Driver(source, engine, self.tracking, answer_run, progress, self._how).run()
-            report = _patiently(answer, console)
-            _patiently(lambda: _keep(report, self._study, answer_run), console)
+                    Driver(source, engine, self.tracking, report_run, progress, self._how).run()
+            report = _patiently(make_report, console)
+            _patiently(lambda: _keep(report, self._study, report_run), console)
             return report
         except BaseException:
             with suppress(TrackingAway, TrackingRefused, OSError):
-                answer_run.abandon()
+                report_run.abandon()
             raise
 
     def _check(self) -> None:
@@ -352,7 +352,7 @@ class _Run:
             for config in {cell.config.data for cell in self._study.cells}:
                 check_present(config)
             check_device(self._how.device)
-        check_parts(self._study)
+        check_plugins(self._study)
         warnings = check_data(self._study, is_needed=self._runs_here, calls_functions=self._runs_here)
         if (rehearsed := rehearse(self._study, calls_functions=self._runs_here)) is not None:
             warnings += rehearsed.warnings
@@ -364,20 +364,20 @@ class _Run:
 def _check_search(study: Study) -> None:
     if study.search is None:
         wrong = "is missing: it says which settings to search. `grokgrid show lambda-ce-small` has one to copy"
-        raise Mistakes(study.name, [Mistake(("search",), wrong)])
+        raise ValidationErrors(study.name, [Problem(("search",), wrong)])
 
 
-def _begun(study: Study | str | Path) -> View:
-    found = view(study)
+def _begun(study: Study | str | Path) -> Results:
+    found = results(study)
     if set(found.trials["state"]) == {State.MISSING}:
         wrong = f"none of its {len(found.trials)} trials has been run yet: `grokgrid run` runs them"
-        raise Mistakes(found.study.name, [Mistake((), wrong)])
+        raise ValidationErrors(found.study.name, [Problem((), wrong)])
     return found
 
 
-def _is_answered(report: Report, tracking: Tracking, study_digest: str) -> bool:
-    """Whether the last answer rests on the very same runs."""
-    last = tracking.last_answer(report.view.study.name, study_digest)
+def _is_reported(report: StudyReport, tracking: Tracking, study_digest: str) -> bool:
+    """Whether the last report rests on the very same runs."""
+    last = tracking.last_report(report.results.study.name, study_digest)
     if last is None:
         return False
     try:
@@ -386,31 +386,31 @@ def _is_answered(report: Report, tracking: Tracking, study_digest: str) -> bool:
         return False  # Its files are damaged: another one takes its place.
 
 
-def _rests_on(report: Report) -> "pd.DataFrame":
-    """The trials behind an answer: cell, seed, key, run_id."""
+def _rests_on(report: StudyReport) -> "pd.DataFrame":
+    """The trials behind a report: cell, seed, key, run_id."""
     import pandas as pd
 
-    trials = report.view.over[["cell", "seed", "key", "run_id"]]
+    trials = report.results.over[["cell", "seed", "key", "run_id"]]
     if report.searched is None:
         return trials
     return pd.concat([trials, report.searched.trials[trials.columns]], ignore_index=True)
 
 
-def _keep(report: Report, study: Study, answer_run: AnswerRun) -> None:
-    """The answer as a run in the study's experiment."""
-    assert report.view.facts is not None
-    answer_run.finish(
+def _keep(report: StudyReport, study: Study, report_run: ReportRun) -> None:
+    """The report as a run in the study's experiment."""
+    assert report.results.trial_results is not None
+    report_run.finish(
         study_yaml=to_yaml(study),
         keys=_rests_on(report),
-        tables=report.answer.tables,
+        tables=report.content.tables,
         files=report.files,
-        metrics=report.answer.metrics,
-        facts=report.view.facts,
+        metrics=report.content.metrics,
+        trial_results=report.results.trial_results,
     )
 
 
 def _patiently(call: Callable[[], Result], console: Console) -> Result:
-    """The trials are trained and kept: their answer can wait for MLflow as the training did."""
+    """The trials are trained and kept: their report can wait for MLflow as the training did."""
     from grokgrid import patience
 
     away_since: float | None = None
@@ -421,40 +421,40 @@ def _patiently(call: Callable[[], Result], console: Console) -> Result:
             if (why := patience.why_away(error, home.home())) is None:
                 raise
             if away_since is None:
-                console.print(f"{why}. The answer waits for it.", markup=False, soft_wrap=True)
+                console.print(f"{why}. The report waits for it.", markup=False, soft_wrap=True)
             away_since = away_since or time.monotonic()
             if patience.is_for_good(away_since):
                 patience.give_up(error, why)
             time.sleep(patience.AWAY_RETRIED_EVERY_S)
 
 
-def _report(view: View, folder: Path | None) -> Report:
-    from grokgrid.analyses import answer
+def _report(results: Results, folder: Path | None) -> StudyReport:
+    from grokgrid.analyses import make_report
 
-    return _written(answer(view), view, folder, digest(view.study)[:8])
+    return _written(make_report(results), results, folder, digest(results.study)[:8])
 
 
-def _search_report(searched: "Searched", tracking: Tracking, folder: Path | None) -> Report:
-    from grokgrid.analyses.searches import search_answer
+def _search_report(searched: "Searched", tracking: Tracking, folder: Path | None) -> StudyReport:
+    from grokgrid.analyses.searches import search_report
     from grokgrid.search.searching import search_digest
 
-    view = load_view(searched.claim, tracking)
+    results = load_results(searched.claim, tracking)
     version = f"search-{search_digest(searched.study)[:8]}"
-    return _written(search_answer(searched, view), view, folder, version, searched)
+    return _written(search_report(searched, results), results, folder, version, searched)
 
 
 def _written(
-    answer: "Answer", view: View, folder: Path | None, version: str, searched: "Searched | None" = None
-) -> Report:
+    report: "Report", results: Results, folder: Path | None, version: str, searched: "Searched | None" = None
+) -> StudyReport:
     """Who names a folder takes the files elsewhere, into a paper perhaps."""
     from grokgrid.report import figures, files, html
 
-    place = folder or home.home() / "reports" / view.study.name / version
+    place = folder or home.home() / "reports" / results.study.name / version
     place.mkdir(parents=True, exist_ok=True)
-    answer, drawn = figures.write(answer, place, with_pdf=folder is not None)
-    written = files.write(answer, place)
-    page = html.write(answer, place)
-    return Report(answer, view, page, (*written, *drawn, page), searched)
+    report, drawn = figures.write(report, place, with_pdf=folder is not None)
+    written = files.write(report, place)
+    page = html.write(report, place)
+    return StudyReport(report, results, page, (*written, *drawn, page), searched)
 
 
 def _study(study: Study | str | Path) -> Study:

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from grokgrid.provenance import COMMIT, provenance
 from grokgrid.tracking import redact
 from search_spaces import Study, to_portable_yaml
-from trainables.mistakes import Mistake, Mistakes
+from trainables.validation import Problem, ValidationErrors
 
 STUDY_FILE = "study.yaml"
 
@@ -55,7 +55,7 @@ def write_study(study: Study, folder: Path) -> None:
     """The study, and the files that it names.
 
     Raises:
-        Mistakes: they are more than a cluster takes.
+        ValidationErrors: they are more than a cluster takes.
     """
     text, files = to_portable_yaml(study)
     num_bytes = sum(file.stat().st_size for file in files.values())
@@ -64,7 +64,7 @@ def write_study(study: Study, folder: Path) -> None:
             f"the files that it names are {num_bytes / 2**20:,.0f} MiB; {MAX_BYTES / 2**20:,.0f} MiB can be sent along."
             " Lay them where all nodes see them, and start there: `grokgrid run --address auto`"
         )
-        raise Mistakes(study.name, [Mistake((), wrong)])
+        raise ValidationErrors(study.name, [Problem((), wrong)])
     (folder / STUDY_FILE).write_text(text)
     for place, file in files.items():
         (folder / place).parent.mkdir(parents=True, exist_ok=True)
@@ -75,12 +75,12 @@ def settings() -> dict[str, str]:
     """The settings that travel, as they are here.
 
     Raises:
-        Mistakes: there is a password in one of them.
+        ValidationErrors: there is a password in one of them.
     """
     given = {name: os.environ[name] for name in TRAVELS if os.environ.get(name)}
-    mistakes = [_secret(name, given[name]) for name in _with_secrets(given)]
-    if mistakes:
-        raise Mistakes("submit", mistakes)
+    problems = [_secret(name, given[name]) for name in _with_secrets(given)]
+    if problems:
+        raise ValidationErrors("submit", problems)
     return {name: _absolute(value) for name, value in given.items()} | of_code()
 
 
@@ -101,10 +101,10 @@ def _with_secrets(given: Mapping[str, str]) -> Iterable[str]:
             yield name
 
 
-def _secret(name: str, value: str) -> Mistake:
+def _secret(name: str, value: str) -> Problem:
     before, _, after = redact(value).rpartition("@")
     shown = f"{before.partition('://')[0]}://***@{after}" if before else redact(value)
-    return Mistake(
+    return Problem(
         (name,),
         f"{shown} holds a password, and Ray's dashboard would show it. Set it in the cluster's own environment, where"
         " `ray start` runs, and unset it here",

@@ -10,14 +10,14 @@ from grokgrid import home
 from grokgrid.engine.interface import EngineError
 from grokgrid.machine import is_writable
 from grokgrid.tracking import Tracking, TrackingAway, TrackingError
-from trainables.mistakes import Mistake, Mistakes
+from trainables.validation import Problem, ValidationErrors
 
 
 def check_before_start(tracking: Tracking, *, searches: bool) -> None:
     """What costs next to nothing, and would else be noticed after the first trial has trained.
 
     Raises:
-        Mistakes, TrackingError: somebody must put something right.
+        ValidationErrors, TrackingError: somebody must put something right.
         TrackingAway: MLflow cannot be reached.
     """
     check_home(to_write=True)
@@ -29,7 +29,7 @@ def check_before_start(tracking: Tracking, *, searches: bool) -> None:
 
 def check_home(*, to_write: bool = False) -> None:
     """Raises:
-    Mistakes: grokgrid's home is not there and cannot be made, or cannot be written to.
+    ValidationErrors: grokgrid's home is not there and cannot be made, or cannot be written to.
     """
     folder = home.home()
     if to_write or not folder.is_dir():
@@ -38,7 +38,7 @@ def check_home(*, to_write: bool = False) -> None:
 
 def check_storage() -> None:
     """Raises:
-    Mistakes: snapshots cannot be written, or GROKGRID_STORAGE_DAYS is no number.
+    ValidationErrors: snapshots cannot be written, or GROKGRID_STORAGE_DAYS is no number.
     """
     home.storage_days()
     _check_writable("GROKGRID_STORAGE", home.storage_root())
@@ -46,7 +46,7 @@ def check_storage() -> None:
 
 def check_optuna() -> None:
     """Raises:
-    Mistakes, TrackingError: searches cannot be kept.
+    ValidationErrors, TrackingError: searches cannot be kept.
     TrackingAway: Optuna's database cannot be reached.
     """
     place = home.optuna_storage()
@@ -72,13 +72,13 @@ def check_device(device: str) -> None:
             raise EngineError("torch finds no CUDA device here; with 0 GPUs a trial it trains on the CPU")
 
 
-REFUSALS = (Mistakes, TrackingError, TrackingAway)
+REFUSALS = (ValidationErrors, TrackingError, TrackingAway)
 """What the checks of places raise."""
 
 
 def sentence(error: BaseException) -> str:
-    if isinstance(error, Mistakes):
-        return "; ".join(map(str, error.mistakes))
+    if isinstance(error, ValidationErrors):
+        return "; ".join(map(str, error.problems))
     return str(error)
 
 
@@ -88,4 +88,4 @@ def _check_writable(variable: str, folder: Path) -> None:
         return
     given = os.environ.get(variable)
     what = f"{given!r} is not allowed" if given else f"is not set, and its default {folder} cannot be used"
-    raise Mistakes("environment", [Mistake((variable,), f"{what}: {wrong}. export {variable}=FOLDER")])
+    raise ValidationErrors("environment", [Problem((variable,), f"{what}: {wrong}. export {variable}=FOLDER")])

@@ -33,7 +33,7 @@ from grokgrid.plurals import plural
 from grokgrid.terminals import outlive_terminals
 
 if TYPE_CHECKING:
-    from grokgrid.api import Report
+    from grokgrid.api import StudyReport
     from search_spaces import Study
 
 app = typer.Typer(
@@ -75,20 +75,20 @@ class DataName(StrEnum):
 @app.command("list")
 def list_studies(
     files: Annotated[
-        list[Path] | None, typer.Argument(metavar="[FILE.py]...", help="With --parts: files with parts of your own.")
+        list[Path] | None, typer.Argument(metavar="[FILE.py]...", help="With --components: files with plugins.")
     ] = None,
     parts: Annotated[
-        bool, typer.Option("--parts", help="What a study's components can be, and their settings.")
+        bool, typer.Option("--components", help="What a study's components can be, and their settings.")
     ] = False,
 ) -> None:
     """List the studies that ship with grokgrid; or the parts, and those in files of your own, which are run for it."""
     from rich.table import Table
 
     if parts:
-        _list_parts(files or [])
+        _list_components(files or [])
         return
     if files:
-        refuse(f"{files[0]}: give --parts to list the parts in it")
+        refuse(f"{files[0]}: give --components to list the parts in it")
     from search_spaces.library import LIBRARY
 
     table = Table("study", "trials", "question", box=None, pad_edge=False)
@@ -98,13 +98,13 @@ def list_studies(
     new_console().print(table)
 
 
-def _list_parts(files: list[Path]) -> None:
+def _list_components(files: list[Path]) -> None:
     from itertools import groupby
 
     from rich.padding import Padding
     from rich.text import Text
 
-    from trainables.own.listing import in_file, shipped
+    from trainables.plugins.listing import in_file, shipped
 
     with errors():
         found = [*shipped(), *(part for file in files for part in in_file(file))]
@@ -149,10 +149,12 @@ def plan(study: StudyArgument, settings: SetOption = None, seeds: SeedsOption = 
     num, num_cells = len(made.study.trials), len(made.study.cells) * len(made.study.seed_list)
     console.print(
         f"{plural(num, 'trial')}{', some of them shared by several cells,' if num < num_cells else ','} each of at most"
-        f" {budget.last_look:,} {budget.unit} and {budget.num_looks():,} looks."
+        f" {budget.last_evaluation:,} {budget.unit} and {budget.num_evaluations():,} evaluations."
     )
-    if 2 * budget.last_look < budget.extent:
-        console.print(f"Of the {budget.extent:,} {budget.unit} given, the last look lies after {budget.last_look:,}.")
+    if 2 * budget.last_evaluation < budget.extent:
+        console.print(
+            f"Of the {budget.extent:,} {budget.unit} given, the last evaluation lies after {budget.last_evaluation:,}."
+        )
     for config in {cell.config.data for cell in made.study.cells}:
         try:
             check_present(config)
@@ -183,7 +185,7 @@ def run(
     retry_failed: RetryOption = False,
     out: OutOption = None,
 ) -> None:
-    """Run what is missing of a study, with live progress; end with the answer.
+    """Run what is missing of a study, with live progress; end with the report.
 
     Exit code 0: every trial is over. 1: some failed or were lost, MLflow is away, or Ray broke down again and again.
     2: nothing was started. 130: stopped by Ctrl-C, SIGTERM or SIGHUP.
@@ -196,7 +198,7 @@ def run(
         _tell_place_on(address)
         report = api.run(chosen, **how)
         _tell_place_and_show(report)
-    if not report.view.is_complete:
+    if not report.results.is_complete:
         _say_what_is_missing(report)
         raise typer.Exit(1)
 
@@ -235,7 +237,7 @@ def optimise(
     if not report.searched.is_over:
         print("The search is not over. Run it again for what is missing.", file=sys.stderr)
         raise typer.Exit(1)
-    if report.searched.best and not report.view.is_complete:
+    if report.searched.best and not report.results.is_complete:
         _say_what_is_missing(report)
         raise typer.Exit(1)
 
@@ -248,7 +250,7 @@ def report(
     arms: ArmsOption = None,
     out: OutOption = None,
 ) -> None:
-    """Give the answer again, from MLflow, at any time, also of a study still running."""
+    """Give the report again, from MLflow, at any time, also of a study still running."""
     from grokgrid import api
 
     with errors():
@@ -262,7 +264,7 @@ def query(
     seeds: SeedsOption = None,
     arms: ArmsOption = None,
     format: Annotated[Format, typer.Option(help="csv, json (one object a line) or parquet.")] = Format.CSV,
-    curves: Annotated[bool, typer.Option("--curves", help="Every look instead of a row a trial.")] = False,
+    curves: Annotated[bool, typer.Option("--curves", help="Every evaluation instead of a row a trial.")] = False,
     out: Annotated[Path | None, typer.Option("--out", dir_okay=False, help="File to write; Parquet needs one.")] = None,
 ) -> None:
     """Print the tidy table of a study's trials, or of their curves."""
@@ -274,9 +276,9 @@ def query(
     if out is not None and formats.get(out.suffix, format) is not format:
         refuse(f"--out {out}: the name says {formats[out.suffix]}; add --format {formats[out.suffix]}")
     with errors():
-        view = api.view(find_study(study, settings, seeds, arms))
+        results = api.view(find_study(study, settings, seeds, arms))
         # Blanks would make a column of numbers with decimals of them.
-        table = view.curves if curves else view.trials.astype({"updates": "Int64", "diverged_at": "Int64"})
+        table = results.curves if curves else results.trials.astype({"steps": "Int64", "diverged_at": "Int64"})
         match format:
             case Format.CSV:
                 table.to_csv(out or sys.stdout, index=False)
@@ -328,26 +330,26 @@ def data_get(
 
 @data_app.command("digest")
 def data_digest(
-    source: Annotated[str, typer.Argument(metavar="FILE", help="An .npz file, or data of your own: file.py:object.")],
+    source: Annotated[str, typer.Argument(metavar="FILE", help="An .npz file, or plugin data: file.py:object.")],
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of data of your own.")
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of plugin data.")
     ] = None,
 ) -> None:
-    """Print the digest of an .npz file or of data of your own, for `data.digest` in a study."""
-    from trainables.own.config import is_own
+    """Print the digest of an .npz file or of plugin data, for `data.digest` in a study."""
+    from trainables.plugins.config import is_plugin
 
     with errors():
-        from trainables.data.config import OwnDataConfig
+        from trainables.data.config import PluginDataConfig
         from trainables.data.read import inspect, inspect_file
-        from trainables.mistakes import validate
         from trainables.reading import parse_value
+        from trainables.validation import validate
 
-        if is_own(source) and not Path(source).exists():
+        if is_plugin(source) and not Path(source).exists():
             given = [setting.partition("=") for setting in settings or []]
             if wrong := [name for name, equals, _ in given if not equals]:
                 refuse(f"--set {wrong[0]}: write it as name=value")
             content = {"name": source, **{name: parse_value(value) for name, _, value in given}}
-            found = inspect(validate(OwnDataConfig, content, source="data"))
+            found = inspect(validate(PluginDataConfig, content, source="data"))
         elif settings:
             refuse(f"--set {settings[0]}: {source} is a file, which has no settings")
         else:
@@ -471,28 +473,28 @@ def _tell_place_on(address: str | None) -> None:
     print(f"Storage: {home.storage_root()}; every node has to see it", file=sys.stderr)
 
 
-def _tell_place_and_show(report: "Report") -> None:
+def _tell_place_and_show(report: "StudyReport") -> None:
     from grokgrid.tracking import Tracking
 
-    print(f"Trials and answer are in MLflow at {Tracking().place}", file=sys.stderr)
+    print(f"Trials and report are in MLflow at {Tracking().place}", file=sys.stderr)
     _show(report)
 
 
-def _show(report: "Report") -> None:
+def _show(report: "StudyReport") -> None:
     from grokgrid.report import terminal
 
-    terminal.show(report.answer, new_console())
+    terminal.show(report.content, new_console())
     # A line of its own, unwrapped: for eyes, for terminals that make links of it, and for scripts.
     print(report.path)
 
 
-def _say_what_is_missing(report: "Report") -> None:
+def _say_what_is_missing(report: "StudyReport") -> None:
     from collections import Counter
 
-    states = Counter(str(state) for state in report.view.trials["state"].drop(report.view.over.index))
+    states = Counter(str(state) for state in report.results.trials["state"].drop(report.results.over.index))
     told = ", ".join(f"{number} {state}" for state, number in states.items())
     print(
-        f"{states.total()} of {len(report.view.trials)} trials are not over: {told}."
+        f"{states.total()} of {len(report.results.trials)} trials are not over: {told}."
         " Run it again for what is missing, with --retry-failed for what failed.",
         file=sys.stderr,
     )

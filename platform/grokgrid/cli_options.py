@@ -29,7 +29,7 @@ def _number(kind: type[int] | type[float], *, least: float, help: str) -> Any:
             number = math.nan
         if number >= least:
             return number
-        from trainables.mistakes import shown
+        from trainables.validation import shown
 
         wanted = "a whole number" if kind is int else "a number"
         raise typer.BadParameter(f"{shown(text)} is not allowed: it should be {wanted}, at least {least:g}")
@@ -39,7 +39,7 @@ def _number(kind: type[int] | type[float], *, least: float, help: str) -> Any:
 
 StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="A study of the library, or a .yaml file.")]
 SetOption = Annotated[
-    list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change a setting: trial.budget.passes=2000.")
+    list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change a setting: trial.budget.epochs=2000.")
 ]
 SeedsOption = Annotated[str | None, typer.Option("--seeds", help="A number of seeds, or a list: 3, or 0,4,7.")]
 ArmsOption = Annotated[str | None, typer.Option("--arms", help="Some of the arms: baseline,jacobian.")]
@@ -68,7 +68,7 @@ def find_study(study: str, settings: list[str] | None, seeds: str | None, arms: 
 
 def _seeds(text: str) -> int | list[int]:
     from trainables.limits import MAX_DIGITS
-    from trainables.mistakes import cut
+    from trainables.validation import cut
 
     parts = text.split(",")
     if not all(part.strip().isdecimal() and len(part) <= MAX_DIGITS for part in parts):
@@ -90,12 +90,12 @@ def errors() -> Iterator[None]:
     from grokgrid.tracking import TrackingAway, TrackingError
     from trainables.data.place import DataError
     from trainables.interrupts import only_here
-    from trainables.mistakes import Mistakes, printable
+    from trainables.validation import ValidationErrors, printable
 
     only_here(signal.SIGTERM, signal.SIGHUP)
     try:
         yield
-    except (Mistakes, DataError, EngineError, TrackingError) as error:
+    except (ValidationErrors, DataError, EngineError, TrackingError) as error:
         refuse(str(error))
     except (TrackingAway, AwayForGood, EngineGone) as error:
         _trace()
@@ -111,7 +111,7 @@ def errors() -> Iterator[None]:
 
 
 def refuse(message: str) -> NoReturn:
-    from trainables.mistakes import printable
+    from trainables.validation import printable
 
     _trace()
     print(printable(message), file=sys.stderr)
@@ -129,7 +129,7 @@ def stop(error: Exception) -> NoReturn:
         )
         raise SystemExit(2)
     from grokgrid.tracking.away import redact
-    from trainables.mistakes import printable
+    from trainables.validation import printable
 
     said = printable(" ".join(redact(str(error)).split())[:300])
     advice = "Please report this as a bug, with what is above" if debug else "Run it with --debug to see where"

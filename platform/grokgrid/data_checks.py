@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from search_spaces import Study
-from trainables.data.config import DigitsConfig, MnistConfig, NpzConfig, OwnDataConfig
+from trainables.data.config import DigitsConfig, MnistConfig, NpzConfig, PluginDataConfig
 from trainables.data.place import DataError, DataMissing
-from trainables.mistakes import Mistakes
-from trainables.models.config import OwnModelConfig
+from trainables.models.config import PluginModelConfig
+from trainables.validation import ValidationErrors
 
 if TYPE_CHECKING:
     from trainables.data.inspection import Inspection
 
-DataConfig = DigitsConfig | MnistConfig | NpzConfig | OwnDataConfig
+DataConfig = DigitsConfig | MnistConfig | NpzConfig | PluginDataConfig
 
 
 def check_data(study: Study, *, is_needed: bool, calls_functions: bool) -> tuple[str, ...]:
@@ -24,13 +24,13 @@ def check_data(study: Study, *, is_needed: bool, calls_functions: bool) -> tuple
 
     Raises:
         DataError: all that is refused in any of the study's data.
-        Mistakes: models cannot be trained on the last batch.
+        ValidationErrors: models cannot be trained on the last batch.
     """
     refused: list[str] = []
     inspections: dict[DataConfig, Inspection] = {}
     for config in dict.fromkeys(cell.config.data for cell in study.cells):
-        is_own = isinstance(config, OwnDataConfig)
-        if not isinstance(config, NpzConfig | OwnDataConfig) or is_own and not calls_functions:
+        is_plugin = isinstance(config, PluginDataConfig)
+        if not isinstance(config, NpzConfig | PluginDataConfig) or is_plugin and not calls_functions:
             continue
         # Not above: `plan` of other studies does without numpy.
         from trainables.data.read import data_name, inspect
@@ -40,12 +40,12 @@ def check_data(study: Study, *, is_needed: bool, calls_functions: bool) -> tuple
         except DataMissing as error:
             if is_needed:
                 refused.append(str(error))
-        except (DataError, Mistakes) as error:
+        except (DataError, ValidationErrors) as error:
             refused.append(str(error))
         except (Exception, SystemExit) as error:
-            if not isinstance(config, OwnDataConfig):
+            if not isinstance(config, PluginDataConfig):
                 raise
-            from trainables.own.loading import source_of, told
+            from trainables.plugins.loading import source_of, told
 
             refused.append(f"{data_name(config)} fails: {told(error, source_of(config).root)}")
     if refused:
@@ -57,7 +57,7 @@ def check_data(study: Study, *, is_needed: bool, calls_functions: bool) -> tuple
 
 
 def _check_last_batches(study: Study, inspections: "Mapping[DataConfig, Inspection]") -> tuple[str, ...]:
-    if not any(isinstance(cell.config.model, OwnModelConfig) for cell in study.cells):
+    if not any(isinstance(cell.config.model, PluginModelConfig) for cell in study.cells):
         return ()
     # Not above: it imports numpy.
     from trainables.last_batch import check_last_batches

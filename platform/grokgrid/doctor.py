@@ -163,7 +163,7 @@ def _cluster(nodes: "Nodes", here: Machine, data: Iterable[DataConfig], *, is_ne
     said = f"{plural(len(nodes.nodes), 'node')}: {', '.join(n.name for n in nodes.nodes)}"
     yield Finding(Mark.GOOD, "Ray", said)
     if not machines:
-        return  # Of nodes that do not answer nothing else is known.
+        return  # Of nodes that do not report nothing else is known.
     yield _same_versions(machines, here)
     for node, machine in machines.items():
         yield _gpus(f"GPUs of {node.name}", machine, node.num_gpus)

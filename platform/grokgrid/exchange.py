@@ -1,9 +1,9 @@
 """Taking trials from one MLflow to another, or from machines that have none.
 
-An export of a study is a folder of four files: study.yaml, the trials and their looks as an answer keeps them
-(`tracking/facts.py`), and SHA256SUMS, the checksums of these; with the source of parts of people's own under files/. It
-holds no checkpoints, and is small enough to be published beside a paper: a trial of some hundred looks takes some ten
-kilobytes. What is imported can be reported, compared and counted as done; should it have to go on, it starts anew.
+An export of a study is a folder of four files: study.yaml, the trials and their evaluations as a report keeps them
+(`tracking/trial_results.py`), and SHA256SUMS, the checksums of these; with the source of plugins under files/. It
+holds no checkpoints, and is small enough to be published beside a paper: a trial of some hundred evaluations takes some
+ten kilobytes. What is imported can be reported, compared and counted as done; should it have to go on, it starts anew.
 
 A folder that `python -m trainables` has written can be imported too, checkpoints included.
 """
@@ -17,18 +17,18 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grokgrid.tracking import AnswerRun, Tracking, TrialRecord
+from grokgrid.tracking import ReportRun, Tracking, TrialRecord
 from grokgrid.tracking.curves import POSITION, from_csv, to_csv
-from grokgrid.tracking.facts import CURVES, Facts, keep, read_kept, told
 from grokgrid.tracking.records import WITHOUT_CHECKPOINT
+from grokgrid.tracking.trial_results import CURVES, TrialResults, keep, read_kept, told
 from search_spaces import Study, pinned, read_study, to_portable_yaml
 from trainables import checksums
 from trainables.__main__ import read_trial
 from trainables.checksums import Damaged
-from trainables.mistakes import Mistake, Mistakes
 from trainables.names import IMPORTS_EXPERIMENT
 from trainables.records import Snapshot, Summary, TrialFolder, ending
 from trainables.trial import Trial
+from trainables.validation import Problem, ValidationErrors
 
 if TYPE_CHECKING:
     import pyarrow
@@ -45,7 +45,7 @@ class Imported:
     num_known: int
 
 
-def export(study: Study, facts: Facts, folder: Path) -> int:
+def export(study: Study, trial_results: TrialResults, folder: Path) -> int:
     """Writes a study's trials to a new folder; returns how many there are.
 
     Raises:
@@ -59,25 +59,27 @@ def export(study: Study, facts: Facts, folder: Path) -> int:
         if file.suffix == ".py":
             (folder / place).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, folder / place)
-    keep(replace(facts, looks_in={}), folder, "")
+    keep(replace(trial_results, evaluations_in={}), folder, "")
     checksums.write(folder)
-    return sum(record.summary is not None for record in facts.records.values())
+    return sum(record.summary is not None for record in trial_results.records.values())
 
 
 def import_trials(folder: Path, tracking: Tracking) -> Imported:
     """Records the trials of an export, or of a folder that `python -m trainables` wrote.
 
     Raises:
-        Mistakes: it is neither, or a trial in it is not what it says it is; nothing was recorded.
+        ValidationErrors: it is neither, or a trial in it is not what it says it is; nothing was recorded.
     """
     with tempfile.TemporaryDirectory() as temporary:
         is_export = (folder / _STUDY).exists()
         found = list(_of_export(folder, Path(temporary)) if is_export else _of_storage(folder))
         if not found:
-            raise Mistakes(str(folder), [Mistake((), "holds no trials, neither exported ones nor those of a worker")])
+            raise ValidationErrors(
+                str(folder), [Problem((), "holds no trials, neither exported ones nor those of a worker")]
+            )
         tracking.connect()
         tracking.clean_up()
-        owner = tracking.open_answer(IMPORTS_EXPERIMENT, folder.resolve().name)
+        owner = tracking.open_report(IMPORTS_EXPERIMENT, folder.resolve().name)
         try:
             num_new = sum(_record(snapshot, tags, tracking, owner) for snapshot, tags in found)
         finally:
@@ -85,11 +87,11 @@ def import_trials(folder: Path, tracking: Tracking) -> Imported:
         return Imported(num_new, len(found) - num_new)
 
 
-def _record(snapshot: Snapshot, tags: Mapping[str, str], tracking: Tracking, owner: AnswerRun) -> bool:
+def _record(snapshot: Snapshot, tags: Mapping[str, str], tracking: Tracking, owner: ReportRun) -> bool:
     summary = snapshot.summary()
 
     def has_as_much(known: TrialRecord) -> bool:
-        return known.summary is not None and known.summary.updates >= summary.updates
+        return known.summary is not None and known.summary.steps >= summary.steps
 
     known = tracking.find([summary.key]).get(summary.key)
     if known is not None and has_as_much(known):
@@ -103,30 +105,30 @@ def _of_export(folder: Path, temporary: Path) -> Iterator[tuple[Snapshot, Mappin
     try:
         checksums.check(folder)
     except Damaged as error:
-        raise Mistakes(str(folder), [Mistake((), f"{error}: this is not all that was exported")]) from None
-    study, facts = read_study(folder / _STUDY), read_kept(folder)
-    if facts is None:
-        raise Mistakes(
-            str(folder), [Mistake((), "has a study.yaml, but no trials.parquet and curves.parquet beside it")]
+        raise ValidationErrors(str(folder), [Problem((), f"{error}: this is not all that was exported")]) from None
+    study, trial_results = read_study(folder / _STUDY), read_kept(folder)
+    if trial_results is None:
+        raise ValidationErrors(
+            str(folder), [Problem((), "has a study.yaml, but no trials.parquet and curves.parquet beside it")]
         )
     trials = study.trials_by_key
-    if strange := [key for key in facts.records if key not in trials]:
+    if strange := [key for key in trial_results.records if key not in trials]:
         wrong = f"holds {len(strange)} trials that are none of its study.yaml's: {', '.join(strange[:3])}"
-        raise Mistakes(str(folder), [Mistake((), wrong)])
+        raise ValidationErrors(str(folder), [Problem((), wrong)])
     found: list[tuple[str, str]] = []
-    for key, record in facts.records.items():
+    for key, record in trial_results.records.items():
         assert record.summary is not None
-        looks = facts.of(key)
-        if (what := _contradiction(trials[key], record.summary, looks)) is not None:
+        evaluations = trial_results.of(key)
+        if (what := _contradiction(trials[key], record.summary, evaluations)) is not None:
             found.append((key, what))
         else:
-            yield _snapshot(trials[key], record.summary, looks, temporary), _tags(record, folder)
+            yield _snapshot(trials[key], record.summary, evaluations, temporary), _tags(record, folder)
     if found:
-        raise Mistakes(str(folder), told(CURVES, found))
+        raise ValidationErrors(str(folder), told(CURVES, found))
 
 
-def _contradiction(trial: Trial, summary: Summary, looks: "pyarrow.Table") -> str | None:
-    """What shows that these are not all the looks that the summary was made of; None if nothing does.
+def _contradiction(trial: Trial, summary: Summary, evaluations: "pyarrow.Table") -> str | None:
+    """What shows that these are not all the evaluations that the summary was made of; None if nothing does.
 
     A trial that ended looked wherever its schedule says, and last where it ended; a diverged one ended where it would
     have looked next.
@@ -134,44 +136,44 @@ def _contradiction(trial: Trial, summary: Summary, looks: "pyarrow.Table") -> st
     import numpy
 
     metrics, budget = trial.config.metrics, trial.config.budget
-    if missing := [name for name in (*POSITION, *metrics) if name not in looks.column_names]:
-        return f"the looks have no column {', '.join(missing)}"
-    if any(looks[name].null_count for name in POSITION):
-        return f"there are looks without {', '.join(POSITION)}"
-    updates, passes, seconds = (looks[name].to_pylist() for name in POSITION)
+    if missing := [name for name in (*POSITION, *metrics) if name not in evaluations.column_names]:
+        return f"the evaluations have no column {', '.join(missing)}"
+    if any(evaluations[name].null_count for name in POSITION):
+        return f"there are evaluations without {', '.join(POSITION)}"
+    steps, epochs, seconds = (evaluations[name].to_pylist() for name in POSITION)
     position: float = 0
-    for reached in passes if budget.unit == "passes" else updates:
-        if reached != budget.next_look(position):
-            return "looks are missing, or are not in order"
+    for reached in epochs if budget.unit == "epochs" else steps:
+        if reached != budget.next_evaluation(position):
+            return "evaluations are missing, or are not in order"
         position = reached
-    if any(before >= after for before, after in pairwise([0, *updates])):
-        return "updates do not increase"
+    if any(before >= after for before, after in pairwise([0, *steps])):
+        return "steps do not increase"
 
-    last = (updates[-1], passes[-1], seconds[-1]) if updates else (0, 0.0, 0.0)
+    last = (steps[-1], epochs[-1], seconds[-1]) if steps else (0, 0.0, 0.0)
     if summary.diverged_at is None:
-        is_end = last == (summary.updates, summary.passes, summary.seconds)
+        is_end = last == (summary.steps, summary.epochs, summary.seconds)
     else:
-        end = budget.position(updates=summary.updates, passes=summary.passes)
-        is_end = last[0] < summary.diverged_at <= summary.updates and end == budget.next_look(position)
+        end = budget.position(steps=summary.steps, epochs=summary.epochs)
+        is_end = last[0] < summary.diverged_at <= summary.steps and end == budget.next_evaluation(position)
     if not is_end:
-        return "the last look is not where it ended"
+        return "the last evaluation is not where it ended"
 
     for name in metrics:
-        values = looks[name].to_numpy()
+        values = evaluations[name].to_numpy()
         values = values[~numpy.isnan(values)]
         extremes = (values.min(), values.max()) if len(values) else (None, None)
         if extremes != (summary.low.get(name), summary.high.get(name)):
-            return f"the extremes of {name} are not those of its looks"
+            return f"the extremes of {name} are not those of its evaluations"
     return None
 
 
-def _snapshot(trial: Trial, summary: Summary, looks: "pyarrow.Table", root: Path) -> Snapshot:
+def _snapshot(trial: Trial, summary: Summary, evaluations: "pyarrow.Table", root: Path) -> Snapshot:
     def fill(snapshot: Snapshot) -> None:
         snapshot.write_config(trial)
-        to_csv(looks.select(["updates", "passes", "seconds", *trial.config.metrics]), snapshot.curves_path)
+        to_csv(evaluations.select(["steps", "epochs", "seconds", *trial.config.metrics]), snapshot.curves_path)
         snapshot.write_summary(summary)
 
-    return TrialFolder(root, trial.key).write(summary.updates, fill)
+    return TrialFolder(root, trial.key).write(summary.steps, fill)
 
 
 def _of_storage(folder: Path) -> Iterator[tuple[Snapshot, Mapping[str, str]]]:
@@ -184,7 +186,7 @@ def _of_storage(folder: Path) -> Iterator[tuple[Snapshot, Mapping[str, str]]]:
         summary, trial = snapshot.summary(), read_trial(snapshot.config_path)
         if trial.key != path.name:
             wrong = f"its settings are those of trial {trial.key}, its summary is of {summary.key}"
-            raise Mistakes(str(path), [Mistake((), wrong)])
+            raise ValidationErrors(str(path), [Problem((), wrong)])
         if ending(trial.config, summary) is not None:
             _check(snapshot, trial, summary)
             without = {} if snapshot.state_path.exists() else {WITHOUT_CHECKPOINT: "true"}
@@ -196,19 +198,19 @@ def _check_files(snapshot: Snapshot, key: str) -> None:
     try:
         snapshot.check(key, may_lack=(snapshot.state_path.name,))
     except Damaged as error:
-        raise Mistakes(str(snapshot.path), [Mistake((), f"the snapshot is damaged: {error}")]) from None
+        raise ValidationErrors(str(snapshot.path), [Problem((), f"the snapshot is damaged: {error}")]) from None
 
 
 def _check(snapshot: Snapshot, trial: Trial, summary: Summary) -> None:
     """Refuses what matches its checksums, but was not written by a worker."""
     if not summary.segments:
-        raise Mistakes(str(snapshot.summary_path), [Mistake((), "does not say where it ran")])
+        raise ValidationErrors(str(snapshot.summary_path), [Problem((), "does not say where it ran")])
     try:
         wrong = _contradiction(trial, summary, from_csv(snapshot.curves_path))
     except (ValueError, StopIteration, csv.Error):
-        wrong = "is no table of looks, or not all of one"
+        wrong = "is no table of evaluations, or not all of one"
     if wrong is not None:
-        raise Mistakes(str(snapshot.curves_path), [Mistake((), wrong)])
+        raise ValidationErrors(str(snapshot.curves_path), [Problem((), wrong)])
 
 
 def _tags(record: TrialRecord, folder: Path) -> Mapping[str, str]:

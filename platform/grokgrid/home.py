@@ -19,12 +19,13 @@ from urllib.parse import quote, unquote
 
 import platformdirs
 
-from trainables.mistakes import Mistake, Mistakes
+from trainables.validation import Problem, ValidationErrors
 
 
 def home() -> Path:
     """Raises:
-    Mistakes: it is not said where, and this user has no home folder, as in a container that runs as some number.
+    ValidationErrors: it is not said where, and this user has no home folder, as in a container that runs as some
+    number.
     """
     try:
         default = platformdirs.user_data_dir("grokgrid", appauthor=False)
@@ -33,7 +34,7 @@ def home() -> Path:
     folder = _path("GROKGRID_HOME", Path(default))
     if not folder.is_absolute():
         wrong = "is not set, and this user has no home folder. export GROKGRID_HOME=FOLDER"
-        raise Mistakes("environment", [Mistake(("GROKGRID_HOME",), wrong)])
+        raise ValidationErrors("environment", [Problem(("GROKGRID_HOME",), wrong)])
     return folder
 
 
@@ -45,7 +46,7 @@ def storage_days() -> float:
     """After how many days without a word a trial in flight is given up; infinite: never.
 
     Raises:
-        Mistakes: GROKGRID_STORAGE_DAYS is no number of days.
+        ValidationErrors: GROKGRID_STORAGE_DAYS is no number of days.
     """
     text = os.environ.get("GROKGRID_STORAGE_DAYS") or "60"
     try:
@@ -54,7 +55,7 @@ def storage_days() -> float:
         days = -1.0
     if not days >= 0:
         wrong = f"{text!r} is not allowed: it should be a number of days, or 0 to keep everything"
-        raise Mistakes("environment", [Mistake(("GROKGRID_STORAGE_DAYS",), wrong)])
+        raise ValidationErrors("environment", [Problem(("GROKGRID_STORAGE_DAYS",), wrong)])
     return days or math.inf
 
 
@@ -103,4 +104,4 @@ def _path(variable: str, default: Path) -> Path:
         return Path(given).expanduser().absolute() if given else default
     except RuntimeError:
         wrong = f"{given!r} is not allowed: there is no such user"
-        raise Mistakes("environment", [Mistake((variable,), wrong)]) from None
+        raise ValidationErrors("environment", [Problem((variable,), wrong)]) from None

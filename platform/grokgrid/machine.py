@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grokgrid.provenance import provenance
-from trainables.data.config import DigitsConfig, MnistConfig, NpzConfig, OwnDataConfig
+from trainables.data.config import DigitsConfig, MnistConfig, NpzConfig, PluginDataConfig
 from trainables.data.place import DataError, check_present
 
-DataConfig = DigitsConfig | MnistConfig | NpzConfig | OwnDataConfig
+DataConfig = DigitsConfig | MnistConfig | NpzConfig | PluginDataConfig
 
 PACKAGES = ("grokgrid", "ray", "torch", "torchvision", "mlflow", "optuna")
 

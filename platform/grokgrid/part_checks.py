@@ -1,26 +1,26 @@
-"""Whether the users' own parts of a study work, as far as that is known before its trials run."""
+"""Whether the users' plugins of a study work, as far as that is known before its trials run."""
 
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from search_spaces import Study
-from trainables.data.config import OwnDataConfig
+from trainables.data.config import PluginDataConfig
 from trainables.data.place import DataError, check_present
 from trainables.trial import Trial
 
 if TYPE_CHECKING:
-    from trainables.own.rehearsal import Rehearsed
+    from trainables.plugins.rehearsal import Rehearsed
 
 
-def check_parts(study: Study) -> None:
+def check_plugins(study: Study) -> None:
     """Raises:
-    Mistakes: a part cannot be imported, or cannot be called with its settings.
+    ValidationErrors: a part cannot be imported, or cannot be called with its settings.
     """
     if trials := _with_parts(study):
         # Not above: it imports torch.
-        from trainables.own.rehearsal import check_parts
+        from trainables.plugins.rehearsal import check_plugins
 
-        check_parts(trials)
+        check_plugins(trials)
 
 
 def rehearse(study: Study, *, calls_functions: bool) -> "Rehearsed | None":
@@ -29,24 +29,24 @@ def rehearse(study: Study, *, calls_functions: bool) -> "Rehearsed | None":
     calls_functions  whether data that functions make is here
 
     Raises:
-        Mistakes: a part fails, or does not give the same for the same key.
+        ValidationErrors: a part fails, or does not give the same for the same key.
         DataError: so does data.
     """
     trials = {name: trial for name, trial in _with_parts(study).items() if _is_here(trial, calls_functions)}
     if not trials:
         return None
-    from trainables.own.rehearsal import rehearse_parts
+    from trainables.plugins.rehearsal import rehearse_parts
 
     return rehearse_parts(trials)
 
 
 def _with_parts(study: Study) -> dict[str, Trial]:
     trials = {f"arms.{cell.name}": study.trial_of(cell, study.seed_list[0]) for cell in study.cells}
-    return {name: trial for name, trial in trials.items() if trial.config.own_parts}
+    return {name: trial for name, trial in trials.items() if trial.config.plugins}
 
 
 def _is_here(trial: Trial, calls_functions: bool) -> bool:
-    if isinstance(trial.config.data, OwnDataConfig):
+    if isinstance(trial.config.data, PluginDataConfig):
         return calls_functions
     with suppress(DataError):
         check_present(trial.config.data)

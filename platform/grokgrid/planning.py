@@ -77,17 +77,17 @@ def make_plan(study: Study, tracking: "Tracking", *, retry_failed: bool = False)
 
 
 def _pace_s(trial: Trial, record: "TrialRecord | None") -> float | None:
-    """Wall time a pass or update, whichever the budget counts, of a trial that has been run."""
+    """Wall time an epoch or step, whichever the budget counts, of a trial that has been run."""
     done = _done(trial, record)
     return record.summary.wall_seconds / done if record is not None and record.summary is not None and done else None
 
 
 def _left(trial: Trial, record: "TrialRecord | None") -> float:
     done = _done(trial, record) if record is not None and record.can_continue else 0.0
-    return max(0.0, trial.config.budget.last_look - done)
+    return max(0.0, trial.config.budget.last_evaluation - done)
 
 
 def _done(trial: Trial, record: "TrialRecord | None") -> float:
     if record is None or record.summary is None:
         return 0.0
-    return trial.config.budget.position(updates=record.summary.updates, passes=record.summary.passes)
+    return trial.config.budget.position(steps=record.summary.steps, epochs=record.summary.epochs)

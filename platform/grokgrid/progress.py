@@ -16,10 +16,10 @@ from rich.table import Table
 from rich.text import Text
 
 from grokgrid.engine.interface import (
+    Evaluated,
     Event,
     Failed,
     Finished,
-    Looked,
     Lost,
     OutOfMemory,
     Restarted,
@@ -62,7 +62,7 @@ class Progress:
         self._since: dict[str, float] = {}
         self._share: dict[str, float] = {}
         self._recent: deque[tuple[float, int]] = deque([(time.monotonic(), 0)])
-        self._num_updates = 0
+        self._num_steps = 0
         self._wall_s: list[float] = []
         self._away: dict[str, str] = {}
         self._waits: dict[str, _Wait] = {}
@@ -95,13 +95,15 @@ class Progress:
             case Started(key):
                 self._running.setdefault(key, 0)
                 self._since.setdefault(key, time.monotonic())
-            case Looked(key, look):
+            case Evaluated(key, evaluation):
                 # A trial that is continued reports where it is: what it did before it was taken up is not our rate.
-                before = self._running.get(key) or look.updates
-                self._num_updates += max(0, look.updates - before)
-                self._running[key] = look.updates
+                before = self._running.get(key) or evaluation.steps
+                self._num_steps += max(0, evaluation.steps - before)
+                self._running[key] = evaluation.steps
                 budget = self._trials[key].config.budget
-                self._share[key] = budget.position(updates=look.updates, passes=look.passes) / budget.last_look
+                self._share[key] = (
+                    budget.position(steps=evaluation.steps, epochs=evaluation.epochs) / budget.last_evaluation
+                )
             case Warned(_, text):
                 self.tell(text)
             case Failed(key, log):
@@ -173,7 +175,7 @@ class Progress:
     def _tick(self) -> None:
         self._end_waits()
         now = time.monotonic()
-        self._recent.append((now, self._num_updates))
+        self._recent.append((now, self._num_steps))
         while now - self._recent[0][0] > _RATE_OVER_S:
             self._recent.popleft()
         if not self._console.is_terminal and now >= self._next_line:
@@ -187,7 +189,7 @@ class Progress:
         parts += [f"{number} {word}" for word, number in sorted(Counter(self._settled.values()).items())]
         span_s = self._recent[-1][0] - self._recent[0][0]
         if span_s > 0:
-            parts.append(f"{(self._recent[-1][1] - self._recent[0][1]) / span_s:,.0f} updates/s")
+            parts.append(f"{(self._recent[-1][1] - self._recent[0][1]) / span_s:,.0f} steps/s")
         shares = [self._share[key] for key in self._running if key in self._share]
         if shares:
             most = f" to {max(shares):.0%}" if len(shares) > 1 else ""

@@ -30,16 +30,16 @@ from grokgrid.patience import AwayForGood, Patience, StallWatch, is_for_good
 from grokgrid.planning import Need, need_of
 from grokgrid.progress import Progress
 from grokgrid.provenance import provenance
-from grokgrid.tracking import AnswerRun, Claim, Tracking, TrackingAway, TrackingRefused, TrialRecord
+from grokgrid.tracking import Claim, ReportRun, Tracking, TrackingAway, TrackingRefused, TrialRecord
 from grokgrid.tracking.records import WITHOUT_CHECKPOINT
 from search_spaces import Study
 from trainables.checksums import Damaged
 from trainables.interrupts import deferred_interrupts
-from trainables.mistakes import Mistake, Mistakes
-from trainables.own.loading import source_of
-from trainables.own.source import SourceCode
+from trainables.plugins.loading import source_of
+from trainables.plugins.source import SourceCode
 from trainables.records import Snapshot, TrialFolder, ending
 from trainables.trial import Trial
+from trainables.validation import Problem, ValidationErrors
 
 _ELSEWHERE_CHECKED_EVERY_S = 5.0
 _IDLE_S = 0.5
@@ -58,7 +58,7 @@ class How:
 
     storage           root of the folders of trials in flight; on a cluster a folder that every node sees
     keep_checkpoints  whether what ended is recorded with its last checkpoint
-    data_digests      of what functions of data make, by `OwnDataConfig.function`, as far as it is known
+    data_digests      of what functions of data make, by `PluginDataConfig.function`, as far as it is known
     """
 
     storage: Path
@@ -134,12 +134,12 @@ class FoundFirst:
 
 
 class Driver:
-    """The loop, for one source and one engine. `answer` is the MLflow run whose lease says that this driver lives."""
+    """The loop, for one source and one engine. `report` is the MLflow run whose lease says that this driver lives."""
 
     def __init__(
-        self, source: Source, engine: Engine, tracking: Tracking, answer: AnswerRun, progress: Progress, how: How
+        self, source: Source, engine: Engine, tracking: Tracking, report: ReportRun, progress: Progress, how: How
     ) -> None:
-        self._source, self._engine, self._tracking, self._answer = source, engine, tracking, answer
+        self._source, self._engine, self._tracking, self._report = source, engine, tracking, report
         self._progress, self._how = progress, how
         self._trials: dict[str, Trial] = {}
         self._sources: dict[str | None, SourceCode] = {}
@@ -198,7 +198,7 @@ class Driver:
 
     def _reach_tracking(self) -> None:
         """All that needs MLflow. While it is away this is put off, and what was not done stays to be done."""
-        self._answer.keep_alive()
+        self._report.keep_alive()
         self._record()
         self._ask_for_more()
         if self._to_look_up and time.monotonic() >= self._look_up_at:
@@ -232,7 +232,7 @@ class Driver:
         for trial in new.values():
             # Now: files may be edited while their study runs.
             self._sources |= {
-                part.source: source_of(part) for _, part in trial.config.own_parts if part.source not in self._sources
+                part.source: source_of(part) for _, part in trial.config.plugins if part.source not in self._sources
             }
         if new:
             self._to_look_up += dict.fromkeys(trial.key for trial in new.values())
@@ -250,12 +250,12 @@ class Driver:
 
     def _check_data(self, records: Mapping[str, TrialRecord]) -> None:
         """Raises:
-        Mistakes: a trial was trained on other data than this study has.
+        ValidationErrors: a trial was trained on other data than this study has.
         """
         summaries = {key: record.summary for key, record in records.items() if record.summary is not None}
         found = (self._data_digests.contradiction(self._trials[key], summary) for key, summary in summaries.items())
         if (wrong := next(filter(None, found), None)) is not None:
-            raise Mistakes("data", [Mistake((), wrong)])
+            raise ValidationErrors("data", [Problem((), wrong)])
 
     def _take_on(self) -> None:
         """Claims as many waiting trials as keep the engine busy for a while, and hands them over in blocks."""
@@ -270,7 +270,7 @@ class Driver:
         keys = list(islice(self._waiting, room))
         records = self._tracking.find(keys)
         wanted = [key for key in keys if key not in records or not self._is_enough(records[key])]
-        claims = self._tracking.claim(self._answer, wanted, self._is_enough)
+        claims = self._tracking.claim(self._report, wanted, self._is_enough)
         for key in claims.won:
             if key in records and records[key].summary is not None:
                 self._tracking.restore(records[key], self._folder(key))
@@ -298,7 +298,7 @@ class Driver:
 
     def _submit(self, keys: Sequence[str]) -> None:
         self._with_engine |= set(keys)
-        parts = {part.source for key in keys for _, part in self._trials[key].config.own_parts}
+        parts = {part.source for key in keys for _, part in self._trials[key].config.plugins}
         self._engine.submit(
             Block(
                 id=f"block-{next(self._block_numbers)}",

@@ -3,8 +3,8 @@ Table 1 train on.
 
 These trials are Table 1's, with its probes and without its goal. The paper tells the length of neither experiment, and
 Figure 9's architecture neither. Table 2's test accuracies, 87 to 92%, lie well beyond Table 1's goal of 85%; so both go
-on to pass 40,001, a choice of ours. It is a look at which the probes are due: what is measured there stays the same
-should another study train the trials further.
+on to epoch 40,001, a choice of ours. It is an evaluation at which the probes are due: what is measured there stays the
+same should another study train the trials further.
 """
 
 from collections.abc import Mapping
@@ -13,8 +13,8 @@ from typing import NamedTuple
 from search_spaces.library.table1 import table1_ce, table1_mse
 from search_spaces.study import Curves, Measurements, Reference, Study
 
-PASSES = 40_001
-"""Of the looks after passes 1, 11, 21, … every twentieth has all probes: 1, 201, 401, … 40,001."""
+EPOCHS = 40_001
+"""Of the evaluations after epochs 1, 11, 21, … every twentieth has all probes: 1, 201, 401, … 40,001."""
 
 ALIGNMENT = "train_jacobian_row_alignment"
 EXPLAINED_VARIANCE = "train_jacobian_explained_variance_mean"
@@ -135,7 +135,7 @@ def _trained_on(
         name=name,
         question=question,
         seeds=table1.seeds,
-        trial=trial | {"budget": table1.trial["budget"] | {"passes": PASSES}},
+        trial=trial | {"budget": table1.trial["budget"] | {"epochs": EPOCHS}},
         arms={name: table1.arms[arm] for name, arm in arms.items()},
         analyses=analyses,
         reference=reference,

@@ -12,7 +12,7 @@ from search_spaces.library.table1 import table1_ce, table1_mse
 from search_spaces.search import Range, Search, SearchBudget
 from search_spaces.study import Acceleration, Curves, LambdaCurve, Study
 
-METRICS = ("updates", "train_jacobian_norm_mean", "train_centroid_alignment_mean", "test_accuracy")
+METRICS = ("steps", "train_jacobian_norm_mean", "train_centroid_alignment_mean", "test_accuracy")
 
 
 def lambda_ce() -> Study:
@@ -47,7 +47,7 @@ def lambda_ce_small() -> Study:
 
 def lambda_mse_small() -> Study:
     """As lambda-ce-small. Initial scale and goal were searched for by hand, on seed 100, which the study does not use:
-    at scale 8 the network learns its training images no sooner than the others, at 2 all at once.
+    at scale 8 the network learns its training examples no sooner than the others, at 2 all at once.
     """
     return _lambda_study(
         _small(

@@ -19,7 +19,7 @@ from search_spaces import Study
 def test_a_logarithmic_axis_has_figures_that_are_true_and_do_not_overlap(low: float, span: float):
     figure, axes = drawing.new_figure(height=3.6)
     axes.set_xlim(low, low * span)
-    drawing.log_axis(axes, "updates")
+    drawing.log_axis(axes, "steps")
     FigureCanvasAgg(figure).draw()
     ticks = [tick for tick in axes.xaxis.get_major_ticks() if low <= tick.get_loc() <= low * span]
     assert len(ticks) >= 2
@@ -41,13 +41,13 @@ def test_a_legend_fits_and_tells_the_first_and_the_last_of_an_arm_of_many(num_st
             "model": "mlp",
             "loss": "cross_entropy",
             "optimiser": {"name": "adamw", "lr": 1e-3},
-            "budget": {"updates": 10},
+            "budget": {"steps": 10},
             "goal": {"metric": "test_accuracy", "above": 0.85},
         },
         arms={f"jacobian-{i}": {"regulariser": {"name": "jacobian"}, "grid": grid} for i in range(4)},
     )
     times = {cell.name: Times([5.0, 6.0], [True, True], [0, 1]) for cell in study.cells}
-    figure = drawing.fractions(study, times, "updates")
+    figure = drawing.fractions(study, times, "steps")
     FigureCanvasAgg(figure).draw()
     (axes,) = figure.axes
     legend = axes.get_legend()

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from synthetic_views import Outcome, synthetic_study, synthetic_view
+from synthetic_results import Outcome, synthetic_results, synthetic_study
 
-from grokgrid.analyses import Answer, Table, answer
+from grokgrid.analyses import Report, Table, make_report
+from grokgrid.results import Results, State
 from grokgrid.statistics import WhyOpen
-from grokgrid.view import State, View
 from search_spaces import Study
 
 BASE: list[Outcome] = [501, 401, 601, 301, 701]
@@ -24,7 +24,7 @@ SLOW: list[Outcome] = [401, 351, 501, 251, 601]
 CENSORED: Outcome = (State.CENSORED, 991)
 COMPARED = {"kind": "acceleration", "baseline": "baseline"}
 MEASURED = {"kind": "measurements", "metrics": ["test_accuracy", "train_accuracy"], "baseline": "baseline"}
-CURVE = {"kind": "lambda_curve", "arm": "jacobian", "baseline": "baseline", "metrics": ["updates", "test_accuracy"]}
+CURVE = {"kind": "lambda_curve", "arm": "jacobian", "baseline": "baseline", "metrics": ["steps", "test_accuracy"]}
 GRID = {"regulariser": {"name": "jacobian"}, "grid": {"regulariser.strength": [0.001, 0.01, 0.1]}}
 NO_GOAL = {name: value for name, value in synthetic_study().trial.items() if name != "goal"}
 
@@ -53,9 +53,9 @@ STUDIES: dict[str, dict[str, Any]] = {
     "nothing": {"analyses": [], "trial": NO_GOAL},
 }
 
-LOOKS = [1, 11, 21, 101, 111, 121, 301, 501, 511, 901, 991]
+EVALUATIONS = [1, 11, 21, 101, 111, 121, 301, 501, 511, 901, 991]
 OUTCOMES = st.one_of(
-    st.sampled_from(LOOKS),
+    st.sampled_from(EVALUATIONS),
     st.sampled_from([(state, at) for state in (State.CENSORED, State.DIVERGED, State.FAILED) for at in (11, 991)]),
     st.sampled_from([(State.RUNNING, 11), (State.STOPPED, 501), State.MISSING, State.FAILED]),
 )
@@ -63,25 +63,25 @@ SEEDS = st.sampled_from([1, 2, 3, 5, 8])
 
 
 @st.composite
-def views(draw: st.DrawFn) -> View:
+def all_results(draw: st.DrawFn) -> Results:
     changes = STUDIES[draw(st.sampled_from(list(STUDIES)))]
     study = synthetic_study(seeds=draw(SEEDS), **changes)
     num, reached = len(study.seed_list), study.goal is not None
     everything = st.lists(OUTCOMES, min_size=num, max_size=num)
     # Most cells all alike: that all trials reach the goal is else too rare.
-    alike = st.lists(st.sampled_from(LOOKS), min_size=num, max_size=num)
+    alike = st.lists(st.sampled_from(EVALUATIONS), min_size=num, max_size=num)
     outcomes = {cell.name: draw(alike | everything) for cell in study.cells}
     if not reached:
         outcomes = {name: [_without_goal(outcome) for outcome in those] for name, those in outcomes.items()}
-    view = synthetic_view(study, outcomes)
-    if "final/test_accuracy" not in view.trials:
-        return view
+    results = synthetic_results(study, outcomes)
+    if "final/test_accuracy" not in results.trials:
+        return results
     values = st.sampled_from([0.25, 0.5, 0.625, 0.875, np.nan])
     ends = {
-        f"final/{metric}": [draw(values) for _ in range(len(view.trials))]
+        f"final/{metric}": [draw(values) for _ in range(len(results.trials))]
         for metric in ("test_accuracy", "train_accuracy")
     }
-    return View(study, view.trials.assign(**ends), view.curves, view.at)
+    return Results(study, results.trials.assign(**ends), results.curves, results.at)
 
 
 def _without_goal(outcome: Outcome) -> Outcome:
@@ -97,11 +97,11 @@ def numbers(text: str) -> set[str]:
     return set(NUMBER.findall(text))
 
 
-def printed(found: Answer) -> Iterator[Table]:
+def printed(found: Report) -> Iterator[Table]:
     return (table for section in found.sections for table in section.tables if table.num_rows)
 
 
-def in_tables(found: Answer) -> set[str]:
+def in_tables(found: Report) -> set[str]:
     """Every number that a reader finds in a table, its title or its caption, or in a note."""
     texts = []
     for table in printed(found):
@@ -122,15 +122,15 @@ def columns(table: Table) -> dict[str, tuple[str, ...]]:
     return {column.label: column.text for column in table.columns}
 
 
-def every_number_of_the_headline_is_in_a_table(view: View, found: Answer) -> None:
+def every_number_of_the_headline_is_in_a_table(results: Results, found: Report) -> None:
     counted = {
         str(num) for num in range(1, 10)
     }  # how many arms, cells or metrics there are: rows, which a reader counts
-    told = numbers(names_left_out(view.study, found.headline))
+    told = numbers(names_left_out(results.study, found.headline))
     assert told - in_tables(found) - counted == set(), found.headline
 
 
-def what_has_no_interval_to_trust_is_open_and_says_why(view: View, found: Answer) -> None:
+def what_has_no_interval_to_trust_is_open_and_says_why(results: Results, found: Report) -> None:
     for table in printed(found):
         told = columns(table)
         if "finding" not in told:
@@ -147,12 +147,12 @@ def what_has_no_interval_to_trust_is_open_and_says_why(view: View, found: Answer
         assert data.loc[open_rows, "open_because"].notna().all()
 
 
-def a_clause_says_of_an_arm_what_its_row_says(view: View, found: Answer) -> None:
+def a_clause_says_of_an_arm_what_its_row_says(results: Results, found: Report) -> None:
     """Of arms of one cell: the clause that names it has the numbers of its row and of no other, and its verdict."""
     for section in found.sections:
         table = section.tables[0]
         told = columns(table)
-        if "finding" not in told or len(view.study.cells) > len(view.study.arms) or not section.sentence:
+        if "finding" not in told or len(results.study.cells) > len(results.study.arms) or not section.sentence:
             continue
         label = "arm"
         first = told["measure" if "measure" in told else "metric"]
@@ -171,7 +171,7 @@ def a_clause_says_of_an_arm_what_its_row_says(view: View, found: Answer) -> None
         assert (others in section.sentence) is (num > 0)
 
 
-def mlflow_and_the_tidy_tables_have_the_same_numbers(view: View, found: Answer) -> None:
+def mlflow_and_the_tidy_tables_have_the_same_numbers(results: Results, found: Report) -> None:
     """Every metric of an analysis is a figure of its tidy table, in the row of its cell."""
     for name, value in found.metrics.items():
         table, _, rest = name.partition("/")
@@ -197,12 +197,12 @@ def mlflow_and_the_tidy_tables_have_the_same_numbers(view: View, found: Answer) 
         assert row[column] == pytest.approx(value), name
 
 
-def check(view: View) -> None:
-    found = answer(view)
-    every_number_of_the_headline_is_in_a_table(view, found)
-    what_has_no_interval_to_trust_is_open_and_says_why(view, found)
-    a_clause_says_of_an_arm_what_its_row_says(view, found)
-    mlflow_and_the_tidy_tables_have_the_same_numbers(view, found)
+def check(results: Results) -> None:
+    found = make_report(results)
+    every_number_of_the_headline_is_in_a_table(results, found)
+    what_has_no_interval_to_trust_is_open_and_says_why(results, found)
+    a_clause_says_of_an_arm_what_its_row_says(results, found)
+    mlflow_and_the_tidy_tables_have_the_same_numbers(results, found)
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -214,20 +214,20 @@ def test_a_headline_says_what_its_tables_say(name: str):
     outcomes = {cell.name: mine for cell, mine in zip(study.cells, kinds, strict=False)}
     if study.goal is None:
         outcomes = {cell: [_without_goal(outcome) for outcome in mine] for cell, mine in outcomes.items()}
-    check(synthetic_view(study, outcomes))
+    check(synthetic_results(study, outcomes))
 
 
-@given(views())
+@given(all_results())
 @settings(max_examples=6, deadline=None, derandomize=True)
-def test_a_headline_says_what_its_tables_say_whatever_becomes_of_the_trials(view: View):
-    check(view)
+def test_a_headline_says_what_its_tables_say_whatever_becomes_of_the_trials(results: Results):
+    check(results)
 
 
 @pytest.mark.slow
-@given(views())
+@given(all_results())
 @settings(max_examples=150, deadline=None)
-def test_a_headline_says_what_its_tables_say_in_many_studies(view: View):
-    check(view)
+def test_a_headline_says_what_its_tables_say_in_many_studies(results: Results):
+    check(results)
 
 
 # --- examples
@@ -237,7 +237,7 @@ def said(outcomes: Mapping[str, Sequence[Outcome]] | Sequence[Sequence[Outcome]]
     study = synthetic_study(**changes)
     if not isinstance(outcomes, Mapping):
         outcomes = dict(zip((cell.name for cell in study.cells), outcomes, strict=False))
-    return answer(synthetic_view(study, outcomes)).headline
+    return make_report(synthetic_results(study, outcomes)).headline
 
 
 ON_THE_WAY = "On the way to test_accuracy > 0.85, whether jacobian is sooner than baseline is open because "
@@ -267,7 +267,7 @@ class TestNoEvidence:
 
     def test_a_side_without_a_size_says_so(self):
         found = said([[501, 991, 601, 301, 701], [101, 11, 111, 1, 31]])
-        assert found.startswith("jacobian reaches test_accuracy > 0.85 in 27.8 times fewer updates than baseline (")
+        assert found.startswith("jacobian reaches test_accuracy > 0.85 in 27.8 times fewer steps than baseline (")
         assert "and how much sooner is open because the ends of the interval are more than a factor of 10" in found
 
     def test_counts_who_reached_the_goal_and_claims_no_difference(self):
@@ -297,7 +297,7 @@ class TestLambda:
         found = said([late, late, late, [11, 101, CENSORED, 21, CENSORED]], **self.changes)
         choice, times, *_ = found.split(". ")
         assert choice.startswith(
-            "Which strength of jacobian has the least updates to test_accuracy > 0.85 is open because the ends of the "
+            "Which strength of jacobian has the least steps to test_accuracy > 0.85 is open because the ends of the "
             "interval are more than a factor of 10 apart: of 4 values, on 5 seeds, it is 0.1, "
         )
         assert "3/5 seeds reached it" in choice
@@ -308,17 +308,17 @@ class TestLambda:
         """Their interval is narrow, but a sign test on the three seeds that tell gives no p below 1 / 8."""
         late = [CENSORED] * 5
         found = said([late, late, late, [801, 901, CENSORED, 701, CENSORED]], **self.changes)
-        assert "has the least updates to test_accuracy > 0.85 is open because another candidate may be as good" in found
+        assert "has the least steps to test_accuracy > 0.85 is open because another candidate may be as good" in found
 
     def test_few_seeds_choose_nothing_and_are_not_resampled(self):
         for num in (1, 2, 3, 4):
             found = said([BASE[:num], SLOW[:num], FAST[:num], SLOW[:num]], seeds=num, **self.changes)
-            assert found.startswith("Which strength of jacobian has the least updates to test_accuracy > 0.85 is open")
+            assert found.startswith("Which strength of jacobian has the least steps to test_accuracy > 0.85 is open")
             assert "best in" not in found
 
     def test_a_clear_choice_says_that_it_is_one_of_many(self):
         found = said([BASE, SLOW, FAST, SLOW], **self.changes)
-        assert found.startswith("jacobian at strength 0.01 has the least updates to test_accuracy > 0.85 of 4 values, ")
+        assert found.startswith("jacobian at strength 0.01 has the least steps to test_accuracy > 0.85 of 4 values, ")
         assert "the best of several is so partly by luck. jacobian strength=0.01, the best of 3 cells on these" in found
 
     def test_a_seed_that_is_missing_somewhere_leaves_it_open(self):
@@ -351,7 +351,7 @@ class TestManyArms:
         arms = many_arms(2)
         found = said({"baseline": BASE, "quick": [101], "slow": FAST}, arms=arms, analyses=[COMPARED])
         assert found.startswith("On the way to test_accuracy > 0.85, whether quick is sooner than baseline is open ")
-        assert "; slow reaches it in 4.71 times fewer updates (95% interval 4.18 to 5.32, " in found
+        assert "; slow reaches it in 4.71 times fewer steps (95% interval 4.18 to 5.32, " in found
 
     def test_a_cell_with_an_interval_goes_before_a_lucky_one_without(self):
         found = said([BASE, FAST, [11], SLOW], arms={"baseline": {}, "jacobian": GRID}, analyses=[COMPARED])

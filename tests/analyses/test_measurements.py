@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 from matplotlib.collections import LineCollection
 from scipy import stats
-from synthetic_views import Outcome, synthetic_study, synthetic_view
+from synthetic_results import Outcome, synthetic_results, synthetic_study
 
-from grokgrid.analyses import Answer, answer
+from grokgrid.analyses import Report, make_report
 from grokgrid.analyses.drawing import BASELINE, colours
-from grokgrid.view import State, View
+from grokgrid.results import Results, State
 from search_spaces import narrow
 from search_spaces.library import LIBRARY
 
@@ -29,10 +29,10 @@ def measured(
     jacobian: Sequence[float],
     *,
     outcomes: Mapping[str, Sequence[Outcome]] | None = None,
-    view: bool = False,
+    results: bool = False,
     **changes: Any,
 ) -> Any:
-    """The answer, or the view, where the norm ends in these values; all trials finish unless told otherwise."""
+    """The report, or the results, where the norm ends in these values; all trials finish unless told otherwise."""
     trial = {name: value for name, value in synthetic_study().trial.items() if name != "goal"}
     settings = {
         "trial": trial | {"probes": [{"name": "jacobian_norm"}]},
@@ -40,20 +40,20 @@ def measured(
     }
     study = synthetic_study(**settings | changes)
     ended = {cell.name: [DONE] * 5 for cell in study.cells} | dict(outcomes or {})
-    seen = synthetic_view(study, ended)
+    seen = synthetic_results(study, ended)
     values = [value for cell in study.cells for value in (baseline if cell.arm == "baseline" else jacobian)]
     trials = seen.trials.assign(**{f"final/{NORM}": np.array(values, float)})
-    found = View(study, trials, seen.curves, seen.at)
-    return found if view else answer(found)
+    found = Results(study, trials, seen.curves, seen.at)
+    return found if results else make_report(found)
 
 
-def row(found: Answer, cell: str = "jacobian", table: str = "measurements") -> pd.Series:
+def row(found: Report, cell: str = "jacobian", table: str = "measurements") -> pd.Series:
     rows = found.tables[table]
     (index,) = rows.index[rows["cell"] == cell]
     return rows.loc[index]
 
 
-def shown(found: Answer, name: str = "measurements") -> dict[str, tuple[str, ...]]:
+def shown(found: Report, name: str = "measurements") -> dict[str, tuple[str, ...]]:
     (table,) = (table for section in found.sections for table in section.tables if table.name == name)
     return {column.label: column.text for column in table.columns}
 
@@ -188,7 +188,7 @@ class TestDifference:
 
     def test_draws_the_baseline_in_its_own_colour(self):
         analysis = {"kind": "measurements", "metrics": [NORM], "baseline": "jacobian"}
-        assert colours(measured(LOW, HIGH, analyses=[analysis], view=True).study)["jacobian"] == BASELINE
+        assert colours(measured(LOW, HIGH, analyses=[analysis], results=True).study)["jacobian"] == BASELINE
 
 
 class TestPublished:
@@ -211,7 +211,7 @@ class TestPublished:
         assert math.isnan(found["published_n"])
 
     def test_what_is_told_not_to_compare_does_not(self):
-        assert self.judged(not_comparable="of other images")["reason"] == "of other images"
+        assert self.judged(not_comparable="of other examples")["reason"] == "of other examples"
 
     def test_before_anything_has_ended_it_is_shown_too(self):
         found = measured(
@@ -221,7 +221,7 @@ class TestPublished:
 
     def test_stands_with_the_analysis_of_its_metric_and_apart_from_ratios(self):
         trial = synthetic_study().trial | {"probes": [{"name": "jacobian_norm"}]}
-        ratio = {"arm": "jacobian", "measure": "updates", "value": 4.6, "error": 0.4, "source": "Nobody 2025"}
+        ratio = {"arm": "jacobian", "measure": "steps", "value": 4.6, "error": 0.4, "source": "Nobody 2025"}
         analyses = [
             {"kind": "acceleration", "baseline": "baseline"},
             {"kind": "measurements", "metrics": ["test_accuracy"]},
@@ -231,41 +231,43 @@ class TestPublished:
         found = measured(
             LOW, HIGH, trial=trial, analyses=analyses, reference=[ratio, REFERENCE], outcomes=outcomes
         ).tables
-        assert found["acceleration-published"]["measure"].tolist() == ["updates"]
+        assert found["acceleration-published"]["measure"].tolist() == ["steps"]
         assert found["measurements-2-published"]["metric"].tolist() == [NORM]
         assert "measurements-published" not in found
 
     @pytest.mark.parametrize("name", ["table2-ce", "table2-mse"])
     def test_every_figure_of_table_2_is_there(self, name: str):
         study = LIBRARY[name]()
-        found = answer(synthetic_view(study, {})).tables["measurements-published"]
+        found = make_report(synthetic_results(study, {})).tables["measurements-published"]
         assert len(found) == len(study.reference) == 15
         assert (found["verdict"] == "not comparable").all()
 
 
 class TestSparseCurves:
-    """Figure 9: probes are due at every twentieth look; between, there is nothing."""
+    """Figure 9: probes are due at every twentieth evaluation; between, there is nothing."""
 
     METRIC = "train_jacobian_explained_variance_mean"
 
-    def seen(self) -> View:
-        study = narrow(LIBRARY["figure9-ce"](), seeds=3, settings=["trial.budget.passes=2001"])
-        seen = synthetic_view(study, {arm: [(State.FINISHED, 8004)] * 3 for arm in study.arms}, updates_per_pass=4)
+    def seen(self) -> Results:
+        study = narrow(LIBRARY["figure9-ce"](), seeds=3, settings=["trial.budget.epochs=2001"])
+        seen = synthetic_results(study, {arm: [(State.FINISHED, 8004)] * 3 for arm in study.arms}, steps_per_epoch=4)
         curves = seen.curves
-        due = (curves["passes"] - 1) % 200 == 0
-        # Linear in the passes, so that interpolation could do no harm, and one apart from seed to seed.
-        values = (curves["passes"] / 2001 + curves["seed"]).where(due)
-        return View(study, seen.trials, curves.assign(**{self.METRIC: values}), seen.at)
+        due = (curves["epochs"] - 1) % 200 == 0
+        # Linear in the epochs, so that interpolation could do no harm, and one apart from seed to seed.
+        values = (curves["epochs"] / 2001 + curves["seed"]).where(due)
+        return Results(study, seen.trials, curves.assign(**{self.METRIC: values}), seen.at)
 
     def test_are_averaged_where_they_were_measured(self):
-        means = answer(self.seen()).tables["curves"]
+        means = make_report(self.seen()).tables["curves"]
         mine = means[(means["metric"] == self.METRIC) & (means["cell"] == "jacobian")]
-        assert (mine["updates"] / 4).tolist() == list(range(1, 2002, 200))
-        assert mine["mean"].tolist() == pytest.approx([passes / 2001 + 1 for passes in range(1, 2002, 200)])
+        assert (mine["steps"] / 4).tolist() == list(range(1, 2002, 200))
+        assert mine["mean"].tolist() == pytest.approx([epochs / 2001 + 1 for epochs in range(1, 2002, 200)])
         assert set(mine["n"]) == {3} and mine["sd"].tolist() == pytest.approx([1.0] * 11)
 
     def test_are_drawn_without_gaps(self):
-        (figure,) = (f for s in answer(self.seen()).sections for f in s.figures if f.name == f"curves-{self.METRIC}")
+        (figure,) = (
+            f for s in make_report(self.seen()).sections for f in s.figures if f.name == f"curves-{self.METRIC}"
+        )
         axes = figure.draw().axes[0]
         means = [np.asarray(line.get_ydata(), float) for line in axes.lines]
         of_seeds = [lines.get_segments() for lines in axes.collections if isinstance(lines, LineCollection)]

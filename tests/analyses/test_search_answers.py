@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from synthetic_views import synthetic_study, synthetic_view
+from synthetic_results import synthetic_results, synthetic_study
 
-from grokgrid.analyses import Answer
-from grokgrid.analyses.searches import search_answer
+from grokgrid.analyses import Report
+from grokgrid.analyses.searches import search_report
+from grokgrid.results import State
 from grokgrid.search.objectives import Worth
 from grokgrid.search.proposals import Candidate, Fate
 from grokgrid.search.searching import Entrant, Searched
-from grokgrid.view import State
 
 SEEDS = 6
 BASE = [501, 401, 601, 301, 701]
@@ -40,13 +40,13 @@ def searched(*candidates: tuple[Fate, Sequence[float]], best: int = 0) -> Search
     return Searched(study, tuple(entrants), worth, (best,), "", True, ({},))
 
 
-def said(it: Searched, *, seeds: int = 5) -> Answer:
+def said(it: Searched, *, seeds: int = 5) -> Report:
     claim = it.claim
     outcomes = {cell.name: (BASE if cell.arm == "baseline" else FAST)[:seeds] for cell in claim.cells}
-    return search_answer(it, synthetic_view(claim, outcomes))
+    return search_report(it, synthetic_results(claim, outcomes))
 
 
-def column(found: Answer, label: str) -> tuple[str, ...] | None:
+def column(found: Report, label: str) -> tuple[str, ...] | None:
     (table,) = (table for section in found.sections for table in section.tables if table.name == "search")
     return {column.label: column.text for column in table.columns}.get(label)
 

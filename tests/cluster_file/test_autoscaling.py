@@ -46,7 +46,7 @@ def test_machines_come_for_a_study_and_go_after_it(cluster: AutoscalingRay, home
     # Two do not fit on one machine, and have no end, for both machines to be seen: the first would else do it all.
     run = [Path(sys.executable).with_name("grokgrid"), "run", "demo", "--seeds", "2", "--arms", "baseline"]
     how = ["--address", cluster.address, "--slots", "2", "--cpus", str(GPU_NODE["CPU"] - 1)]
-    endless = ["--set", "trial.goal.above=1", "--set", "trial.budget.passes=100000000"]
+    endless = ["--set", "trial.goal.above=1", "--set", "trial.budget.epochs=100000000"]
     with subprocess.Popen(
         [*run, *how, *endless], env=cluster.environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as driver:
@@ -54,7 +54,7 @@ def test_machines_come_for_a_study_and_go_after_it(cluster: AutoscalingRay, home
         driver.terminate()
         _, told = driver.communicate(timeout=120)
     assert driver.returncode == 130, told
-    short = ["--set", "trial.budget.passes=20"]
+    short = ["--set", "trial.budget.epochs=20"]
     ended = subprocess.run([*run, *how, *short], env=cluster.environment, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
 

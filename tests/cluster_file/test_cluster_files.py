@@ -105,7 +105,7 @@ class TestKubeRay:
         locked = re.search(r"^ray(?:\[.*\])?==(\S+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
         assert locked is not None and kuberay["spec"]["rayVersion"] == locked[1]
 
-    def test_every_pod_has_the_shared_storage_where_the_head_looks_for_it(self, kuberay: dict[str, Any]):
+    def test_every_pod_has_the_shared_storage_where_the_head_evaluations_for_it(self, kuberay: dict[str, Any]):
         head_env = {each["name"]: each.get("value", "") for each in containers(kuberay)[0]["env"]}
         for group in groups(kuberay):
             pod = group["template"]["spec"]

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from synthetic_views import Outcome, synthetic_study, synthetic_view
+from synthetic_results import Outcome, synthetic_results, synthetic_study
 
-from grokgrid.analyses import acceleration_rows, answer, measurement_rows
+from grokgrid.analyses import acceleration_rows, make_report, measurement_rows
 from grokgrid.analyses.wording import BUT_P
+from grokgrid.results import State
 from grokgrid.statistics import WhyOpen
-from grokgrid.view import State
 
 PAGE = (Path(__file__).parents[2] / "docs" / "statistics.md").read_text()
 OF_THE_STUDY = {"arm", "cell", "metric", "strength", "train_accuracy", "test_accuracy"}
@@ -25,16 +25,16 @@ def eventful(grid: list[float], analyses: list[dict[str, Any]], **changes: Any) 
     jacobian: dict[str, Any] = {"regulariser": {"name": "jacobian"}, "grid": {"regulariser.strength": grid}}
     study = synthetic_study(arms={"baseline": {}, "jacobian": jacobian}, analyses=analyses, **changes)
     cells = [cell.name for cell in study.cells]
-    return answer(synthetic_view(study, dict(zip(cells, [BASELINE, *[SOONER] * len(grid)], strict=True))))
+    return make_report(synthetic_results(study, dict(zip(cells, [BASELINE, *[SOONER] * len(grid)], strict=True))))
 
 
-def answers() -> Iterator[Any]:
+def reports() -> Iterator[Any]:
     metrics = {"metrics": ["test_accuracy", "max/test_accuracy"], "baseline": "baseline"}
     acceleration, measurements = {"kind": "acceleration", "baseline": "baseline"}, {"kind": "measurements", **metrics}
-    curve = {"kind": "lambda_curve", "arm": "jacobian", "baseline": "baseline", "metrics": ["updates", "test_accuracy"]}
+    curve = {"kind": "lambda_curve", "arm": "jacobian", "baseline": "baseline", "metrics": ["steps", "test_accuracy"]}
     yield eventful([0.01, 0.1], [acceleration, measurements, curve, {"kind": "curves"}])
     published = [
-        REFERENCE | {"measure": "updates"},
+        REFERENCE | {"measure": "steps"},
         REFERENCE | {"metric": "test_accuracy", "value": 0.9, "error": 0.1},
     ]
     yield eventful([0.01], [acceleration, measurements], reference=published)
@@ -63,7 +63,7 @@ def test_it_has_every_finding():
 
 
 def test_it_has_every_column_that_people_see():
-    labels = {c.label for found in answers() for s in found.sections for table in s.tables for c in table.columns}
+    labels = {c.label for found in reports() for s in found.sections for table in s.tables for c in table.columns}
     told = {label.replace("baseline’s", "BASELINE’s").replace("minus baseline", "minus BASELINE") for label in labels}
     assert len(told) > 20
     assert sorted(label for label in told - OF_THE_STUDY if not is_explained(label)) == []

@@ -10,8 +10,8 @@ from grokgrid.engine.supervised import SupervisedRay
 
 def main(storage: Path) -> None:
     with SupervisedRay(num_slots=1) as engine:
-        engine.submit(block("long", storage, long_trial(num_looks=1_000_000), checkpoint_every_s=3600))
-        collect(engine, looking(long_trial(num_looks=1_000_000)))
+        engine.submit(block("long", storage, long_trial(num_evaluations=1_000_000), checkpoint_every_s=3600))
+        collect(engine, looking(long_trial(num_evaluations=1_000_000)))
         print("looking", flush=True)
         collect(engine, lambda _: False)
 

@@ -14,8 +14,8 @@ def main(storage: Path) -> None:
         for _ in range(2):
             try:
                 with RayEngine(num_slots=1) as engine:
-                    engine.submit(block("long", storage, long_trial(num_looks=1_000_000)))
-                    collect(engine, looking(long_trial(num_looks=1_000_000)))
+                    engine.submit(block("long", storage, long_trial(num_evaluations=1_000_000)))
+                    collect(engine, looking(long_trial(num_evaluations=1_000_000)))
                     print("looking", flush=True)
                     collect(engine, lambda _: False)
             except KeyboardInterrupt:

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from grokgrid.engine import Block, Engine, Event, Failed, Finished, Looked, Lost
+from grokgrid.engine import Block, Engine, Evaluated, Event, Failed, Finished, Lost
 from trainables.records import TrialFolder
 from trainables.trial import Trial, TrialConfig
 
 
-def trial(seed: int, *, num_looks: int = 5, data: dict[str, Any] | None = None) -> Trial:
-    """A small perceptron on a hundred digits: about 3 ms a look of five updates."""
+def trial(seed: int, *, num_evaluations: int = 5, data: dict[str, Any] | None = None) -> Trial:
+    """A small perceptron on a hundred digits: about 3 ms an evaluation of five steps."""
     config = {
         "data": data or {"name": "digits", "num_train": 100, "num_test": 100},
         "model": {"name": "mlp", "width": 8, "depth": 2},
@@ -20,14 +20,15 @@ def trial(seed: int, *, num_looks: int = 5, data: dict[str, Any] | None = None) 
         "optimiser": {"name": "adamw", "lr": 1e-3},
         "batch_size": 32,
         "shuffle": True,
-        "budget": {"updates": 5 * num_looks, "look_every": 5},
+        "budget": {"steps": 5 * num_evaluations},
+        "evaluate": {"every": 5},
     }
     return Trial(config=TrialConfig.model_validate(config), seed=seed)
 
 
-def long_trial(num_looks: int = 1000) -> Trial:
+def long_trial(num_evaluations: int = 1000) -> Trial:
     """Some seconds, and many slices of a worker's time."""
-    return trial(0, num_looks=num_looks)
+    return trial(0, num_evaluations=num_evaluations)
 
 
 def failing_trial(folder: Path) -> Trial:
@@ -61,7 +62,7 @@ def looking(trial: Trial) -> Callable[[list[Event]], bool]:
 
     def done(events: list[Event]) -> bool:
         assert not ended(trial)(events), f"it has ended already: {of(trial, events)[-1]}"
-        return any(isinstance(event, Looked) for event in of(trial, events))
+        return any(isinstance(event, Evaluated) for event in of(trial, events))
 
     return done
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from small_blocks import block, collect, curves, ended, failing_trial, long_trial, looking, of, trial
 
-from grokgrid.engine import Engine, Failed, Finished, Looked, Lost, Started
+from grokgrid.engine import Engine, Evaluated, Failed, Finished, Lost, Started
 from trainables.records import TrialFolder
 
 
-def test_a_trial_starts_looks_in_order_and_finishes(engine: Engine, tmp_path: Path) -> None:
+def test_a_trial_starts_evaluations_in_order_and_finishes(engine: Engine, tmp_path: Path) -> None:
     trials = [trial(seed) for seed in range(3)]
     engine.submit(block("two", tmp_path, *trials[:2]))
     engine.submit(block("one", tmp_path, trials[2]))
@@ -18,8 +18,10 @@ def test_a_trial_starts_looks_in_order_and_finishes(engine: Engine, tmp_path: Pa
     for one in trials:
         started, *looked, finished = of(one, events)
         assert started == Started(one.key)
-        assert [look.look.updates for look in looked] == [1, 6, 11, 16, 21]
-        assert [str(look.look.updates) for look in looked] == [row["updates"] for row in curves(tmp_path, one)]
+        assert [evaluation.evaluation.steps for evaluation in looked] == [1, 6, 11, 16, 21]
+        assert [str(evaluation.evaluation.steps) for evaluation in looked] == [
+            row["steps"] for row in curves(tmp_path, one)
+        ]
         assert finished == Finished(one.key)
         latest = TrialFolder(tmp_path, one.key).latest()
         assert latest is not None and latest.summary().end == "budget"
@@ -67,9 +69,9 @@ def test_a_trial_that_is_over_finishes_at_once(engine: Engine, tmp_path: Path) -
 def test_more_budget_continues_a_trial(engine: Engine, tmp_path: Path) -> None:
     engine.submit(block("small", tmp_path, trial(0)))
     collect(engine, ended(trial(0)))
-    engine.submit(block("large", tmp_path, trial(0, num_looks=8)))
+    engine.submit(block("large", tmp_path, trial(0, num_evaluations=8)))
     events = collect(engine, ended(trial(0)))
-    assert [event.look.updates for event in events if isinstance(event, Looked)] == [26, 31, 36]
+    assert [event.evaluation.steps for event in events if isinstance(event, Evaluated)] == [26, 31, 36]
 
 
 @pytest.mark.slow
@@ -90,6 +92,6 @@ def test_what_a_closed_engine_leaves_another_one_continues(
     with new_engine() as engine:
         engine.submit(block("both", tmp_path, first, second))
         events = collect(engine, ended(first, second))
-    updates = [event.look.updates for event in of(first, events) if isinstance(event, Looked)]
-    assert updates[0] == left.updates + 5
+    steps = [event.evaluation.steps for event in of(first, events) if isinstance(event, Evaluated)]
+    assert steps[0] == left.steps + 5
     assert curves(tmp_path, first) == long_curves

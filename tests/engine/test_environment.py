@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from small_blocks import block, collect, curves, ended, long_trial, looking, of, trial
 
-from grokgrid.engine import Engine, Event, Failed, Finished, InlineEngine, Looked, OutOfMemory, Started, Waits
+from grokgrid.engine import Engine, Evaluated, Event, Failed, Finished, InlineEngine, OutOfMemory, Started, Waits
 from trainables.records import Snapshot, TrialFolder
 from trainables.trial import Trial, TrialConfig
 
@@ -26,7 +26,7 @@ def waiting(num: int) -> Callable[[list[Event]], bool]:
     return lambda events: sum(isinstance(event, Waits) for event in events) >= num
 
 
-def with_part(folder: Path, code: str) -> Trial:
+def with_plugin(folder: Path, code: str) -> Trial:
     """A trial with a regulariser that consists of this code."""
     (folder / "part.py").write_text(
         f"import torch\n\n\ndef part(step):\n    {code}\n    return 0 * step.outputs.sum()\n"
@@ -108,14 +108,14 @@ class TestATrialWaits:
         with InlineEngine() as engine:
             engine.submit(block("one", storage, trial(0)))
             events = [*engine.poll(0), *engine.poll(0)]
-            assert isinstance(events[-1], Looked)
+            assert isinstance(events[-1], Evaluated)
             with make(storage) if fault == "storage gone" else make():  # type: ignore[operator]
                 events += collect(engine, waiting(3))
             events += collect(engine, ended(trial(0)))
         waits = [event for event in events if isinstance(event, Waits)]
         assert all(words in event.reason and str(storage) in event.reason for event in waits)
         assert isinstance(events[-1], Finished)
-        assert [event.look.updates for event in events if isinstance(event, Looked)] == [1, 6, 11, 16, 21]
+        assert [event.evaluation.steps for event in events if isinstance(event, Evaluated)] == [1, 6, 11, 16, 21]
         latest = TrialFolder(storage, trial(0).key).latest()
         assert latest is not None and len(latest.summary().segments) == 1, "it was trained in one go"
 
@@ -149,10 +149,10 @@ class TestATrialWaits:
             engine.submit(block("one", storage, long, checkpoint_every_s=0.0))
             events = collect(engine, looking(long))
             with no_large_files():
-                events += collect(engine, lambda more: waiting(5)(more) and isinstance(more[-1], Looked))
+                events += collect(engine, lambda more: waiting(5)(more) and isinstance(more[-1], Evaluated))
             events += collect(engine, ended(long))
-        updates = [event.look.updates for event in events if isinstance(event, Looked)]
-        assert updates == sorted(set(updates)) and len(updates) == 1000
+        steps = [event.evaluation.steps for event in events if isinstance(event, Evaluated)]
+        assert steps == sorted(set(steps)) and len(steps) == 1000
         assert curves(storage, long) == long_curves
 
     def test_stopped_meanwhile_it_has_what_was_saved_before(self, storage: Path):
@@ -180,7 +180,7 @@ def test_data_that_are_gone_are_waited_for(name: str, tmp_path: Path):
 
 
 def test_what_a_part_of_ones_own_opens_is_its_own_affair(tmp_path: Path):
-    mine = with_part(tmp_path, "__import__('pathlib').Path('/dev/full').write_text('x')")
+    mine = with_plugin(tmp_path, "__import__('pathlib').Path('/dev/full').write_text('x')")
     with InlineEngine() as engine:
         engine.submit(block("one", tmp_path, mine))
         events = collect(engine, ended(mine))
@@ -189,7 +189,7 @@ def test_what_a_part_of_ones_own_opens_is_its_own_affair(tmp_path: Path):
 
 
 def test_a_lack_of_memory_is_not_yet_a_failure(engine: Engine, tmp_path: Path):
-    mine = with_part(tmp_path, "torch.empty(2**60)")
+    mine = with_plugin(tmp_path, "torch.empty(2**60)")
     engine.submit(block("two", tmp_path, mine, trial(1)))
     events = collect(engine, lambda events: any(isinstance(e, OutOfMemory) for e in events) and ended(trial(1))(events))
     assert isinstance(of(mine, events)[-1], OutOfMemory)

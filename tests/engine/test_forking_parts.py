@@ -6,7 +6,7 @@ from small_blocks import block, collect, ended, of, trial
 
 from grokgrid.engine import Block, Engine, Finished
 from trainables.interrupts import deferred_interrupts
-from trainables.own.loading import source_of
+from trainables.plugins.loading import source_of
 from trainables.trial import Trial, TrialConfig
 
 PARTS = """
@@ -45,12 +45,12 @@ def probe(evaluation):
 
 def test_children_end_when_their_part_ends_them(engine: Engine, tmp_path: Path):
     (tmp_path / "parts.py").write_text(PARTS)
-    config = trial(0, num_looks=2).config.model_dump(mode="json") | {
+    config = trial(0, num_evaluations=2).config.model_dump(mode="json") | {
         "data": {"name": f"{tmp_path / 'parts.py'}:data"},
         "probes": [{"name": f"{tmp_path / 'parts.py'}:probe", "on": "test", "every": 1}],
     }
     forking = Trial(config=TrialConfig.model_validate(config), seed=0)
-    sources = {part.source: source_of(part) for _, part in forking.config.own_parts}
+    sources = {part.source: source_of(part) for _, part in forking.config.plugins}
     given = block("forking", tmp_path, forking)
     with deferred_interrupts():  # As a driver has it.
         engine.submit(Block(**{**vars(given), "sources": tuple(sources.values())}))

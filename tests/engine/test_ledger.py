@@ -3,28 +3,28 @@ from pathlib import Path
 import pytest
 from small_blocks import block, trial
 
-from grokgrid.engine import Event, Failed, Finished, Looked, Started
+from grokgrid.engine import Evaluated, Event, Failed, Finished, Started
 from grokgrid.engine.ledger import Ledger
-from trainables.records import Look
+from trainables.records import Evaluation
 
 A, B = trial(0), trial(1)
 
 
-def look(updates: int) -> Looked:
-    return Looked(A.key, Look(updates=updates, passes=updates / 4, seconds=0.0, values={}))
+def evaluation(steps: int) -> Evaluated:
+    return Evaluated(A.key, Evaluation(steps=steps, epochs=steps / 4, seconds=0.0, values={}))
 
 
 def test_what_a_second_worker_repeats_is_told_once():
     ledger = Ledger(block("two", Path("unused"), A, B))
-    first: list[Event] = [Started(A.key), look(1), look(6)]
-    second: list[Event] = [Started(A.key), look(6), look(11), Finished(A.key), Started(B.key)]
+    first: list[Event] = [Started(A.key), evaluation(1), evaluation(6)]
+    second: list[Event] = [Started(A.key), evaluation(6), evaluation(11), Finished(A.key), Started(B.key)]
     third: list[Event] = [Finished(A.key), Started(B.key), Failed(B.key, "log"), Finished(B.key)]
     told = [event for event in first + second + third if ledger.is_new(event)]
     assert told == [
         Started(A.key),
-        look(1),
-        look(6),
-        look(11),
+        evaluation(1),
+        evaluation(6),
+        evaluation(11),
         Finished(A.key),
         Started(B.key),
         Failed(B.key, "log"),

@@ -45,7 +45,7 @@ def assert_it_goes_on_as_if_nothing_had_been(engine: Engine, storage: Path, long
     assert curves(storage, long_trial()) == long_curves
     latest = snapshot_of_the_long_trial(storage)
     assert latest is not None
-    assert [segment.from_updates for segment in latest.summary().segments] == [0], "nobody had to take it up again"
+    assert [segment.from_steps for segment in latest.summary().segments] == [0], "nobody had to take it up again"
 
 
 def test_in_this_process_the_signal_asks_for_a_snapshot(tmp_path: Path, long_curves: list[dict[str, str]]):
@@ -72,8 +72,8 @@ def test_a_spot_notice_has_workers_save(
         while not metadata.num_asked:
             assert watcher.poll() is None and time.monotonic() < deadline
             time.sleep(0.1)
-        engine.submit(block("long", tmp_path, long_trial(num_looks=100_000), checkpoint_every_s=600))
-        collect(engine, looking(long_trial(num_looks=100_000)))
+        engine.submit(block("long", tmp_path, long_trial(num_evaluations=100_000), checkpoint_every_s=600))
+        collect(engine, looking(long_trial(num_evaluations=100_000)))
         assert snapshot_of_the_long_trial(tmp_path) is None
         metadata.is_going = True
         collect(engine, lambda _: snapshot_of_the_long_trial(tmp_path) is not None, timeout_s=90)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from small_blocks import block, collect, curves, ended, long_trial, looking, of, trial
 
-from grokgrid.engine import Block, Engine, Finished, Looked, Lost, OutOfMemory
+from grokgrid.engine import Block, Engine, Evaluated, Finished, Lost, OutOfMemory
 from trainables.records import TrialFolder
 
 pytestmark = pytest.mark.ray
@@ -74,12 +74,12 @@ def test_a_lost_workers_block_goes_on_from_its_snapshots(
 
     for one in trials:
         assert [type(event) for event in of(one, events)].count(Finished) == 1
-        updates = [event.look.updates for event in of(one, events) if isinstance(event, Looked)]
-        assert updates == sorted(set(updates))
+        steps = [event.evaluation.steps for event in of(one, events) if isinstance(event, Evaluated)]
+        assert steps == sorted(set(steps))
     latest = folder.latest()
     assert latest is not None
     first, second = latest.summary().segments
-    assert first.from_updates == 0 < second.from_updates, "the long trial is too short for this test"
+    assert first.from_steps == 0 < second.from_steps, "the long trial is too short for this test"
     assert curves(tmp_path, long_trial()) == long_curves
 
 

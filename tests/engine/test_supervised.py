@@ -12,7 +12,7 @@ import pytest
 from processes import descendants, parents
 from small_blocks import block, collect, curves, ended, long_trial, looking, of, trial
 
-from grokgrid.engine import EngineError, EngineGone, Event, Finished, Looked, Restarted, Started, supervised
+from grokgrid.engine import EngineError, EngineGone, Evaluated, Event, Finished, Restarted, Started, supervised
 from grokgrid.engine.supervised import SupervisedRay
 from trainables.records import TrialFolder
 
@@ -66,8 +66,8 @@ def test_trials_go_on_from_their_snapshots_after_each_breakdown(
     for one in (long, waiting):
         kinds = [type(event) for event in of(one, events)]
         assert (kinds.count(Started), kinds.count(Finished)) == (1, 1)
-        updates = [event.look.updates for event in of(one, events) if isinstance(event, Looked)]
-        assert updates == sorted(set(updates))
+        steps = [event.evaluation.steps for event in of(one, events) if isinstance(event, Evaluated)]
+        assert steps == sorted(set(steps))
     latest = TrialFolder(tmp_path, long.key).latest()
     assert latest is not None
     assert len(latest.summary().segments) == 4, "the long trial is too short for this test"
@@ -77,7 +77,7 @@ def test_trials_go_on_from_their_snapshots_after_each_breakdown(
 @pytest.mark.parametrize("name", ["gcs_server", "raylet"])
 def test_a_ray_that_hangs_has_broken_down_too(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervised, "UNHEARD_S", 10.0)
-    long = long_trial(num_looks=1_000_000)
+    long = long_trial(num_evaluations=1_000_000)
     with SupervisedRay(num_slots=1) as engine:
         engine.submit(block("long", tmp_path, long, checkpoint_every_s=0.1))
         collect(engine, looking(long))
@@ -124,4 +124,4 @@ def test_sudden_death_of_the_driver_leaves_no_process(tmp_path: Path) -> None:
             time.sleep(0.1)
         assert not names(left_behind)
     left = TrialFolder(tmp_path, long_trial().key).latest()
-    assert left is not None and left.summary().updates > 0, "its trial had seconds to save a snapshot"
+    assert left is not None and left.summary().steps > 0, "its trial had seconds to save a snapshot"

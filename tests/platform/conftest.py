@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from driver_processes import Zygote
-from driver_studies import drive, view
+from driver_studies import drive, results
 
+from grokgrid.results import Results
 from grokgrid.tracking.client import Client
-from grokgrid.view import View
 from search_spaces import Study, digest
 
 
@@ -37,19 +37,19 @@ def zygote() -> Iterator[Zygote]:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Callable[[Study], View]:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Callable[[Study], Results]:
     """What a study looks like that was run in one go in a home of its own."""
-    views: dict[str, View] = {}
+    all_results: dict[str, Results] = {}
 
-    def run(study: Study) -> View:
-        if digest(study) not in views:
+    def run(study: Study) -> Results:
+        if digest(study) not in all_results:
             with pytest.MonkeyPatch.context() as patch:
                 home = tmp_path_factory.mktemp("undisturbed")
                 patch.setenv("GROKGRID_HOME", str(home))
                 patch.delenv("MLFLOW_TRACKING_URI", raising=False)
                 shutil.copyfile(empty_database, home / "mlflow.db")
                 drive(study)
-                views[digest(study)] = view(study)
-        return views[digest(study)]
+                all_results[digest(study)] = results(study)
+        return all_results[digest(study)]
 
     return run

@@ -54,7 +54,7 @@ class Zygote:
     def start(self, *args: str, log: Path, die: dict[str, Any] | None = None, **env: str) -> Grokgrid:
         """A `grokgrid` with these arguments, in this process's environment and `env`."""
         if not self._is_ready:
-            assert self._answer() == "ready"
+            assert self._report() == "ready"
             self._is_ready = True
         given = {name: value for name, value in os.environ.items() if name.startswith(("GROKGRID", "MLFLOW"))}
         log.touch()
@@ -73,9 +73,9 @@ class Zygote:
     def _ask(self, **request: Any) -> Any:
         assert self._process.stdin is not None
         print(json.dumps(request), file=self._process.stdin, flush=True)
-        return self._answer()
+        return self._report()
 
-    def _answer(self) -> Any:
+    def _report(self) -> Any:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         assert line, f"the zygote has ended: {self._process.poll()}"

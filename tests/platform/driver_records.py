@@ -11,7 +11,7 @@ from trainables.records import End, Segment, Summary
 from trainables.trial import Trial
 
 PLACE = Segment(
-    from_updates=0,
+    from_steps=0,
     host="elsewhere",
     device="cpu",
     device_name="an abacus",
@@ -31,18 +31,20 @@ def record(
     failed_run: str | None = None,
     wall_seconds: float = 10.0,
     final: Mapping[str, float] | None = None,
-    updates: int | None = None,
+    steps: int | None = None,
 ) -> TrialRecord:
-    """Of a finished trial: its test accuracy after so many updates, two a pass; it ended at the last of these looks."""
+    """Of a finished trial: its test accuracy after so many steps, two an epoch; it ended at the last of these
+    evaluations.
+    """
     summary = None
     if accuracies is not None:
-        last = updates if updates is not None else max(accuracies)
+        last = steps if steps is not None else max(accuracies)
         values = list(accuracies.values()) or [float("nan")]
         summary = Summary(
             key=trial.key,
             seed=trial.seed,
-            updates=last,
-            passes=last / 2,
+            steps=last,
+            epochs=last / 2,
             seconds=last / 100,
             wall_seconds=wall_seconds,
             end=End.BUDGET,
@@ -71,21 +73,21 @@ def record(
     )
 
 
-def looks(trial: Trial, accuracies: Mapping[int, float], **metrics: Mapping[int, float]) -> pd.DataFrame:
+def evaluations(trial: Trial, accuracies: Mapping[int, float], **metrics: Mapping[int, float]) -> pd.DataFrame:
     """The curves of such a trial; other metrics where they were measured."""
     rows: list[dict[str, Any]] = [
         {
             "key": trial.key,
-            "updates": updates,
-            "passes": updates / 2,
-            "seconds": updates / 100,
+            "steps": steps,
+            "epochs": steps / 2,
+            "seconds": steps / 100,
             "train_accuracy": accuracy,
             "test_accuracy": accuracy,
             "train_loss": 1 - accuracy,
             "test_loss": 1 - accuracy,
-            **{name: values.get(updates) for name, values in metrics.items()},
+            **{name: values.get(steps) for name, values in metrics.items()},
         }
-        for updates, accuracy in accuracies.items()
+        for steps, accuracy in accuracies.items()
     ]
-    columns = ["key", "updates", "passes", "seconds", "train_accuracy", "test_accuracy", "train_loss", "test_loss"]
+    columns = ["key", "steps", "epochs", "seconds", "train_accuracy", "test_accuracy", "train_loss", "test_loss"]
     return pd.DataFrame(rows, columns=[*columns, *metrics])

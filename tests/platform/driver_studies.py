@@ -12,11 +12,11 @@ import pandas as pd
 from rich.console import Console
 
 from grokgrid import home
-from grokgrid.engine import Block, Engine, Event, InlineEngine, Looked
+from grokgrid.engine import Block, Engine, Evaluated, Event, InlineEngine
 from grokgrid.progress import Progress
+from grokgrid.results import Results, load_results
 from grokgrid.running import Driver, How, Outcome, WholeStudy
 from grokgrid.tracking import TRIALS, Tracking
-from grokgrid.view import View, load_view
 from search_spaces import Study, digest
 from trainables.data.arrays import digest as data_digest
 
@@ -31,7 +31,8 @@ SMALL: dict[str, Any] = {
         "optimiser": {"name": "adamw", "lr": 0.01},
         "batch_size": 50,
         "shuffle": True,
-        "budget": {"updates": 60, "look_every": 5},
+        "budget": {"steps": 60},
+        "evaluate": {"every": 5},
         "goal": {"metric": "test_accuracy", "above": 0.55},
     },
     "arms": {"baseline": {}, "slow": {"optimiser": {"lr": 0.002}}, "wild": {"optimiser": {"name": "sgd", "lr": 1e30}}},
@@ -54,7 +55,7 @@ def failing(step):
 
 
 def failing(folder: Path) -> dict[str, Any]:
-    """An arm whose trials fail at an update that no rehearsal makes."""
+    """An arm whose trials fail at a step that no rehearsal makes."""
     (folder / "failing.py").write_text(FAILING)
     return {"regulariser": {"name": f"{folder / 'failing.py'}:failing"}}
 
@@ -95,9 +96,9 @@ class Watched:
     def keys(self) -> list[str]:
         return [trial.key for block in self.blocks for trial in block.trials]
 
-    def updates(self, key: str) -> list[int]:
+    def steps(self, key: str) -> list[int]:
         """At which it was looked."""
-        return [event.look.updates for event in self.events if isinstance(event, Looked) and event.key == key]
+        return [event.evaluation.steps for event in self.events if isinstance(event, Evaluated) and event.key == key]
 
 
 def drive(
@@ -108,30 +109,30 @@ def drive(
     storage.mkdir(parents=True, exist_ok=True)
     tracking.connect()
     tracking.clean_up()
-    answer = tracking.open_answer(study.name, digest(study))
+    report = tracking.open_report(study.name, digest(study))
     console = Console(file=told or io.StringIO())
     try:
         with engine or InlineEngine() as engine, Progress(study.name, engine.num_slots, console) as progress:
-            return Driver(WholeStudy(study), engine, tracking, answer, progress, How(storage=storage, **how)).run()
+            return Driver(WholeStudy(study), engine, tracking, report, progress, How(storage=storage, **how)).run()
     finally:
-        answer.abandon()
+        report.abandon()
 
 
-def view(study: Study, uri: str | None = None) -> View:
-    return load_view(study, Tracking(uri))
+def results(study: Study, uri: str | None = None) -> Results:
+    return load_results(study, Tracking(uri))
 
 
-def table(view: View) -> pd.DataFrame:
+def table(results: Results) -> pd.DataFrame:
     """All that must not depend on how a study came to be run: everything but times and MLflow's ids."""
-    return view.trials.drop(columns=["seconds", "run_id"])
+    return results.trials.drop(columns=["seconds", "run_id"])
 
 
-def same(one: View, other: View) -> None:
-    """Asserts that two views show the same trials, to the last digit."""
+def same(one: Results, other: Results) -> None:
+    """Asserts that two all_results show the same trials, to the last digit."""
     pd.testing.assert_frame_equal(table(one), table(other), check_exact=True)
     mine, theirs = (
-        view.curves.drop(columns="seconds").sort_values(["cell", "seed", "updates"], ignore_index=True)
-        for view in (one, other)
+        results.curves.drop(columns="seconds").sort_values(["cell", "seed", "steps"], ignore_index=True)
+        for results in (one, other)
     )
     pd.testing.assert_frame_equal(mine, theirs, check_exact=True)
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from driver_studies import drive, failing, folders, npz, settled, study, table, view
-from refusing_server import Answer, refusing_server
+from driver_studies import drive, failing, folders, npz, results, settled, study, table
+from refusing_server import Report, refusing_server
 from typer.testing import CliRunner, Result
 
 from grokgrid import api
@@ -102,11 +102,11 @@ class TestShow:
         assert read_study(tmp_path / "shown.yaml") == read_study(name)
 
     def test_of_a_changed_study_runs(self, grokgrid: Grokgrid, file: Path, tmp_path: Path, ready_home: Path):
-        shown = grokgrid("show", file, "--seeds", "1", "--arms", "slow", "--set", "trial.budget.updates=20")
+        shown = grokgrid("show", file, "--seeds", "1", "--arms", "slow", "--set", "trial.budget.steps=20")
         (tmp_path / "shown.yaml").write_text(shown.stdout)
         ran = grokgrid("run", tmp_path / "shown.yaml", "--engine", "inline")
         assert ran.exit_code == 0, ran.output
-        assert len(view(read_study(tmp_path / "shown.yaml")).over) == 2
+        assert len(results(read_study(tmp_path / "shown.yaml")).over) == 2
 
 
 class TestPlan:
@@ -114,20 +114,20 @@ class TestPlan:
         before = grokgrid("plan", file)
         assert before.exit_code == 0
         assert [line.split()[-1] for line in before.stdout.splitlines()[:4]] == ["run", "2", "2", "2"]
-        assert "6 trials, each of at most 56 updates and 12 looks." in before.stdout
+        assert "6 trials, each of at most 56 steps and 12 evaluations." in before.stdout
         assert "not known before" in before.stdout
         assert grokgrid("run", file, "--engine", "inline").exit_code == 0
-        after = grokgrid("plan", file, "--seeds", "3", "--set", "trial.budget.updates=500")
+        after = grokgrid("plan", file, "--seeds", "3", "--set", "trial.budget.steps=500")
         lines = after.stdout.splitlines()
         assert lines[0].split() == ["cell", "done", "to", "run", "to", "continue"]
         assert lines[1].split() == ["baseline", "2", "1", "0"]
         assert lines[2].split() == ["slow", "lr=0.002", "0", "1", "2"]
         assert "At most 0:0" in after.stdout
 
-    def test_tells_of_a_budget_that_looks_leave_unused(self, grokgrid: Grokgrid, file: Path, ready_home: Path):
-        wide = grokgrid("plan", file, "--set", "trial.budget.look_every=500")
-        assert "Of the 60 updates given, the last look lies after 1." in wide.stdout
-        assert "the last look" not in grokgrid("plan", file).stdout
+    def test_tells_of_a_budget_that_evaluations_leave_unused(self, grokgrid: Grokgrid, file: Path, ready_home: Path):
+        wide = grokgrid("plan", file, "--set", "trial.evaluate.every=500")
+        assert "Of the 60 steps given, the last evaluation lies after 1." in wide.stdout
+        assert "the last evaluation" not in grokgrid("plan", file).stdout
 
 
 class TestRun:
@@ -139,7 +139,7 @@ class TestRun:
         assert (out / "report.html").read_text().startswith("<!")
         *_, progress, place = ran.stderr.splitlines()
         assert "small: 6/6 trials, 0 running" in progress
-        assert place == f"Trials and answer are in MLflow at sqlite:///{ready_home}/mlflow.db"
+        assert place == f"Trials and report are in MLflow at sqlite:///{ready_home}/mlflow.db"
         assert "\x1b" not in ran.output
 
         again = grokgrid("run", file, "--engine", "inline")
@@ -165,18 +165,18 @@ class TestRun:
             )
             assert Path(ran.stdout.splitlines()[-1]).exists()
             told = " ".join(ran.stdout.split())
-            assert "2 trials failed: counted up to the last look, if there was one (broken all seeds)" in told
+            assert "2 trials failed: counted up to the last evaluation, if there was one (broken all seeds)" in told
             assert "RuntimeError: not any more" in told
         settled()
 
-    def test_starts_no_engine_and_keeps_no_answer_if_there_is_nothing_to_do(self, file: Path, ready_home: Path):
+    def test_starts_no_engine_and_keeps_no_report_if_there_is_nothing_to_do(self, file: Path, ready_home: Path):
         first = api.run(file, engine=lambda: drive_inline())
         second = api.run(file, engine=never)
         assert first.path == second.path and first.path.exists()
-        assert len(answers(read_study(file))) == 1
-        # A second version of the study, of the same trials, is a second answer.
+        assert len(reports(read_study(file))) == 1
+        # A second version of the study, of the same trials, is a second report.
         api.run(read_study(file).model_copy(update={"question": "Is it?"}), engine=never)
-        assert len(answers(read_study(file))) == 2
+        assert len(reports(read_study(file))) == 2
         settled()
 
     def test_keeps_only_what_it_wrote(self, grokgrid: Grokgrid, file: Path, tmp_path: Path, ready_home: Path):
@@ -184,7 +184,7 @@ class TestRun:
         out.mkdir()
         (out / "diary.txt").write_text("private")
         report = api.run(file, engine=drive_inline, folder=out)
-        (kept,) = answers(read_study(file))
+        (kept,) = reports(read_study(file))
         names = {path.name for path in Path(kept.removeprefix("file://")).iterdir()}
         assert {"report.html", "study.yaml", "keys.parquet"} <= names
         assert "diary.txt" not in names
@@ -206,8 +206,8 @@ def never():  # type: ignore[no-untyped-def]
     raise AssertionError("an engine was started")
 
 
-def answers(study: Study) -> list[str]:
-    """Where the files of a study's finished answers are."""
+def reports(study: Study) -> list[str]:
+    """Where the files of a study's finished reports are."""
     from mlflow.tracking import MlflowClient
 
     client = MlflowClient(api.home.tracking_uri())
@@ -225,8 +225,8 @@ class TestQuery:
     def test_trials(self, grokgrid: Grokgrid, file: Path, tmp_path: Path):
         csv = pd.read_csv(io.StringIO(grokgrid("query", file).stdout))
         assert list(csv.columns[:6]) == ["arm", "cell", "optimiser.lr", "seed", "key", "state"]
-        assert list(csv["key"]) == [trial for trial in table(view(read_study(file)))["key"]]
-        assert csv["updates"].dtype == "int64"
+        assert list(csv["key"]) == [trial for trial in table(results(read_study(file)))["key"]]
+        assert csv["steps"].dtype == "int64"
         assert set(csv["state"]) == {"reached", "censored"}
         lines = [json.loads(line) for line in grokgrid("query", file, "--format", "json").stdout.splitlines()]
         assert [line["key"] for line in lines] == list(csv["key"])
@@ -258,7 +258,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "no such file": (["run", "{tmp}/none.yaml"], "none.yaml: cannot be read: No such file or directory"),
     "a folder": (["plan", "{tmp}"], "is no study of the library"),
     "--set of an unknown field": (
-        ["run", "demo", "--set", "trial.budgett.passes=2"],
+        ["run", "demo", "--set", "trial.budgett.epochs=2"],
         "trial.budgett: is not a setting here; did you mean 'budget'?",
     ),
     "--set of an unknown arm": (
@@ -266,7 +266,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
         "'jacobain' is no arm; did you mean 'jacobian'? Allowed: ",
     ),
     "--set without a value": (["run", "demo", "--set", "trial.budget"], "write it as path=value"),
-    "--set of a wrong value": (["run", "demo", "--set", "trial.budget.passes=many"], "trial.budget.passes: 'many'"),
+    "--set of a wrong value": (["run", "demo", "--set", "trial.budget.epochs=many"], "trial.budget.epochs: 'many'"),
     "empty --set": (["run", "demo", "--set", ""], "write it as path=value"),
     "--seeds in words": (["run", "demo", "--seeds", "three"], "--seeds three: give a number of seeds"),
     "no --seeds": (["run", "demo", "--seeds", "0"], "seeds: 0"),
@@ -324,7 +324,7 @@ def arguments_of(verb: str, file: Path, folder: Path) -> list[str | Path]:
 
 class TestDebug:
     @pytest.mark.parametrize("arguments", [("--debug", "show", "dmeo"), ("show", "dmeo")])
-    def test_adds_the_traceback_to_a_mistake(self, arguments: tuple[str, ...], grokgrid: Grokgrid):
+    def test_adds_the_traceback_to_a_problem(self, arguments: tuple[str, ...], grokgrid: Grokgrid):
         ran = grokgrid(*arguments)
         assert ran.exit_code == 2
         *above, sentence = ran.stderr.splitlines()
@@ -351,7 +351,7 @@ cli.main()
         assert bool(above) is ("--debug" in arguments) and "hidden" not in ran.stderr
 
 
-class TestMistakes:
+class TestValidationErrors:
     @pytest.mark.parametrize(("arguments", "sentence"), MISTAKES.values(), ids=MISTAKES)
     def test_are_told_and_nothing_is_started(
         self, arguments: list[str], sentence: str, grokgrid: Grokgrid, tmp_path: Path, home: Path
@@ -365,12 +365,12 @@ class TestMistakes:
 
     def test_in_a_study_are_all_told_at_once(self, grokgrid: Grokgrid, file: Path, home: Path):
         text = file.read_text().replace("width: 8", "width: wide").replace("seeds: 2", "seeds: no")
-        file.write_text(text.replace("look_every", "look_evry"))
+        file.write_text(text.replace("evaluate_every", "look_evry"))
         for verb in ("show", "plan", "run", "report", "query"):
             ran = grokgrid(verb, file)
             assert ran.exit_code == 2 and ran.stdout == ""
-            assert "3 mistakes" in ran.stderr
-            for told in ("seeds: 'no'", "trial.model.width: 'wide'", "did you mean 'look_every'?"):
+            assert "3 problems" in ran.stderr
+            for told in ("seeds: 'no'", "trial.model.width: 'wide'", "did you mean 'evaluate_every'?"):
                 assert told in ran.stderr
             assert all("line " in line for line in ran.stderr.splitlines()[1:])
         assert not home.exists()
@@ -413,7 +413,7 @@ class TestMistakes:
     def test_an_mlflow_that_refuses(
         self, verb: str, grokgrid: Grokgrid, file: Path, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
     ):
-        with refusing_server(lambda _: Answer(401)) as uri:
+        with refusing_server(lambda _: Report(401)) as uri:
             monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
             ran = grokgrid(verb, *arguments_of(verb, file, tmp_path))
         sentence = f"MLflow at {uri} requires credentials (status 401). Set them: export MLFLOW_TRACKING_TOKEN="
@@ -532,7 +532,7 @@ def test_data_digest_is_the_one_that_a_study_declares(grokgrid: Grokgrid, tmp_pa
     assert grokgrid("data", "digest", tmp_path / "own.npz").stdout == f"{digest}\n"
 
 
-def test_a_closed_pipe_is_no_mistake(file: Path, ready_home: Path):
+def test_a_closed_pipe_is_no_problem(file: Path, ready_home: Path):
     """`grokgrid query STUDY | head -1`."""
     command = f"{sys.executable} -c 'from grokgrid.cli import main; main()' show demo | true"
     ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env={**os.environ}, timeout=60)

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 from driver_processes import Zygote
-from driver_studies import failing, folders, npz, same, settled, study, view
+from driver_studies import failing, folders, npz, results, same, settled, study
 from ray_cluster import Cluster
 from typer.testing import CliRunner, Result
 
 from grokgrid import bundle
 from grokgrid.cli import app
+from grokgrid.results import Results
 from grokgrid.tracking import Tracking
-from grokgrid.view import View
 from search_spaces import Study, read_study, to_yaml
 
 
@@ -54,7 +54,7 @@ def grokgrid(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
 
 @pytest.fixture
 def some(tmp_path: Path) -> Study:
-    """Two trials of a second or more on data of one's own, and one that fails."""
+    """Two trials of a second or more on plugin data, and one that fails."""
     (tmp_path / "mine").mkdir()
     path = tmp_path / "mine" / "own.npz"
     data = {"name": "npz", "path": str(path), "digest": npz(path)}
@@ -62,7 +62,8 @@ def some(tmp_path: Path) -> Study:
         seeds=1,
         trial={
             "data": data,
-            "budget": {"updates": 5_000, "look_every": 25},
+            "budget": {"steps": 5_000},
+            "evaluate": {"every": 25},
             "goal": {"metric": "train_loss", "below": 0.0},
         },
         arms={"baseline": {}, "slow": study().arms["slow"], "broken": failing(tmp_path)},
@@ -78,7 +79,7 @@ class TestAJob:
         cluster_home: Path,
         grokgrid: Callable[..., Result],
         some: Study,
-        undisturbed: Callable[[Study], View],
+        undisturbed: Callable[[Study], Results],
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
     ):
@@ -117,7 +118,7 @@ class TestAJob:
         assert "1 of 3 trials are not over: 1 failed" in told
         assert all(job in grokgrid("status", "--address", cluster.address).stdout for job in (first, second))
 
-        same(view(some), expected)
+        same(results(some), expected)
         settled({trial.key for trial in some.trials})
         # Both the driver and its workers have run what was sent.
         tracking = Tracking()
@@ -188,7 +189,7 @@ class TestWhatTravels:
         assert {path.read_bytes() for path in sent} == {(tmp_path / n / "own.npz").read_bytes() for n in ("one", "two")}
 
     @pytest.mark.parametrize("name", ["{folder}/mine/part.py:shrink", "mine.part:shrink"])
-    def test_parts_of_ones_own_with_what_they_import(self, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def test_example_plugins_with_what_they_import(self, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.chdir(tmp_path)
         (tmp_path / "mine").mkdir()
         (tmp_path / "mine" / "helper.py").write_text("HALF = 0.5\n")

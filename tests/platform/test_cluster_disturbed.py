@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from driver_studies import folders, same, settled, study, view
+from driver_studies import folders, results, same, settled, study
 from mlflow_server import Server
 from postgres import database
 from ray_cluster import Cluster
 
 from grokgrid import api
 from grokgrid.engine.jobs import Jobs, JobState
+from grokgrid.results import Results
 from grokgrid.tracking.connection import with_driver
-from grokgrid.view import View
 from search_spaces import Study, pinned
 
 pytestmark = [pytest.mark.ray, pytest.mark.service, pytest.mark.slow]
@@ -67,22 +67,22 @@ def cluster(server: Server, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 @pytest.fixture
 def mine(tmp_path: Path) -> Study:
-    """Four trials of some seconds, two of them with a regulariser of one's own, in two files."""
+    """Four trials of some seconds, two of them with a regulariser plugin, in two files."""
     parts = tmp_path / "mine"
     parts.mkdir()
-    (parts / "my_part.py").write_text(PART)
+    (parts / "my_plugin.py").write_text(PART)
     (parts / "strengths.py").write_text("def scaled(strength):\n    return strength / 10\n")
-    shrink = {"name": f"{parts / 'my_part.py'}:shrink", "strength": 0.1}
+    shrink = {"name": f"{parts / 'my_plugin.py'}:shrink", "strength": 0.1}
     mine = study(
         seeds=2,
-        trial={"budget": {"updates": 4_000, "look_every": 20}, "goal": {"metric": "train_loss", "below": 0.0}},
+        trial={"budget": {"steps": 4_000}, "evaluate": {"every": 20}, "goal": {"metric": "train_loss", "below": 0.0}},
         arms={"baseline": {}, "shrunk": {"regulariser": shrink}},
     )
     return pinned(mine)  # Its files do not stay.
 
 
 def test_a_node_dies_and_the_server_goes_away(
-    mine: Study, cluster: Cluster, server: Server, tmp_path: Path, undisturbed: Callable[[Study], View]
+    mine: Study, cluster: Cluster, server: Server, tmp_path: Path, undisturbed: Callable[[Study], Results]
 ):
     expected = undisturbed(mine)
     jobs = Jobs(cluster.address)
@@ -109,6 +109,6 @@ def test_a_node_dies_and_the_server_goes_away(
     log = "".join(jobs.follow(job_id))
     assert jobs.find(job_id).state is JobState.SUCCEEDED, log
     assert "MLflow is back" in log
-    same(view(mine, server.uri), expected)
+    same(results(mine, server.uri), expected)
     settled({trial.key for trial in mine.trials}, server.uri)
     assert not folders()

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from driver_studies import Watched, drive, folders, same, study, view
+from driver_studies import Watched, drive, folders, results, same, study
 from mlflow.tracking import MlflowClient
 
 from grokgrid import api, home
@@ -24,7 +24,7 @@ from trainables.run import run_trial
 
 ROOT = Path(__file__).parents[2]
 SLOW = study(seeds=1, arms={"slow": study().arms["slow"]})
-LONGER = study(seeds=1, arms=SLOW.arms, trial={"budget": {"updates": 90, "look_every": 5}})
+LONGER = study(seeds=1, arms=SLOW.arms, trial={"budget": {"steps": 90}, "evaluate": {"every": 5}})
 
 
 @pytest.fixture(scope="module")
@@ -80,19 +80,19 @@ class TestATrialInMlflow:
         drive(SLOW)
         run_id = artifacts(SLOW).parent.name
         damage(artifacts(SLOW) / "curves.parquet")
-        assert set(view(SLOW).trials["state"]) == {"missing"}
+        assert set(results(SLOW).trials["state"]) == {"missing"}
         assert f"MLflow run {run_id} of trial {SLOW.trials[0].key} is damaged: curves.parquet " in caplog.text
         assert "It is set aside (as a deleted run), and `grokgrid run` runs the trial again." in caplog.text
         assert api.plan(SLOW).needs == {Need.START: 1}
         drive(SLOW)
-        same(view(SLOW), undisturbed(SLOW))
+        same(results(SLOW), undisturbed(SLOW))
         assert MlflowClient(home.tracking_uri()).get_run(run_id).info.lifecycle_stage == "deleted"
 
     def test_is_run_again_by_the_run_that_notices(self, ready_home: Path, undisturbed):
         drive(SLOW)
         change_a_byte(artifacts(SLOW) / "curves.parquet")
         report = api.run(SLOW, engine=InlineEngine)
-        same(report.view, undisturbed(SLOW))
+        same(report.results, undisturbed(SLOW))
 
     def test_stays_where_its_files_cannot_be_reached_from_here(self, ready_home: Path):
         """A folder that is not mounted is no reason to run anything again."""
@@ -100,9 +100,9 @@ class TestATrialInMlflow:
         place = artifacts(SLOW)
         place.rename(place.with_name("elsewhere"))
         with pytest.raises(TrackingError, match="No file is at .*, as seen from this machine"):
-            view(SLOW)
+            results(SLOW)
         place.with_name("elsewhere").rename(place)
-        assert set(view(SLOW).trials["state"]) == {"censored"}
+        assert set(results(SLOW).trials["state"]) == {"censored"}
 
     @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
     @pytest.mark.parametrize("name", ["state.safetensors", "curves.parquet", "summary.json"])
@@ -113,37 +113,37 @@ class TestATrialInMlflow:
         damage(artifacts(SLOW) / name)
         watched = Watched()
         drive(LONGER, watched)
-        assert watched.updates(SLOW.trials[0].key)[0] == 1, "it started anew"
+        assert watched.steps(SLOW.trials[0].key)[0] == 1, "it started anew"
         assert f": {name} " in caplog.text and "The trial starts anew." in caplog.text
-        same(view(LONGER), undisturbed(LONGER))
+        same(results(LONGER), undisturbed(LONGER))
 
 
-class TestAnAnswer:
-    @pytest.mark.parametrize("name", ["facts/trials.parquet", "facts/curves.parquet", "SHA256SUMS"])
+class TestAReport:
+    @pytest.mark.parametrize("name", ["results/trials.parquet", "results/curves.parquet", "SHA256SUMS"])
     @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
     def test_of_which_the_facts_are_damaged_is_made_from_the_trials(
         self, answered: Path, undisturbed, name: str, damage: Callable[[Path], object], caplog
     ):
         damage(answered / name)
-        same(view(SLOW), undisturbed(SLOW))
+        same(results(SLOW), undisturbed(SLOW))
         assert "What it told is read from the trials' own runs." in caplog.text
 
     def test_that_is_damaged_is_followed_by_another(self, answered: Path):
-        first = Tracking().last_answer(SLOW.name)
+        first = Tracking().last_report(SLOW.name)
         change_a_byte(answered / "keys.parquet")
         with pytest.raises(TrackingError, match="keys.parquet does not match its checksum"):
             first.keys()
         api.run(SLOW, engine=InlineEngine)
-        second = Tracking().last_answer(SLOW.name)
+        second = Tracking().last_report(SLOW.name)
         assert second.run_id != first.run_id and len(second.keys()) == 1
         api.run(SLOW, engine=InlineEngine)
-        assert Tracking().last_answer(SLOW.name).run_id == second.run_id
+        assert Tracking().last_report(SLOW.name).run_id == second.run_id
 
     @pytest.fixture
-    def answered(self, ready_home: Path) -> Path:
-        """The artifacts of an answer to SLOW."""
+    def reported(self, ready_home: Path) -> Path:
+        """The artifacts of a report to SLOW."""
         api.run(SLOW, engine=InlineEngine)
-        return Path(Tracking().last_answer(SLOW.name).artifact_uri.removeprefix("file://"))
+        return Path(Tracking().last_report(SLOW.name).artifact_uri.removeprefix("file://"))
 
 
 class TestADriver:
@@ -164,7 +164,7 @@ class TestADriver:
         told = io.StringIO()
         assert drive(SLOW, told=told).finished == {trial.key}
         assert told.getvalue().count("the snapshot is damaged: state.safetensors does not match its checksum") == 2
-        same(view(SLOW), undisturbed(SLOW))
+        same(results(SLOW), undisturbed(SLOW))
         assert folders() == set()
 
     def test_gives_up_where_every_snapshot_is_damaged(self, ready_home: Path, monkeypatch: pytest.MonkeyPatch):
@@ -190,9 +190,9 @@ class TestADriver:
         told, watched = io.StringIO(), Watched()
         drive(SLOW, watched, told=told)
         assert f"{two.path.parent}: a snapshot is damaged: state.safetensors does not match" in told.getvalue()
-        assert "set aside as damaged-at-000000011. The trial goes on after update 6" in told.getvalue()
-        assert watched.updates(trial.key)[0] == 11
-        same(view(SLOW), undisturbed(SLOW))
+        assert "set aside as damaged-at-000000011. The trial goes on after step 6" in told.getvalue()
+        assert watched.steps(trial.key)[0] == 11
+        same(results(SLOW), undisturbed(SLOW))
         assert folders() == set(), "what was set aside goes with the trial's folder"
 
 

@@ -76,7 +76,8 @@ class TestPlanAndRun:
             ran = grokgrid(*command)
             assert ran.exit_code == 2
             assert (
-                "of the 84 values of 21 training images 1 is NaN, in 1 image; the first is x_train[4, 1]" in ran.stderr
+                "of the 84 values of 21 training examples 1 is NaN, in 1 example; the first is x_train[4, 1]"
+                in ran.stderr
             )
             assert "labels run up to 9, and only 2 of the 10 classes occur" in ran.stderr
             # Once, though both arms have it.
@@ -86,7 +87,7 @@ class TestPlanAndRun:
         self, make: Callable[..., Path], grokgrid: Grokgrid, tmp_path: Path
     ):
         study = make(tmp_path, content(x_test=np.concatenate([X[3:5], content()["x_test"][2:]])))
-        said = "Warning: data {}: 2 of 10 test images are among the training images: x_test[0] = x_train[3]"
+        said = "Warning: data {}: 2 of 10 test examples are among the training examples: x_test[0] = x_train[3]"
         said = said.format(f"npz: {tmp_path / 'own.npz'}" if make is npz_study else f"{tmp_path / 'mine.py'}:made")
         planned = grokgrid("plan", study)
         assert planned.exit_code == 0 and planned.stdout.count(said) == 1
@@ -94,7 +95,7 @@ class TestPlanAndRun:
         assert ran.exit_code == 0 and ran.stderr.count(said) == 1
         settled()
 
-    def test_look_only_at_what_trials_use(self, make: Callable[..., Path], grokgrid: Grokgrid, tmp_path: Path):
+    def test_evaluation_only_at_what_trials_use(self, make: Callable[..., Path], grokgrid: Grokgrid, tmp_path: Path):
         broken = X.copy()
         broken[20] = np.inf
         planned = grokgrid("plan", make(tmp_path, content(x_train=broken), num_train=20))
@@ -103,7 +104,7 @@ class TestPlanAndRun:
 
 @pytest.mark.usefixtures("ready_home")
 class TestPlan:
-    def test_data_that_is_not_there_yet_is_no_mistake(self, grokgrid: Grokgrid, tmp_path: Path):
+    def test_data_that_is_not_there_yet_is_no_problem(self, grokgrid: Grokgrid, tmp_path: Path):
         study = npz_study(tmp_path, content())
         (tmp_path / "own.npz").unlink()
         planned = grokgrid("plan", study)
@@ -136,8 +137,8 @@ class TestPlan:
 
 
 @pytest.mark.usefixtures("ready_home")
-def test_a_rehearsal_on_a_few_images_of_sorted_data_refuses_nothing(grokgrid: Grokgrid, tmp_path: Path):
-    """The first eight are of one class, and no test image among the first eight is."""
+def test_a_rehearsal_on_a_few_examples_of_sorted_data_refuses_nothing(grokgrid: Grokgrid, tmp_path: Path):
+    """The first eight are of one class, and no test example among the first eight is."""
     labels = np.sort(content()["y_train"])
     study = npz_study(tmp_path, content(y_train=labels, y_test=np.sort(content()["y_test"])[::-1].copy()))
     (tmp_path / "part.py").write_text("def term(step):\n    return 0.1 * step.outputs.square().mean()\n")
@@ -145,7 +146,7 @@ def test_a_rehearsal_on_a_few_images_of_sorted_data_refuses_nothing(grokgrid: Gr
     ran = grokgrid("run", study, *change, "--engine", "inline", "--arms", "baseline")
     assert ran.exit_code == 0, ran.stderr
     ran = grokgrid("plan", study, *change, "--set", "trial.data.num_train=8", "--set", "trial.batch_size=4")
-    assert ran.exit_code == 2 and "the file is sorted by class, and the first images are taken" in ran.stderr
+    assert ran.exit_code == 2 and "the file is sorted by class, and the first examples are taken" in ran.stderr
 
 
 MODEL = """
@@ -166,7 +167,7 @@ def test_a_last_batch_of_one_under_batch_normalisation(make: Callable[..., Path]
     for command in (["plan", study, *change], ["run", study, *change, "--engine", "inline"]):
         ran = grokgrid(*command)
         assert ran.exit_code == 2
-        assert "arms.baseline.batch_size: 5 leaves one of 21 training images for the last batch" in ran.stderr
+        assert "arms.baseline.batch_size: 5 leaves one of 21 training examples for the last batch" in ran.stderr
         assert ran.stderr.strip().endswith("Give batch_size: 6 or data.num_train: 20")
     ran = grokgrid("run", study, *change, "--set", "trial.batch_size=6", "--engine", "inline", "--arms", "baseline")
     assert ran.exit_code == 0
@@ -176,7 +177,9 @@ def test_a_digest_is_printed_with_its_warnings(grokgrid: Grokgrid, tmp_path: Pat
     arrays = content(x_test=X[:10])
     np.savez(tmp_path / "own.npz", **arrays)
     ran = grokgrid("data", "digest", tmp_path / "own.npz")
-    assert ran.stdout == f"{digest(arrays)}\n" and "10 of 10 test images are among the training images" in ran.stderr
+    assert (
+        ran.stdout == f"{digest(arrays)}\n" and "10 of 10 test examples are among the training examples" in ran.stderr
+    )
     np.savez(tmp_path / "own.npz", **content(x_test=X[:10] * np.inf))
     ran = grokgrid("data", "digest", tmp_path / "own.npz")
     assert ran.exit_code == 2 and ran.stdout == "" and "40 are infinite" in ran.stderr

@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
-from driver_studies import Watched, drive, folders, npz, same, settled, study, table, view
+from driver_studies import Watched, drive, folders, npz, results, same, settled, study, table
 
 from grokgrid import api, patience, running
 from grokgrid.engine import Block, Event, Finished, InlineEngine, Lost, Started
+from grokgrid.results import Results
 from grokgrid.tracking import Tracking, TrackingAway, TrackingRefused
 from grokgrid.tracking.client import Client
-from grokgrid.view import View
 from search_spaces import Study
 from trainables.data.load import load
-from trainables.mistakes import Mistakes
+from trainables.validation import ValidationErrors
 
-Undisturbed = Callable[[Study], View]
+Undisturbed = Callable[[Study], Results]
 
 pytestmark = pytest.mark.usefixtures("ready_home")
 
@@ -41,7 +41,7 @@ def keys(study: Study) -> set[str]:
 
 
 def states(study: Study, cell: str) -> list[str]:
-    trials = view(study).trials
+    trials = results(study).trials
     return [str(state) for state in trials["state"][trials["cell"] == cell]]
 
 
@@ -51,7 +51,7 @@ class TestOnlyWhatIsMissingIsRun:
         outcome = drive(study(), first)
         assert outcome.finished == keys(study()) == set(first.keys) and len(first.keys) == 6
         assert not outcome.failed and not outcome.lost
-        before = view(study())
+        before = results(study())
         assert states(study(), "baseline") == ["reached"] * 2
         assert states(study(), "slow") == ["censored"] * 2
         assert states(study(), "wild") == ["diverged"] * 2
@@ -60,7 +60,7 @@ class TestOnlyWhatIsMissingIsRun:
 
         assert drive(study(), again).finished == keys(study())
         assert again.blocks == []
-        assert list(view(study()).trials["run_id"]) == list(before.trials["run_id"])
+        assert list(results(study()).trials["run_id"]) == list(before.trials["run_id"])
 
     def test_a_trial_says_which_grokgrid_ran_it(self):
         drive(study(seeds=1))
@@ -91,26 +91,26 @@ class TestOnlyWhatIsMissingIsRun:
         drive(study(**more), watched)
         assert sorted(watched.keys) == sorted(keys(study(**more)) - keys(study()))
         settled(keys(study()) | keys(study(**more)))
-        same(view(study(**more)), undisturbed(study(**more)))
+        same(results(study(**more)), undisturbed(study(**more)))
 
     def test_cells_with_the_same_trial_share_it(self):
         twins = study(arms={"baseline": {}, "twin": {}})
         watched = Watched()
         assert drive(twins, watched).finished == set(watched.keys)
         assert len(watched.keys) == 2
-        shown = table(view(twins)).drop(columns=["arm", "cell"])
+        shown = table(results(twins)).drop(columns=["arm", "cell"])
         assert shown[:2].equals(shown[2:].reset_index(drop=True))
         settled(watched.keys)
 
     def test_a_run_deleted_in_mlflow_is_missing_and_run_again(self, undisturbed: Undisturbed):
         drive(study())
-        gone = view(study()).trials.iloc[3]
+        gone = results(study()).trials.iloc[3]
         Client(f"sqlite:///{api.home.home() / 'mlflow.db'}").delete(gone["run_id"])
         watched = Watched()
         drive(study(), watched)
         assert watched.keys == [gone["key"]]
         settled(keys(study()))
-        same(view(study()), undisturbed(study()))
+        same(results(study()), undisturbed(study()))
 
     def test_short_trials_share_blocks(self, monkeypatch: pytest.MonkeyPatch):
         many = study(seeds=12, arms={"baseline": {}})
@@ -136,27 +136,27 @@ class TestOnlyWhatIsMissingIsRun:
 
 class TestAskingForMore:
     more = [
-        {"budget": {"updates": 100, "look_every": 5}},
+        {"budget": {"steps": 100}, "evaluate": {"every": 5}},
         {"goal": {"metric": "test_accuracy", "above": 0.62}},
-        {"budget": {"updates": 100, "look_every": 5}, "goal": {"metric": "train_loss", "below": 0.3}},
-        {"budget": {"updates": 75, "look_every": 5}, "goal": None},
+        {"budget": {"steps": 100}, "evaluate": {"every": 5}, "goal": {"metric": "train_loss", "below": 0.3}},
+        {"budget": {"steps": 75}, "evaluate": {"every": 5}, "goal": None},
     ]
 
     @pytest.mark.parametrize("trial", more, ids=["budget", "goal", "both", "no goal"])
     def test_continues_and_equals_having_asked_so_from_the_start(self, trial: Any, undisturbed: Undisturbed):
         drive(study())
-        first = view(study())
-        done = dict(zip(first.trials["key"], first.trials["updates"], strict=True))
+        first = results(study())
+        done = dict(zip(first.trials["key"], first.trials["steps"], strict=True))
         watched = Watched()
         drive(study(trial=trial), watched)
         assert watched.keys, "nothing was to be continued: the test is too easy"
         for key in watched.keys:
-            assert min(watched.updates(key)) == done[key] + 5
+            assert min(watched.steps(key)) == done[key] + 5
         settled(keys(study()))
         assert folders() == set()
-        same(view(study(trial=trial)), undisturbed(study(trial=trial)))
+        same(results(study(trial=trial)), undisturbed(study(trial=trial)))
         # And the study that asked for less sees what it saw.
-        same(view(study()), first)
+        same(results(study()), first)
 
     @pytest.mark.parametrize("trial", more, ids=["budget", "goal", "both", "no goal"])
     def test_asking_for_less_runs_nothing_and_equals_having_asked_so_from_the_start(
@@ -167,13 +167,16 @@ class TestAskingForMore:
         drive(study(), watched)
         less = undisturbed(study())
         # A trial that stopped before the goal was known to be higher may have to go on, none has to go back.
-        assert set(watched.keys) <= {key for key in less.trials["key"] if watched.updates(key)}
-        same(view(study()), less)
+        assert set(watched.keys) <= {key for key in less.trials["key"] if watched.steps(key)}
+        same(results(study()), less)
 
     def test_diverged_trials_are_over(self):
         drive(study())
         watched = Watched()
-        drive(study(trial={"budget": {"updates": 100, "look_every": 5}}, arms={"wild": study().arms["wild"]}), watched)
+        drive(
+            study(trial={"budget": {"steps": 100}, "evaluate": {"every": 5}}, arms={"wild": study().arms["wild"]}),
+            watched,
+        )
         assert watched.blocks == []
 
 
@@ -235,18 +238,20 @@ class TestFailures:
     def test_of_a_trial_that_was_to_be_continued_keep_what_it_had(self, failing: Study, file: Path):
         npz(file)
         drive(failing)
-        before = view(failing)
+        before = results(failing)
         npz(file, seed=1)
         load.cache_clear()
-        larger = failing.model_copy(update={"trial": {**failing.trial, "budget": {"updates": 80, "look_every": 5}}})
+        larger = failing.model_copy(
+            update={"trial": {**failing.trial, "budget": {"steps": 80}, "evaluate": {"every": 5}}}
+        )
         larger = Study.model_validate(larger.model_dump())
         assert len(drive(larger).failed) == 2
-        same(view(failing), before)
+        same(results(failing), before)
         assert states(larger, "broken") == ["failed"] * 2
         npz(file)
         watched = Watched()
         drive(larger, watched, retry_failed=True)
-        assert [min(watched.updates(key)) for key in watched.keys] == [61, 61]
+        assert [min(watched.steps(key)) for key in watched.keys] == [61, 61]
         assert states(larger, "broken") == ["finished"] * 2
 
 
@@ -303,11 +308,11 @@ class TestLostTrials:
         drive(study(), watched)
         assert watched.keys == [key]
         settled(keys(study()))
-        same(view(study()), undisturbed(study()))
+        same(results(study()), undisturbed(study()))
 
 
 class Interrupting(Watched):
-    """Sends this process a signal after so many looks, as a terminal does."""
+    """Sends this process a signal after so many evaluations, as a terminal does."""
 
     def __init__(self, after: int, *numbers: signal.Signals) -> None:
         super().__init__()
@@ -334,13 +339,13 @@ class TestInterrupts:
         assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
         settled()
         (left,) = folders()
-        seen = interrupted.updates(left)
+        seen = interrupted.steps(left)
         assert seen, "no trial was under way"
 
         watched = Watched()
         drive(study(), watched)
-        assert watched.updates(left)[0] == seen[-1] + 5
-        same(view(study()), undisturbed(study()))
+        assert watched.steps(left)[0] == seen[-1] + 5
+        same(results(study()), undisturbed(study()))
         settled(keys(study()))
 
     def test_the_second_one_stops_at_once(self, undisturbed: Undisturbed):
@@ -348,7 +353,7 @@ class TestInterrupts:
             drive(study(), Interrupting(18, signal.SIGINT, signal.SIGINT))
         settled()
         drive(study())
-        same(view(study()), undisturbed(study()))
+        same(results(study()), undisturbed(study()))
 
 
 class Flaky:
@@ -405,7 +410,7 @@ class TestMlflowAway:
 
     @pytest.mark.parametrize("luck", range(4))
     def test_now_and_then_changes_nothing(self, luck: int, flaky: Flaky, undisturbed: Undisturbed):
-        larger = study(seeds=3, trial={"budget": {"updates": 80, "look_every": 5}})
+        larger = study(seeds=3, trial={"budget": {"steps": 80}, "evaluate": {"every": 5}})
         expected = undisturbed(larger)
         drive(study())
         flaky.random = random.Random(luck)
@@ -414,7 +419,7 @@ class TestMlflowAway:
         assert flaky.times > 3
         assert "Training goes on meanwhile" in told.getvalue() and "MLflow is back" in told.getvalue()
         settled(keys(larger))
-        same(view(larger), expected)
+        same(results(larger), expected)
         assert folders() == set()
 
     @pytest.mark.parametrize("refuses", [False, True])
@@ -430,7 +435,7 @@ class TestMlflowAway:
         drive(study(), engine)
         assert flaky.times == 20 and seen[-1] > seen[seen.index(next(n for n in seen if n > 5))]
         settled(keys(study()))
-        same(view(study()), undisturbed(study()))
+        same(results(study()), undisturbed(study()))
 
     def test_for_good_is_told_and_what_was_trained_is_recorded_by_the_next_run(
         self, flaky: Flaky, monkeypatch: pytest.MonkeyPatch, undisturbed: Undisturbed
@@ -447,7 +452,7 @@ class TestMlflowAway:
         drive(study(), watched)
         assert set(watched.keys) == keys(study()) - trained
         settled(keys(study()))
-        same(view(study()), undisturbed(study()))
+        same(results(study()), undisturbed(study()))
         assert folders() == set()
 
 
@@ -466,12 +471,12 @@ class TestRoom:
         assert not list((ready_home / "artifacts").rglob("state.safetensors"))
 
     def test_without_its_checkpoint_a_trial_starts_anew_where_more_is_asked(self, undisturbed: Undisturbed):
-        longer = study(trial={"budget": {"updates": 90, "look_every": 5}})
+        longer = study(trial={"budget": {"steps": 90}, "evaluate": {"every": 5}})
         drive(study(), keep_checkpoints=False)
         watched = Watched()
         drive(longer, watched)
-        assert [watched.updates(key)[0] for key in watched.keys] == [1] * len(watched.keys) != []
-        same(view(longer), undisturbed(longer))
+        assert [watched.steps(key)[0] for key in watched.keys] == [1] * len(watched.keys) != []
+        same(results(longer), undisturbed(longer))
 
     def test_what_nobody_wrote_to_for_long_is_removed_from_storage(self, tmp_path: Path):
         storage = tmp_path / "storage"
@@ -486,14 +491,14 @@ class TestRoom:
     @pytest.mark.parametrize("days", ["soon", "-1"])
     def test_a_number_of_days_that_is_none_is_refused(self, days: str, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setenv("GROKGRID_STORAGE_DAYS", days)
-        with pytest.raises(Mistakes, match="GROKGRID_STORAGE_DAYS: .* should be a number of days"):
+        with pytest.raises(ValidationErrors, match="GROKGRID_STORAGE_DAYS: .* should be a number of days"):
             api.run(study(), engine=InlineEngine)
 
 
 class TestTheEnvironment:
     """Faults that are no trial's: nothing is recorded as failed, and nothing changes in the table."""
 
-    long = study(trial={"budget": {"updates": 400, "look_every": 5}, "goal": None})
+    long = study(trial={"budget": {"steps": 400}, "evaluate": {"every": 5}, "goal": None})
 
     @pytest.fixture(autouse=True)
     def _at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -514,7 +519,7 @@ class TestTheEnvironment:
         assert outcome.finished == keys(self.long) and fault.num_polls > 3
         assert words in told.getvalue()
         settled(keys(self.long) | set(keys(study(seeds=[7], arms={"baseline": {}}))))
-        same(view(self.long), undisturbed(self.long))
+        same(results(self.long), undisturbed(self.long))
         assert folders() == set()
 
     def test_for_an_hour_ends_the_run_and_nothing_has_failed(
@@ -528,7 +533,7 @@ class TestTheEnvironment:
             drive(self.long, fault, told=told)
         fault.end()
         assert drive(self.long).finished == keys(self.long)
-        same(view(self.long), undisturbed(self.long))
+        same(results(self.long), undisturbed(self.long))
         settled()
 
     def test_storage_that_stalls_is_reported(self, ready_home: Path, monkeypatch: pytest.MonkeyPatch):
@@ -555,7 +560,9 @@ class TestTheEnvironment:
 
 
 class Fault(Watched):
-    """Moves a folder away, and a file to its place, once some looks are done, and back when the driver says so."""
+    """Moves a folder away, and a file to its place, once some evaluations are done, and back when the driver says
+    so.
+    """
 
     def __init__(self, folder: Path, told: io.StringIO, *, for_good: bool = False) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""However a run ends, nothing of its Ray is left; and while it runs, nothing of it answers to a stranger."""
+"""However a run ends, nothing of its Ray is left; and while it runs, nothing of it reports to a stranger."""
 
 import ipaddress
 import os
@@ -28,7 +28,7 @@ pytestmark = [
 
 LONG = study(
     seeds=1,
-    trial={"budget": {"updates": 2_000_000, "look_every": 100}, "goal": None},
+    trial={"budget": {"steps": 2_000_000}, "evaluate": {"every": 100}, "goal": None},
     arms={"a": {}, "b": {"optimiser": {"lr": 0.02}}},
 )
 LEFT_WITHIN_S = 60.0
@@ -264,7 +264,7 @@ METHODS = [
 ]
 
 
-def test_no_listener_answers_without_the_token(start: Callable[..., Ran]):
+def test_no_listener_reports_without_the_token(start: Callable[..., Ran]):
     ran = start()
     found = listeners({ran.process.pid, *ran.alive()})
     assert {name for pid, name in ran.alive().items() if pid in found.values()} >= {"raylet", "gcs_server"}

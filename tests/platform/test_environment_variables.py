@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from driver_studies import drive, study
-from refusing_server import Answer, refusing_server
+from refusing_server import Report, refusing_server
 from rich.console import Console
 
 from grokgrid import api
@@ -18,7 +18,7 @@ from grokgrid.doctor import Mark, examine
 from grokgrid.engine import InlineEngine
 from grokgrid.environment import KEPT, cleaned
 from search_spaces import read_study, to_yaml
-from trainables.mistakes import Mistakes
+from trainables.validation import ValidationErrors
 
 HOSTILE = {
     # A display that is not there, a style and a folder for fonts that cannot be used.
@@ -126,7 +126,7 @@ def test_none_of_them_breaks_or_changes_a_run(
     other_home = ready_home.with_name("other home")
     other_home.mkdir()
     shutil.copyfile(empty_database, other_home / "mlflow.db")
-    with refusing_server(lambda _: Answer(502)) as proxy:
+    with refusing_server(lambda _: Report(502)) as proxy:
         variables = {**HOSTILE, "http_proxy": proxy, "HTTPS_PROXY": proxy}
         ran = grokgrid("run", file, "--engine", engine, home=other_home, **variables)
     assert ran.returncode == 0, ran.stdout + ran.stderr
@@ -171,7 +171,7 @@ def test_our_own_are_checked(
     variable: str, text: str, sentence: str, file: Path, ready_home: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv(variable, text)
-    with pytest.raises(Mistakes, match=f"{variable}: {text!r} is not allowed: {sentence}"):
+    with pytest.raises(ValidationErrors, match=f"{variable}: {text!r} is not allowed: {sentence}"):
         api.run(file, engine=InlineEngine)
     assert [str(each) for each in examine() if each.mark is Mark.BAD and variable in str(each)]
 

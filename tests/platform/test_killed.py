@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 from driver_processes import Grokgrid, Zygote
-from driver_studies import folders, same, settled, study, view
+from driver_studies import folders, results, same, settled, study
 from mlflow_server import Server
 
 from grokgrid import home
+from grokgrid.results import Results
 from grokgrid.tracking import Tracking
-from grokgrid.view import View
 from search_spaces import Study, to_yaml
 
-Undisturbed = Callable[[Study], View]
+Undisturbed = Callable[[Study], Results]
 Run = Callable[..., Grokgrid]
 
 pytestmark = pytest.mark.usefixtures("ready_home")
@@ -34,8 +34,8 @@ MOMENTS = {
     "having recorded all of a trial but its end": ("grokgrid.tracking.trials:complete", "before", 1),
     "before removing a folder": ("trainables.records:TrialFolder.remove", "before", 1),
     "before answering": ("grokgrid.api:_report", "before", 1),
-    "before keeping the answer": ("grokgrid.tracking.answers:AnswerRun.finish", "before", 1),
-    "before ending the answer's run": ("grokgrid.tracking.answers:release", "before", 1),
+    "before keeping the report": ("grokgrid.tracking.report_runs:ReportRun.finish", "before", 1),
+    "before ending the report's run": ("grokgrid.tracking.report_runs:release", "before", 1),
 }
 
 
@@ -73,9 +73,9 @@ class TestKilled:
         last = run(small)
         assert last.wait() == 0, last.log.read_text()
         settled(keys(small))
-        same(view(small), undisturbed(small))
-        answers = Tracking().last_answer(small.name)
-        assert answers is not None and set(answers.keys()["key"]) == keys(small)
+        same(results(small), undisturbed(small))
+        reports = Tracking().last_report(small.name)
+        assert reports is not None and set(reports.keys()["key"]) == keys(small)
         # Two were killed between recording a trial and removing its folder: there for whoever continues the trial.
         assert len(folders()) <= 2
 
@@ -90,12 +90,12 @@ class TestKilled:
         assert code == 0, grokgrid.log.read_text()
         assert delay_s > 0.5, "it was never killed"
         settled(keys(small))
-        same(view(small), undisturbed(small))
+        same(results(small), undisturbed(small))
 
 
 LONG = study(
     seeds=1,
-    trial={"budget": {"updates": 200_000, "look_every": 100}, "goal": None},
+    trial={"budget": {"steps": 200_000}, "evaluate": {"every": 100}, "goal": None},
     arms={"a": {}, "b": {"optimiser": {"lr": 0.02}}},
 )
 
@@ -124,14 +124,16 @@ class TestTwoAtOnce:
             assert grokgrid.wait() == 0, grokgrid.log.read_text()
         settled(keys(one) | keys(two))
         assert folders() == set()
-        same(view(one), undisturbed(one))
-        same(view(two), undisturbed(two))
+        same(results(one), undisturbed(one))
+        same(results(two), undisturbed(two))
 
     def test_one_takes_over_what_the_other_was_killed_at(self, run: Run):
         dying = run(LONG)
         until(folders)
         (begun,) = folders()
-        short = study(seeds=1, trial={**LONG.trial, "budget": {"updates": 500, "look_every": 100}}, arms=LONG.arms)
+        short = study(
+            seeds=1, trial={**LONG.trial, "budget": {"steps": 500}, "evaluate": {"every": 100}}, arms=LONG.arms
+        )
         # It wants the same trials, if less of them, and has to wait for the other.
         waiting = run(short)
         assert waiting.ended_within(1.5) is None
@@ -145,7 +147,7 @@ class TestTwoAtOnce:
 @pytest.mark.slow
 def test_mlflow_away_for_a_while(run: Run, undisturbed: Undisturbed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A real server, stopped and started again."""
-    long = {"budget": {"updates": 4000, "look_every": 50}, "goal": {"metric": "train_loss", "below": 0.0}}
+    long = {"budget": {"steps": 4000}, "evaluate": {"every": 50}, "goal": {"metric": "train_loss", "below": 0.0}}
     some = study(seeds=4, trial=long, arms={"baseline": {}})
     expected = undisturbed(some)
     server = Server(tmp_path)
@@ -169,7 +171,7 @@ def test_mlflow_away_for_a_while(run: Run, undisturbed: Undisturbed, tmp_path: P
         assert grokgrid.wait() == 0, grokgrid.log.read_text()
         assert "MLflow is back" in grokgrid.log.read_text()
         settled(keys(some))
-        same(view(some), expected)
+        same(results(some), expected)
         assert folders() == set()
     finally:
         server.stop()
@@ -184,7 +186,12 @@ class TestLimits:
 
     wide = study(
         seeds=3,
-        trial={"budget": {"updates": 4000, "look_every": 50}, "goal": None, "model": {"name": "mlp", "width": 64}},
+        trial={
+            "budget": {"steps": 4000},
+            "evaluate": {"every": 50},
+            "goal": None,
+            "model": {"name": "mlp", "width": 64},
+        },
         arms={"baseline": {}},
     )
 
@@ -205,5 +212,5 @@ class TestLimits:
         assert grokgrid.wait() == 0, grokgrid.log.read_text()
         assert "Traceback" not in grokgrid.log.read_text()
         settled(keys(self.wide))
-        same(view(self.wide), expected)
+        same(results(self.wide), expected)
         assert folders() == set()

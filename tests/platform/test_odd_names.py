@@ -34,7 +34,7 @@ ODD = ["a:b", "a b", "a_b", "A_b", "", "..", "x" * 300, "1", 1, None]
 
 @pytest.fixture
 def parts(tmp_path: Path) -> Path:
-    path = tmp_path / "my_parts.py"
+    path = tmp_path / "my_plugins.py"
     path.write_text(PARTS)
     return path
 
@@ -45,7 +45,8 @@ def of_modes(parts: Path, modes: list[Any], **settings: Any) -> Study:
     return study(
         seeds=1,
         trial={
-            "budget": {"updates": 11, "look_every": 5},
+            "budget": {"steps": 11},
+            "evaluate": {"every": 5},
             "goal": {"metric": "test_accuracy", "above": 0.05},
             "probes": [{"name": f"{parts}:größe", "num_points": 5}],
         },
@@ -62,13 +63,13 @@ def of_modes(parts: Path, modes: list[Any], **settings: Any) -> Study:
 def test_every_value_of_a_grid_has_its_own_metrics_and_rows(parts: Path):
     odd = of_modes(parts, ODD, **{"a setting/no one: would write": "\N{SNOWMAN}" * 9000})
     report = api.run(odd, engine=InlineEngine)
-    answer = Tracking().last_answer(odd.name)
-    assert answer is not None
-    reached = {name: value for name, value in answer.metrics.items() if name.startswith("reached/Mine/mode/")}
+    report = Tracking().last_report(odd.name)
+    assert report is not None
+    reached = {name: value for name, value in report.metrics.items() if name.startswith("reached/Mine/mode/")}
     assert len(reached) == len(ODD) and set(reached.values()) == {1.0}
-    assert {"reached/Mine/mode/a_b", "reached/Mine/mode/1", "reached/baseline"} <= set(answer.metrics)
-    assert not alike(answer.metrics) and max(map(len, answer.metrics)) <= MAX_KEY
-    table = answer.table("measurements")
+    assert {"reached/Mine/mode/a_b", "reached/Mine/mode/1", "reached/baseline"} <= set(report.metrics)
+    assert not alike(report.metrics) and max(map(len, report.metrics)) <= MAX_KEY
+    table = report.table("measurements")
     assert set(table["cell"]) == {cell.name for cell in odd.cells}
     assert len(set(table["regulariser.mode"].dropna())) == len(ODD)
     assert report.path.read_text().count("Mine mode=") >= len(ODD)
@@ -128,7 +129,7 @@ class TestASearch:
         settings = {"mode": mode, "a/b: c": {"uniform": {"from": 0, "to": 1}}, "a-b c": texts}
         searched = study(
             seeds=2,
-            trial={"data": {**SMALL["trial"]["data"], "num_validation": 20}, "budget": {"updates": 11}, "goal": None},
+            trial={"data": {**SMALL["trial"]["data"], "num_validation": 20}, "budget": {"steps": 11}, "goal": None},
             arms={"mine-1": {}, "mine": {"regulariser": {"name": f"{parts}:none", "mode": 1}}},
             search={
                 "arm": "mine",

@@ -43,11 +43,11 @@ def searched_study(search: dict[str, Any] | None = None, **changes: Any) -> Stud
     return study(**{"name": "lr", "arms": arms, "seeds": 3, "search": {**SEARCH, **(search or {})}, **changes})
 
 
-def optimise(it: Study, engine: Watched | None = None) -> api.Report:
+def optimise(it: Study, engine: Watched | None = None) -> api.StudyReport:
     return api.optimise(it, engine=lambda: engine or Watched(), console=Console(file=io.StringIO()))
 
 
-def found(report: api.Report) -> Searched:
+def found(report: api.StudyReport) -> Searched:
     assert report.searched is not None
     return report.searched
 
@@ -68,8 +68,8 @@ def candidates(it: Study) -> list[tuple[int, float, Fate]]:
     return [(c.number, c.settings["optimiser.lr"], c.fate) for c in kept]
 
 
-def table(report: api.Report, name: str = "search") -> pd.DataFrame:
-    return report.answer.tables[name].drop(columns=["run_id"], errors="ignore")
+def table(report: api.StudyReport, name: str = "search") -> pd.DataFrame:
+    return report.content.tables[name].drop(columns=["run_id"], errors="ignore")
 
 
 class TestASearch:
@@ -83,23 +83,23 @@ class TestASearch:
         (best,) = (e for e in it.entrants if e.candidate.number in it.best)
         assert set(engine.keys) == search_keys(it) | claim_keys(it) and len(claim_keys(it)) == 6
         assert search_keys(it).isdisjoint(claim_keys(it))
-        assert report.view.is_complete and list(report.view.study.arms) == ["baseline", "tuned"]
+        assert report.results.is_complete and list(report.results.study.arms) == ["baseline", "tuned"]
         settled(search_keys(it) | claim_keys(it))
         # Far too slow and too fast steps are none of the best.
         assert 0.004 < best.candidate.settings["optimiser.lr"] < 0.08
-        first_line = report.answer.headline
+        first_line = report.content.headline
         assert first_line.startswith(f"Of {len(it.entrants)} candidates the search chose tuned at lr ")
         assert "On seeds that had no part in the choice:" in first_line and "baseline" in first_line
 
-    def test_is_not_run_again_and_answers_the_same(self):
+    def test_is_not_run_again_and_reports_the_same(self):
         first = optimise(searched_study())
         before, engine = candidates(searched_study()), Watched()
         again = optimise(searched_study(), engine)
         assert engine.blocks == [] and candidates(searched_study()) == before
-        assert again.answer.headline == first.answer.headline
+        assert again.content.headline == first.content.headline
         pd.testing.assert_frame_equal(table(again), table(first))
-        answers = [run for run in runs("lr") if run.info.status == "FINISHED"]
-        assert len(answers) == 1 and answers[0].data.metrics["search/trials"] == NUM
+        reports = [run for run in runs("lr") if run.info.status == "FINISHED"]
+        assert len(reports) == 1 and reports[0].data.metrics["search/trials"] == NUM
 
     def test_goes_on_where_more_budget_is_given(self):
         optimise(searched_study())
@@ -167,7 +167,7 @@ class TestASearch:
 
 
 class TestObjectives:
-    def test_an_accuracy_is_chosen_by_images_held_out_and_claimed_on_test_images(self):
+    def test_an_accuracy_is_chosen_by_examples_held_out_and_claimed_on_test_examples(self):
         data = {"name": "digits", "num_train": 100, "num_validation": 60, "num_test": 100}
         it = searched_study({"objectives": ["validation_accuracy"]}, trial={"data": data, "goal": None})
         report = optimise(it)
@@ -175,11 +175,11 @@ class TestObjectives:
         trials = table(report, "search-trials")
         of_best = trials[trials["candidate"] == found(report).best[0]]
         assert best == pytest.approx(of_best["validation_accuracy"].mean())
-        assert "test_accuracy at the end beside baseline’s: " in report.answer.headline
-        assert "tuned lr=" in report.answer.headline
-        assert set(report.answer.tables["measurements"]["metric"]) == {"test_accuracy"}
+        assert "test_accuracy at the end beside baseline’s: " in report.content.headline
+        assert "tuned lr=" in report.content.headline
+        assert set(report.content.tables["measurements"]["metric"]) == {"test_accuracy"}
 
-    def test_an_extreme_is_taken_over_the_looks_and_claimed_of_the_test_images(self):
+    def test_an_extreme_is_taken_over_the_evaluations_and_claimed_of_the_test_examples(self):
         data = {"name": "digits", "num_train": 100, "num_validation": 60, "num_test": 100}
         it = searched_study(
             {"objectives": ["max/validation_accuracy"], "budget": {"trials": 12}}, trial={"data": data, "goal": None}
@@ -188,22 +188,22 @@ class TestObjectives:
         trials = table(report, "search-trials")
         highest = Tracking().read(trials["key"]).curves.groupby("key")["validation_accuracy"].max()
         assert list(trials["max/validation_accuracy"]) == pytest.approx(list(highest[trials["key"]]))
-        claimed = report.answer.tables["measurements"]
+        claimed = report.content.tables["measurements"]
         assert set(claimed["metric"]) == {"max/test_accuracy"}
         shown = (
-            report.view.curves.groupby(["cell", "seed"], observed=True)["test_accuracy"].max().groupby("cell").mean()
+            report.results.curves.groupby(["cell", "seed"], observed=True)["test_accuracy"].max().groupby("cell").mean()
         )
         assert dict(zip(claimed["cell"], claimed["mean"], strict=True)) == pytest.approx(shown.to_dict())
-        notes = [note for section in report.answer.sections for note in section.notes]
-        assert any("best (or worst) on the test images themselves" in note for note in notes)
+        notes = [note for section in report.content.sections for note in section.notes]
+        assert any("best (or worst) on the test examples themselves" in note for note in notes)
 
     def test_several_make_a_front(self):
-        it = searched_study({"objectives": ["updates", {"metric": "train_loss", "better": "less"}]})
+        it = searched_study({"objectives": ["steps", {"metric": "train_loss", "better": "less"}]})
         report = optimise(it)
         chosen = table(report).query("state == 'best'")
-        assert 1 <= len(chosen) == len(found(report).best) == len(report.view.study.arms) - 1
+        assert 1 <= len(chosen) == len(found(report).best) == len(report.results.study.arms) - 1
         for _, one in chosen.iterrows():
-            others = chosen[(chosen["updates"] < one["updates"]) & (chosen["train_loss"] < one["train_loss"])]
+            others = chosen[(chosen["steps"] < one["steps"]) & (chosen["train_loss"] < one["train_loss"])]
             assert not len(others)
 
     def test_candidates_that_all_diverge_leave_nothing_to_choose(self):
@@ -211,11 +211,11 @@ class TestObjectives:
         arms = {"baseline": {}, "tuned": {"optimiser": {"name": "sgd", "lr": 1e30}}}
         report = optimise(searched_study({"settings": settings, "budget": {"trials": 8}}, arms=arms))
         assert found(report).is_over and found(report).best == ()
-        assert report.answer.headline == (
+        assert report.content.headline == (
             "Nothing is chosen: no candidate reached the goal, test_accuracy > 0.55, on any seed, so none is better "
             "than another."
         )
-        assert table(report)["updates"].tolist() == pytest.approx([56] * len(table(report)))
+        assert table(report)["steps"].tolist() == pytest.approx([56] * len(table(report)))
 
     def test_candidates_without_a_number_have_failed(self):
         settings = {"optimiser.lr": {"log_uniform": {"from": 1e29, "to": 1e31}}}
@@ -225,14 +225,14 @@ class TestObjectives:
         assert set(table(report)["state"]) == {"failed"} and found(report).best == ()
         assert "training ended without a number for train_loss" in table(report)["why"][0]
         assert set(table(report, "search-trials")["state"]) == {"diverged"}
-        assert any("3 diverged" in note for note in report.answer.notes)
+        assert any("3 diverged" in note for note in report.content.notes)
 
     def test_a_candidate_whose_trial_fails_has_failed_and_the_others_go_on(self):
         settings = {"model.width": {"choice": [8, 2_000_000_000]}}
         report = optimise(searched_study({"settings": settings, "budget": {"candidates": 4}}))
         wide = table(report)[table(report)["model.width"] == 2_000_000_000]
         assert len(wide) and (wide["state"] == "failed").all() and len(found(report).best) == 1
-        assert any("failed:" in note for note in report.answer.notes)
+        assert any("failed:" in note for note in report.content.notes)
 
 
 def candidates_asked(num: int) -> list[tuple[int, float, Fate]]:
@@ -276,7 +276,7 @@ MOMENTS = {
     "before telling": ("grokgrid.search.proposals:Proposals.tell", "before", 1),
     "having told": ("grokgrid.search.proposals:Proposals.tell", "after", 1),
     "before the claim": ("grokgrid.search.searching:claim_study", "before", 1),
-    "before keeping the answer": ("grokgrid.tracking.answers:AnswerRun.finish", "before", 1),
+    "before keeping the report": ("grokgrid.tracking.report_runs:ReportRun.finish", "before", 1),
 }
 
 
@@ -298,7 +298,7 @@ class TestKilled:
         assert candidates(it) == kept
         pd.testing.assert_frame_equal(table(after), table(undisturbed))
         pd.testing.assert_frame_equal(table(after, "search-trials"), table(undisturbed, "search-trials"))
-        assert after.answer.headline == undisturbed.answer.headline
+        assert after.content.headline == undisturbed.content.headline
         settled(search_keys(found(after)) | claim_keys(found(after)))
 
     @pytest.mark.slow

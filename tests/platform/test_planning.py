@@ -52,7 +52,7 @@ def plan(study: Study, *records: TrialRecord, **options: Any) -> Plan:
 
 
 class TestPlans:
-    """Trials of 56 updates at most, the last look within a budget of 60."""
+    """Trials of 56 steps at most, the last evaluation within a budget of 60."""
 
     def test_count_by_cell_and_over_all(self):
         small = study(seeds=2)
@@ -88,7 +88,7 @@ class TestPlans:
             record(small.trial_of(baseline, 1), {56: 0.1}, wall_seconds=168.0),
             record(small.trial_of(slow, 0), {16: 0.1}, wall_seconds=160.0),
         )
-        # Baseline takes 1 s and 3 s an update, on average 2 s, and slow 10 s, of which one trial has done 16 updates.
+        # Baseline takes 1 s and 3 s a step, on average 2 s, and slow 10 s, of which one trial has done 16 steps.
         assert made.at_most_s == pytest.approx(2 * 56 + 10 * (56 + 56 + 40))
 
     def test_know_no_time_before_a_trial_of_each_missing_cell_has_run(self):

@@ -1,4 +1,4 @@
-"""The whole way, for real: the installed command, Ray's processes, an interrupt as a terminal sends it, an answer."""
+"""The whole way, for real: the installed command, Ray's processes, an interrupt as a terminal sends it, a report."""
 
 import os
 import signal
@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from driver_studies import failing, folders, same, settled, study, view
+from driver_studies import failing, folders, results, same, settled, study
 
-from grokgrid.view import View
+from grokgrid.results import Results
 from search_spaces import Study, to_yaml
 
 pytestmark = pytest.mark.ray
@@ -56,14 +56,14 @@ def some(tmp_path: Path) -> Study:
     """Four trials of a second or more, and one that fails."""
     return study(
         seeds=2,
-        trial={"budget": {"updates": 5_000, "look_every": 25}, "goal": {"metric": "train_loss", "below": 0.0}},
+        trial={"budget": {"steps": 5_000}, "evaluate": {"every": 25}, "goal": {"metric": "train_loss", "below": 0.0}},
         arms={"baseline": {}, "slow": study().arms["slow"], "broken": failing(tmp_path)},
     )
 
 
 @pytest.mark.slow
 def test_interrupted_and_gone_on_with(
-    some: Study, tmp_path: Path, ready_home: Path, undisturbed: Callable[[Study], View]
+    some: Study, tmp_path: Path, ready_home: Path, undisturbed: Callable[[Study], Results]
 ):
     (tmp_path / "some.yaml").write_text(to_yaml(some))
     command = [str(GROKGRID), "run", str(tmp_path / "some.yaml"), "--slots", "2", "--checkpoint-every", "0.5"]
@@ -90,18 +90,18 @@ def test_interrupted_and_gone_on_with(
     page = Path(ran.stdout.splitlines()[-1])
     assert page.name == "report.html" and page.exists()
     settled({trial.key for trial in some.trials})
-    same(view(some), undisturbed(some))
+    same(results(some), undisturbed(some))
     assert_nothing_runs_on(ready_home)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_a_ray_that_dies_is_started_again(
-    tmp_path: Path, ready_home: Path, undisturbed: Callable[[Study], View]
+    tmp_path: Path, ready_home: Path, undisturbed: Callable[[Study], Results]
 ) -> None:
     some = study(
         seeds=2,
-        trial={"budget": {"updates": 20_000, "look_every": 100}, "goal": {"metric": "train_loss", "below": 0.0}},
+        trial={"budget": {"steps": 20_000}, "evaluate": {"every": 100}, "goal": {"metric": "train_loss", "below": 0.0}},
         arms={"baseline": {}},
     )
     (tmp_path / "some.yaml").write_text(to_yaml(some))
@@ -116,9 +116,9 @@ def test_a_ray_that_dies_is_started_again(
     lines = (tmp_path / "log").read_text().splitlines()
     said = "Ray has broken down: one of its processes has died. It starts again; trials go on from their snapshots."
     assert lines.count(said) == 1
-    progress = lines[: lines.index(next(line for line in lines if line.startswith("Trials and answer are in")))]
+    progress = lines[: lines.index(next(line for line in lines if line.startswith("Trials and report are in")))]
     assert [line for line in progress if line != said and not line.startswith("small: ")] == [], "Ray's own words"
-    same(view(some), undisturbed(some))
+    same(results(some), undisturbed(some))
     settled({trial.key for trial in some.trials})
     assert not folders()
     assert_nothing_runs_on(ready_home)

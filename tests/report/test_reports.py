@@ -1,4 +1,4 @@
-"""What people read of an answer: nothing lost at any width, nothing from elsewhere in a page, nothing unescaped."""
+"""What people read of a report: nothing lost at any width, nothing from elsewhere in a page, nothing unescaped."""
 
 import functools
 import io
@@ -16,11 +16,11 @@ import pytest
 from fontTools.ttLib import TTFont
 from matplotlib.figure import Figure
 from rich.console import Console
-from synthetic_views import Outcome, synthetic_study, synthetic_view
+from synthetic_results import Outcome, synthetic_results, synthetic_study
 
-from grokgrid.analyses import Answer, Column, Table, answer
+from grokgrid.analyses import Column, Report, Table, make_report
 from grokgrid.report import figures, files, html, terminal
-from grokgrid.view import State, View
+from grokgrid.results import Results, State
 from search_spaces import narrow, read_study, to_yaml
 
 BASE = [501, 401, 601, 301, 701]
@@ -29,16 +29,16 @@ HOSTILE = '<script>alert("1")</script> [bold]&amp; $x^2$ \\input{secret} 100%'
 
 
 @functools.cache
-def complete() -> Answer:
+def complete() -> Report:
     reference = [
         {"arm": "jacobian", "measure": m, "value": 4.6, "error": 0.4, "source": "Nobody 2025"} for m in MEASURES
     ]
     study = synthetic_study(reference=reference)
-    return answer(synthetic_view(study, {"baseline": BASE, "jacobian": FAST}))
+    return make_report(synthetic_results(study, {"baseline": BASE, "jacobian": FAST}))
 
 
 @functools.cache
-def troubled() -> Answer:
+def troubled() -> Report:
     """A grid with long names, in which everything goes wrong that can."""
     jacobian = {"regulariser": {"name": "jacobian"}, "grid": {"regulariser.strength": [1e-3, 0.0123456789]}}
     study = synthetic_study(question=HOSTILE, arms={"baseline": {}, "a_method_with_quite_a_long_name": jacobian})
@@ -48,22 +48,24 @@ def troubled() -> Answer:
         names[1]: [101, 91, (State.DIVERGED, 51), 81, State.FAILED],
         names[2]: [(State.STOPPED, 41), 91, 71, 81, 121],
     }
-    return answer(synthetic_view(study, outcomes))
+    return make_report(synthetic_results(study, outcomes))
 
 
 @functools.cache
-def measured() -> Answer:
+def measured() -> Report:
     """Table 2, of four seeds, one of them diverged."""
     study = narrow(read_study("table2-ce"), seeds=4)
     end: Outcome = (State.FINISHED, 4 * 40_001)
-    view = synthetic_view(study, {arm: [end] * 3 + [(State.DIVERGED, 44)] for arm in study.arms}, updates_per_pass=4)
+    results = synthetic_results(
+        study, {arm: [end] * 3 + [(State.DIVERGED, 44)] for arm in study.arms}, steps_per_epoch=4
+    )
     metrics = [reference.metric for reference in study.reference]
-    ends = {f"final/{metric}": np.sin(np.arange(len(view.trials)) + 1.0) for metric in metrics}
-    return answer(View(study, view.trials.assign(**ends), view.curves, view.at))
+    ends = {f"final/{metric}": np.sin(np.arange(len(results.trials)) + 1.0) for metric in metrics}
+    return make_report(Results(study, results.trials.assign(**ends), results.curves, results.at))
 
 
 @functools.cache
-def against_lambda() -> Answer:
+def against_lambda() -> Report:
     """Times and a metric against three strengths, one of which most trials of the baseline outdo."""
     grid = {"regulariser.strength": [1e-3, 1e-2, 1e-1]}
     study = synthetic_study(
@@ -71,28 +73,30 @@ def against_lambda() -> Answer:
         analyses=[{"kind": "lambda_curve", "arm": "jacobian", "baseline": "baseline"}],
     )
     outcomes: list[list[Outcome]] = [BASE, FAST, [31, 41, 21, 51, 61], [(State.CENSORED, 991)] * 5]
-    return answer(synthetic_view(study, {cell.name: times for cell, times in zip(study.cells, outcomes, strict=True)}))
+    return make_report(
+        synthetic_results(study, {cell.name: times for cell, times in zip(study.cells, outcomes, strict=True)})
+    )
 
 
 @functools.cache
-def not_begun() -> Answer:
-    return answer(synthetic_view(synthetic_study(), {}))
+def not_begun() -> Report:
+    return make_report(synthetic_results(synthetic_study(), {}))
 
 
-MEASURES = ("updates", "seconds", "phase_seconds")
-ANSWERS = pytest.mark.parametrize(
+MEASURES = ("steps", "seconds", "phase_seconds")
+REPORTS = pytest.mark.parametrize(
     "found", [complete, troubled, measured, against_lambda, not_begun], ids=lambda found: found.__name__
 )
 
 
-def said(found: Answer, width: int, **options: object) -> str:
+def said(found: Report, width: int, **options: object) -> str:
     console = Console(file=io.StringIO(), width=width, **options)  # type: ignore[arg-type]
     terminal.show(found, console)
     return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
 
 
 class TestTerminal:
-    @ANSWERS
+    @REPORTS
     @pytest.mark.parametrize("width", [60, 80, 120, 200])
     def test_fits_and_loses_no_value(self, found, width: int):
         text = said(found(), width)
@@ -104,7 +108,7 @@ class TestTerminal:
                     if column.kind == "value":
                         assert all(value in text for value in (column.label, *column.text))
 
-    @ANSWERS
+    @REPORTS
     def test_says_everything(self, found):
         text = " ".join(said(found(), 80).split())
         for sentence in (found().headline, *found().notes):
@@ -132,7 +136,7 @@ class TestTerminal:
 
     def test_a_table_is_split_between_values_and_repeats_its_names(self):
         values = [Column(f"value {i}", (f"{i}.123456",) * 2) for i in range(6)]
-        names = Column("measure", ("updates", "updates"), "name"), Column("arm", ("a", "b"), "name")
+        names = Column("measure", ("steps", "steps"), "name"), Column("arm", ("a", "b"), "name")
         table = Table("t", "T", pd.DataFrame(), (*names, *values))
         parts = list(terminal.parts(table, Console(file=io.StringIO(), width=40)))
         assert [[str(column.header) for column in part.columns] for part in parts] == [
@@ -167,7 +171,7 @@ class Links(HTMLParser):
 
 
 class TestHtml:
-    @ANSWERS
+    @REPORTS
     def test_is_one_page_that_needs_nothing_else(self, found, tmp_path: Path):
         path = html.write(found(), tmp_path / "new folder")
         assert path.name == "report.html" and [path] == list(path.parent.iterdir())
@@ -178,7 +182,7 @@ class TestHtml:
         assert len(page.ids) == len(set(page.ids))
         assert not re.search(r"https?:|//[a-z]|@import|file:", text)
 
-    @ANSWERS
+    @REPORTS
     def test_opens_with_the_question_and_the_headline(self, found):
         text = html.render(found())
         body = text[text.index("<body>") :]
@@ -197,7 +201,7 @@ class TestHtml:
         assert re.search(r"<text[^>]*>fraction of seeds</text>", text)
         assert "DejaVu" not in text
 
-    @ANSWERS
+    @REPORTS
     def test_figures_of_axes_are_figures(self, found):
         """A name with a dollar in it is a name; so powers of ten must not be formulas."""
         texts = re.findall(r"<text[^>]*>([^<]*)</text>", html.render(found()))
@@ -215,18 +219,18 @@ class TestHtml:
         data = {"name": "npz", "path": "/home/somebody/private/points.npz", "digest": f"sha256:{'0' * 64}"}
         study = synthetic_study(trial=synthetic_study().trial | {"data": data})
         assert "somebody" in to_yaml(study)
-        text = html.render(answer(synthetic_view(study, {"baseline": BASE})))
+        text = html.render(make_report(synthetic_results(study, {"baseline": BASE})))
         assert "somebody" not in text and "private" not in text and "…/points.npz" in text
 
     def test_folders_in_the_reason_of_a_failure_stay_there_too(self):
-        view = synthetic_view(synthetic_study(), {"baseline": [*BASE[:4], State.FAILED], "jacobian": FAST})
+        results = synthetic_results(synthetic_study(), {"baseline": [*BASE[:4], State.FAILED], "jacobian": FAST})
         reason = "DataError: data npz: /home/somebody/private/points.npz is not there, see https://example.org/a/b"
-        told = View(view.study, view.trials.assign(reason=reason), view.curves, view.at)
-        text = html.render(answer(told))
+        told = Results(results.study, results.trials.assign(reason=reason), results.curves, results.at)
+        text = html.render(make_report(told))
         assert "Reason: DataError: data npz: …/points.npz is not there, see https://example.org/a/b." in text
         assert "somebody" not in text
 
-    def test_the_same_answer_gives_the_same_page(self):
+    def test_the_same_report_gives_the_same_page(self):
         assert html.render(complete()) == html.render(complete())
 
     def test_makes_no_figure_that_stays(self):
@@ -236,7 +240,7 @@ class TestHtml:
 
 
 class TestFiles:
-    @ANSWERS
+    @REPORTS
     def test_tables_come_back_as_they_were(self, found, tmp_path: Path):
         written = files.write(found(), tmp_path)
         assert sorted(written) == sorted(tmp_path.iterdir())
@@ -285,7 +289,7 @@ class TestFiles:
         text = html.render(told)
         assert text.count("<svg") == html.render(found).count("<svg") - 1 and "IsADirectoryError" in text
 
-    @ANSWERS
+    @REPORTS
     def test_latex_has_a_row_a_row_and_nothing_unescaped(self, found):
         for section in found().sections:
             for table in section.tables:

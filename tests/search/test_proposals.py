@@ -168,8 +168,8 @@ class TestProposals:
     @pytest.mark.parametrize(
         ("objectives", "proposed"),
         [
-            (["updates"], [(0.00121, 20, "adamw"), (0.002988, 18, "sgd"), (0.00312, 34, "sgd")]),
-            (["updates", "train_loss"], [(0.02423, 42, "adamw"), (0.005951, 38, "adamw"), (0.09346, 47, "adamw")]),
+            (["steps"], [(0.00121, 20, "adamw"), (0.002988, 18, "sgd"), (0.00312, 34, "sgd")]),
+            (["steps", "train_loss"], [(0.02423, 42, "adamw"), (0.005951, 38, "adamw"), (0.09346, 47, "adamw")]),
         ],
     )
     def test_stay_as_they_are(self, objectives: list[str], proposed: list[tuple]):
@@ -213,7 +213,7 @@ class TestProposals:
         assert set(Proposer(space).propose(num_first(4), scored)) == set(self.SPACE)
 
     def test_several_objectives(self):
-        two = search(objectives=["updates", "train_loss"])
+        two = search(objectives=["steps", "train_loss"])
         scored = [Scored(Proposer(two).propose(n, []), [float(n), -float(n)]) for n in range(8)]
         assert 1e-3 <= Proposer(two).propose(12, scored)["regulariser.strength"] <= 10
 
@@ -221,7 +221,7 @@ class TestProposals:
         """(log10 x)^2 and (log10 x + 2)^2 cannot both be less from 0.01 to 1, half of the four decades. By chance 16 or
         more of 20 would lie there with a probability of 0.6%.
         """
-        two, scored = search(objectives=["updates", "train_loss"]), []
+        two, scored = search(objectives=["steps", "train_loss"]), []
         proposer = Proposer(two)
         for number in range(num_first(1) + 20):
             settings = proposer.propose(number, scored)

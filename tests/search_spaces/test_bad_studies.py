@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from search_spaces import read_study
-from trainables.mistakes import Mistakes
+from trainables.validation import ValidationErrors
 
 RIGHT = """\
 name: right
@@ -19,7 +19,8 @@ trial:
   model: {name: mlp, width: 16}
   loss: cross_entropy
   optimiser: {name: adamw, lr: 1e-3}
-  budget: {passes: 100, look_every: 10}
+  budget: {epochs: 100}
+  evaluate: {every: 10}
   goal: {metric: test_accuracy, above: 0.85}
 arms:
   baseline: {}
@@ -49,9 +50,9 @@ WRONG = {
         "trial.optimiser.lr: -0.001 is not allowed: it should be greater than 0",
     ),
     "not a number": ("lr: 1e-3", "lr: .nan", "trial.optimiser.lr: nan is not allowed"),
-    "too many images": ("num_train: 100", "num_train: 1001", "it should be less than or equal to 1000"),
-    "no budget": ("passes: 100, ", "", "trial.budget: give either passes or updates"),
-    "two budgets": ("passes: 100", "passes: 100, updates: 5", "trial.budget: give either passes or updates"),
+    "too many examples": ("num_train: 100", "num_train: 1001", "it should be less than or equal to 1000"),
+    "no budget": ("epochs: 100, ", "", "trial.budget: give either epochs or steps"),
+    "two budgets": ("epochs: 100", "epochs: 100, steps: 5", "trial.budget: give either epochs or steps"),
     "a goal on nothing measured": ("metric: test_accuracy", "metric: test_acc", "did you mean 'test_accuracy'?"),
     "a goal with no side": (", above: 0.85", "", "trial.goal: give either above or below"),
     "an arm's missing setting": (", strength: 1e-3", "", "arms.jacobian.regulariser.strength: is missing"),
@@ -142,7 +143,7 @@ WRONG = {
     ),
     "arms with unlike budgets": (
         "baseline: {}",
-        "baseline: {budget: {passes: 50}}",
+        "baseline: {budget: {epochs: 50}}",
         "arms: all arms must share one goal and one budget",
     ),
     "acceleration without a goal": ("  goal: {metric: test_accuracy, above: 0.85}\n", "", "acceleration needs a goal"),
@@ -150,14 +151,14 @@ WRONG = {
     "more than a batch can hold": (
         "loss: cross_entropy",
         "loss: cross_entropy\n  batch_size: 101",
-        "trial.batch_size: 101 is more than the 100 training images",
+        "trial.batch_size: 101 is more than the 100 training examples",
     ),
-    "beyond counting": ("passes: 100", "passes: 1" + 26 * "0", "trial.budget.passes: 1" + 26 * "0" + " is not allowed"),
+    "beyond counting": ("epochs: 100", "epochs: 1" + 26 * "0", "trial.budget.epochs: 1" + 26 * "0" + " is not allowed"),
     "nothing for a component": ("loss: cross_entropy", "loss: null", "trial.loss: null is not a set of fields"),
     "a few wrong seeds": ("seeds: 2", "seeds: [0, 1.5, x]", "seeds.1: 1.5 is not allowed"),
     "published figures of no comparison": (
         "analyses:\n  - {kind: acceleration, baseline: baseline}",
-        "reference: [{arm: jacobian, measure: updates, value: 7.5, source: a paper}]",
+        "reference: [{arm: jacobian, measure: steps, value: 7.5, source: a paper}]",
         "reference: published accelerations stand beside ours: add {kind: acceleration, baseline: …} to analyses",
     ),
     "measurements of nothing": (
@@ -176,8 +177,8 @@ WRONG = {
         "line 15: analyses.0.metrics: 'test_accuracy' is not a list; write `[…, …]`",
     ),
     "a comma within a number": (
-        "passes: 100,",
-        "passes: 1,000,",
+        "epochs: 100,",
+        "epochs: 1,000,",
         "line 9: trial.budget: 000 stands where a field's name should; a comma ends a value here: write 1000 and 0.5",
     ),
     "measurements beside an unknown baseline": (
@@ -212,16 +213,16 @@ WRONG = {
 WRONG_REFERENCES = {
     "of nothing": ("arm: jacobian, value: 7.5", "reference.0: give either measure, for a ratio of times, or metric"),
     "of two things": (
-        "arm: jacobian, measure: updates, metric: test_accuracy, value: 0.9",
+        "arm: jacobian, measure: steps, metric: test_accuracy, value: 0.9",
         "reference.0: give either measure, for a ratio of times, or metric",
     ),
     "a ratio below zero": (
-        "arm: jacobian, measure: updates, value: -7.5",
+        "arm: jacobian, measure: steps, value: -7.5",
         "reference.0.value: -7.5 is not allowed: a ratio of times should be greater than 0",
     ),
     "an unknown measure": (
-        "arm: jacobian, measure: update, value: 7.5",
-        "'update' is not allowed; did you mean 'updates'?",
+        "arm: jacobian, measure: step, value: 7.5",
+        "'step' is not allowed; did you mean 'steps'?",
     ),
     "an unknown metric": (
         "arm: jacobian, metric: test_acuracy, value: 0.9",
@@ -253,13 +254,13 @@ def _read(tmp_path: Path, text: str) -> str:
     """The message, the study being wrong."""
     path = tmp_path / "study.yaml"
     path.write_text(text)
-    with pytest.raises(Mistakes) as caught:
+    with pytest.raises(ValidationErrors) as caught:
         read_study(path)
     return str(caught.value)
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_a_mistake_is_told_with_its_place_and_what_is_allowed(what: str, tmp_path: Path) -> None:
+def test_a_problem_is_told_with_its_place_and_what_is_allowed(what: str, tmp_path: Path) -> None:
     right, wrong, told = WRONG[what]
     assert right in RIGHT
     message = _read(tmp_path, RIGHT.replace(right, wrong, 1))
@@ -273,15 +274,15 @@ def _with_reference(fields: str) -> str:
 
 
 @pytest.mark.parametrize("what", WRONG_REFERENCES)
-def test_a_mistake_in_a_published_figure_is_told_with_its_place(what: str, tmp_path: Path) -> None:
+def test_a_problem_in_a_published_figure_is_told_with_its_place(what: str, tmp_path: Path) -> None:
     fields, told = WRONG_REFERENCES[what]
     message = _read(tmp_path, _with_reference(fields))
     assert told in message
-    assert "mistakes" not in message
+    assert "problems" not in message
     assert "line 18: " in message
 
 
-@pytest.mark.parametrize("fields", ["measure: updates, value: 7.5", "metric: test_accuracy, value: 0.9"])
+@pytest.mark.parametrize("fields", ["measure: steps, value: 7.5", "metric: test_accuracy, value: 0.9"])
 def test_the_published_figures_that_they_vary_are_right(fields: str, tmp_path: Path) -> None:
     path = tmp_path / "study.yaml"
     path.write_text(_with_reference(f"arm: jacobian, {fields}"))
@@ -300,21 +301,21 @@ def test_the_study_that_they_vary_is_right(tmp_path: Path) -> None:
     assert [cell.name for cell in read_study(path).cells] == ["baseline", "jacobian"]
 
 
-def test_all_mistakes_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
+def test_all_problems_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
     text = RIGHT.replace("name: digits", "name: digitz").replace("seeds: 2", "seeds: 0")
     text = text.replace("strength: 1e-3", "strength: -1").replace("baseline: baseline", "baseline: basline")
     message = _read(tmp_path, text)
-    assert "4 mistakes" in message
+    assert "4 problems" in message
     for line, path in ((3, "seeds"), (5, "trial.data"), (13, "arms.jacobian"), (15, "analyses.0.baseline")):
         assert f"line {line}: {path}" in message
 
 
-def test_a_mistake_in_one_setting_hides_none_in_what_depends_on_others(tmp_path: Path) -> None:
+def test_a_problem_in_one_setting_hides_none_in_what_depends_on_others(tmp_path: Path) -> None:
     text = RIGHT.replace("width: 16", "width: 0").replace("metric: test_accuracy", "metric: test_acc")
     text = text.replace("  budget:", "  batch_size: 101\n  budget:") + "  - {kind: curves, metrics: [test_los]}\n"
     message = _read(tmp_path, text)
-    assert "4 mistakes" in message and "model.width: 0" in message
-    assert "batch_size: 101 is more than the 100 training images" in message
+    assert "4 problems" in message and "model.width: 0" in message
+    assert "batch_size: 101 is more than the 100 training examples" in message
     assert "goal.metric: 'test_acc' is not measured by this trial; did you mean 'test_accuracy'?" in message
     assert "analyses.1.metrics: 'test_los' is not measured; did you mean 'test_loss'?" in message
 
@@ -332,15 +333,15 @@ def test_a_mistake_in_one_setting_hides_none_in_what_depends_on_others(tmp_path:
 )
 def test_a_list_of_wrong_items_is_not_called_too_short(right: str, wrong: str, told: str, tmp_path: Path) -> None:
     message = _read(tmp_path, RIGHT.replace(right, wrong))
-    assert told in message and "mistakes" not in message
+    assert told in message and "problems" not in message
 
 
-def test_a_mistake_in_what_all_arms_share_is_told_once(tmp_path: Path) -> None:
+def test_a_problem_in_what_all_arms_share_is_told_once(tmp_path: Path) -> None:
     assert _read(tmp_path, RIGHT.replace("width: 16", "width: 0")).count("model.width") == 1
 
 
 def test_a_file_that_is_not_there_or_is_no_study(tmp_path: Path) -> None:
     for source, told in ((tmp_path / "none.yaml", "cannot be read"), ("table1-cf", "did you mean 'table1-ce'?")):
-        with pytest.raises(Mistakes, match=".") as caught:
+        with pytest.raises(ValidationErrors, match=".") as caught:
             read_study(source)
         assert told in str(caught.value)

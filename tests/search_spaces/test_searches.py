@@ -7,7 +7,7 @@ import pytest
 from search_spaces import Study, digest, narrow, read_study, to_yaml
 from search_spaces.library import LIBRARY
 from search_spaces.search import FIRST_SEED, Search
-from trainables.mistakes import Mistakes
+from trainables.validation import ValidationErrors
 
 RIGHT = """\
 name: right
@@ -18,7 +18,8 @@ trial:
   model: {name: mlp, width: 16}
   loss: cross_entropy
   optimiser: {name: adamw, lr: 1e-3}
-  budget: {passes: 100, look_every: 10}
+  budget: {epochs: 100}
+  evaluate: {every: 10}
   goal: {metric: test_accuracy, above: 0.85}
 arms:
   baseline: {}
@@ -33,7 +34,7 @@ search:
     model.width: {integers: {from: 8, to: 32}}
     loss: {choice: [cross_entropy, mean_squared_error]}
     optimiser.weight_decay: {uniform: {from: 0, to: 0.1}}
-  objectives: [updates, {metric: train_loss, better: less}]
+  objectives: [steps, {metric: train_loss, better: less}]
   seeds: 4
   budget: {candidates: 20}
 """
@@ -77,14 +78,14 @@ WRONG = {
     ),
     "the study's seeds in lists": ("seeds: 2", "seeds: [[1]]", "seeds.0: [1] is not allowed"),
     "no seed": ("seeds: 4", "seeds: 0", "search.seeds: 0 is not allowed"),
-    "the best look on test images": ("[updates,", "[max/test_accuracy,", "and 'max/validation_accuracy' here"),
-    "an extreme of nothing": ("[updates,", "[max/valid_accuracy,", "'max/valid_accuracy' is not measured"),
-    "test images": ("[updates,", "[test_accuracy,", "give data.num_validation, and 'validation_accuracy' here"),
-    "an unknown metric": ("[updates,", "[update,", "whether less or more of 'update' is better is not known"),
-    "what is not measured": ("[updates,", "[{metric: train_norm, better: less},", "'train_norm' is not measured"),
-    "more updates": ("[updates,", "[{metric: updates, better: more},", "more updates to the goal are not better"),
-    "an objective twice": ("[updates,", "[updates, updates,", "search.objectives: holds updates twice"),
-    "no objective": ("[updates, {metric: train_loss, better: less}]", "[]", "it should hold at least 1"),
+    "the best look on test examples": ("[steps,", "[max/test_accuracy,", "and 'max/validation_accuracy' here"),
+    "an extreme of nothing": ("[steps,", "[max/valid_accuracy,", "'max/valid_accuracy' is not measured"),
+    "test examples": ("[steps,", "[test_accuracy,", "give data.num_validation, and 'validation_accuracy' here"),
+    "an unknown metric": ("[steps,", "[step,", "whether less or more of 'step' is better is not known"),
+    "what is not measured": ("[steps,", "[{metric: train_norm, better: less},", "'train_norm' is not measured"),
+    "more steps": ("[steps,", "[{metric: steps, better: more},", "more steps to the goal are not better"),
+    "an objective twice": ("[steps,", "[steps, steps,", "search.objectives: holds steps twice"),
+    "no objective": ("[steps, {metric: train_loss, better: less}]", "[]", "it should hold at least 1"),
     "a search without end": ("{candidates: 20}", "{}", "search.budget: is without end"),
     "no candidate": ("candidates: 20", "candidates: 0", "search.budget.candidates: 0 is not allowed"),
     "an unknown field": ("  seeds: 4", "  sampler: tpe", "search.sampler: is not a setting here"),
@@ -100,7 +101,7 @@ def read(text: str, folder: Path) -> Study:
 @pytest.mark.parametrize(("given", "instead", "told"), WRONG.values(), ids=WRONG)
 def test_what_is_wrong_is_told(given: str, instead: str, told: str, tmp_path: Path):
     assert given in RIGHT
-    with pytest.raises(Mistakes) as error:
+    with pytest.raises(ValidationErrors) as error:
         read(RIGHT.replace(given, instead, 1) if given != "seeds: 4" else RIGHT.replace(given, instead), tmp_path)
     assert told in str(error.value) and "line " in str(error.value)
 
@@ -108,32 +109,34 @@ def test_what_is_wrong_is_told(given: str, instead: str, told: str, tmp_path: Pa
 def test_all_that_is_wrong_is_told_at_once(tmp_path: Path):
     text = RIGHT.replace("from: 8, to: 32", "from: 32, to: 8").replace("arm: jacobian", "arm: j")
     text = text.replace("{candidates: 20}", "{}").replace("lr: 1e-3", "lr: -1")
-    with pytest.raises(Mistakes) as error:
+    with pytest.raises(ValidationErrors) as error:
         read(text, tmp_path)
     assert all(told in str(error.value) for told in ("is no range", "is without end", "trial.optimiser.lr: -1"))
 
 
 def test_a_list_too_short_with_a_wrong_item_is_told_of_both(tmp_path: Path):
-    with pytest.raises(Mistakes) as error:
+    with pytest.raises(ValidationErrors) as error:
         read(RIGHT.replace("[cross_entropy, mean_squared_error]", "[[]]"), tmp_path)
     assert "choice.0: [] is not allowed" in str(error.value) and "it should hold at least 2" in str(error.value)
 
 
 def test_needs_a_goal_for_times_to_it(tmp_path: Path):
-    with pytest.raises(Mistakes, match="'updates' needs a goal: give trial.goal"):
+    with pytest.raises(ValidationErrors, match="'steps' needs a goal: give trial.goal"):
         read(RIGHT.replace("  goal: {metric: test_accuracy, above: 0.85}\n", ""), tmp_path)
 
 
-def test_needs_images_held_out_for_metrics_of_them(tmp_path: Path):
-    text = RIGHT.replace("[updates,", "[validation_accuracy,")
+def test_needs_examples_held_out_for_metrics_of_them(tmp_path: Path):
+    text = RIGHT.replace("[steps,", "[validation_accuracy,")
     assert read(text, tmp_path).search is not None
-    with pytest.raises(Mistakes, match="'validation_accuracy' is not measured; give data.num_validation"):
+    with pytest.raises(ValidationErrors, match="'validation_accuracy' is not measured; give data.num_validation"):
         read(text.replace(", num_validation: 50", ""), tmp_path)
 
 
 def test_what_the_arm_s_grid_gave_must_be_searched_or_given(tmp_path: Path):
     text = RIGHT.replace(f"    regulariser.strength: {STRENGTH}\n", "")
-    with pytest.raises(Mistakes, match="search.settings: leave the arm without what it needs: regulariser.strength"):
+    with pytest.raises(
+        ValidationErrors, match="search.settings: leave the arm without what it needs: regulariser.strength"
+    ):
         read(text, tmp_path)
 
 
@@ -159,7 +162,7 @@ class TestACandidate:
         assert regulariser is not None and regulariser.strength == 0.5
 
     def test_that_is_not_allowed_is_told(self, tmp_path: Path):
-        with pytest.raises(Mistakes, match="strength"):
+        with pytest.raises(ValidationErrors, match="strength"):
             read(RIGHT, tmp_path).candidate({"regulariser.strength": -1.0})
 
 

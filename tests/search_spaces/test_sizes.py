@@ -12,8 +12,8 @@ import pytest
 from test_bad_studies import RIGHT
 
 from search_spaces import Study, narrow, read_study
-from trainables.mistakes import Mistake, Mistakes
 from trainables.reading import parse_value, parse_yaml
+from trainables.validation import Problem, ValidationErrors
 
 MEASURED = """
 import json, re, sys
@@ -71,15 +71,15 @@ TOO_LARGE: dict[str, Callable[[], tuple[str, str]]] = {
         RIGHT.replace("seeds: 2", f"seeds: {list(range(20_000))}"),
         "line 3: seeds: holds more than 10,000 values, which is the limit",
     ),
-    "wrong seeds": lambda: (RIGHT.replace("seeds: 2", f"seeds: {['x'] * 10_000}"), "mistakes or more"),
+    "wrong seeds": lambda: (RIGHT.replace("seeds: 2", f"seeds: {['x'] * 10_000}"), "problems or more"),
     "wrong probes": lambda: (
         RIGHT.replace("  loss:", f"  probes: {[{'name': 'jacobian_norm'}] * 9_000}\n  loss:"),
         "would be measured by two probes",
     ),
     "depth": lambda: (RIGHT.replace("seeds: 2", "seeds: " + "[" * 100_000), "lies more than 50 levels deep"),
-    "looks": lambda: (
-        RIGHT.replace("look_every: 10", "looks_per_decade: 1000000000"),
-        "trial.budget.looks_per_decade: 1000000000 is not allowed",
+    "evaluations": lambda: (
+        RIGHT.replace("evaluate_every: 10", "evaluations_per_decade: 1000000000"),
+        "trial.budget.evaluations_per_decade: 1000000000 is not allowed",
     ),
     "text": lambda: (RIGHT.replace("width: 16", "width: " + "w" * 900_000), "trial.model.width: 'www"),
 }
@@ -155,13 +155,13 @@ def test_searches_have_limits(search: dict[str, Any], told: str, tmp_path: Path)
     ],
 )
 def test_what_no_value_may_be(value: str, told: str, tmp_path: Path):
-    with pytest.raises(Mistakes, match=told):
+    with pytest.raises(ValidationErrors, match=told):
         parse_value(value)
-    with pytest.raises(Mistakes, match=told):
+    with pytest.raises(ValidationErrors, match=told):
         parse_yaml(f"a: {value}", source="t")
     path = tmp_path / "study.yaml"
     path.write_text(RIGHT)
-    with pytest.raises(Mistakes, match="^right: --set trial.loss=.*: .*" + told) as caught:
+    with pytest.raises(ValidationErrors, match="^right: --set trial.loss=.*: .*" + told) as caught:
         narrow(read_study(path), settings=[f"trial.loss={value}"])
     assert str(caught.value).isprintable()
 
@@ -186,7 +186,7 @@ def test_a_file_may_have_the_line_ends_of_windows(tmp_path: Path):
     path.write_bytes(RIGHT.replace("\n", "\r\n").encode())
     assert read_study(path) == study
     path.write_bytes(RIGHT.encode().replace(b"name:", b"na\rme:", 1))
-    with pytest.raises(Mistakes, match=r"U\+000D"):
+    with pytest.raises(ValidationErrors, match=r"U\+000D"):
         read_study(path)
 
 
@@ -210,25 +210,25 @@ def _no_text(path: Path) -> None:
 )
 def test_what_is_no_file_of_text_is_refused_without_waiting(make: Callable[[Path], None], told: str, tmp_path: Path):
     make(tmp_path / "study.yaml")
-    with pytest.raises(Mistakes, match=told):
+    with pytest.raises(ValidationErrors, match=told):
         read_study(tmp_path / "study.yaml")
 
 
 class TestMessages:
-    def test_of_many_mistakes_the_first_are_told(self):
-        message = str(Mistakes("s.yaml", [Mistake(("seeds", number), "is wrong") for number in range(50)]))
+    def test_of_many_problems_the_first_are_told(self):
+        message = str(ValidationErrors("s.yaml", [Problem(("seeds", number), "is wrong") for number in range(50)]))
         lines = message.splitlines()
-        assert lines[:2] == ["s.yaml: 50 mistakes", "  seeds.0: is wrong"]
+        assert lines[:2] == ["s.yaml: 50 problems", "  seeds.0: is wrong"]
         assert len(lines) < 20 and lines[-1] == f"  and {50 - (len(lines) - 2)} more"
 
     def test_long_ones_are_cut(self):
-        long = [Mistake(("x" * 5000,), "\n".join(["y" * 500] * 50) + str(number)) for number in range(5)]
-        for mistakes in (long, long[:1]):
-            message = str(Mistakes("z" * 5000 + ".yaml", mistakes))
+        long = [Problem(("x" * 5000,), "\n".join(["y" * 500] * 50) + str(number)) for number in range(5)]
+        for problems in (long, long[:1]):
+            message = str(ValidationErrors("z" * 5000 + ".yaml", problems))
             assert message.count("\n") < 20 and len(message) < 2000
 
     def test_no_control_characters_reach_a_terminal(self):
-        message = str(Mistakes("a\x1b[31m.yaml", [Mistake(("b\x07", "c\nd"), "e\x9b \ud800 \u202e")]))
+        message = str(ValidationErrors("a\x1b[31m.yaml", [Problem(("b\x07", "c\nd"), "e\x9b \ud800 \u202e")]))
         assert message == r"a\x1b[31m.yaml: b\x07.c\nd: e\x9b \ud800 \u202e"
 
 

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from search_spaces import Study, digest, narrow, read_study, to_portable_yaml, to_yaml
 from search_spaces.cells import overlay
 from search_spaces.library import LIBRARY
-from trainables.mistakes import Mistakes
 from trainables.reading import parse_value, parse_yaml
+from trainables.validation import ValidationErrors
 
 
 def study(**changes: Any) -> Study:
@@ -25,7 +25,8 @@ def study(**changes: Any) -> Study:
             "model": "mlp",
             "loss": "cross_entropy",
             "optimiser": {"name": "adamw", "lr": 1e-3},
-            "budget": {"passes": 100, "look_every": 10},
+            "budget": {"epochs": 100},
+            "evaluate": {"every": 10},
             "goal": {"metric": "test_accuracy", "above": 0.85},
         },
         "arms": {"baseline": {}, "jacobian": {"regulariser": {"name": "jacobian", "strength": 1e-3}}},
@@ -125,7 +126,7 @@ def test_narrowing_tells_ratios_from_metrics() -> None:
             {"kind": "measurements", "metrics": ["test_accuracy"]},
         ],
         reference=[
-            {"arm": "jacobian", "source": "a paper", "measure": "updates", "value": 7.5},
+            {"arm": "jacobian", "source": "a paper", "measure": "steps", "value": 7.5},
             {"arm": "jacobian", "source": "a paper", "metric": "test_accuracy", "value": 0.9},
         ],
     )
@@ -133,15 +134,15 @@ def test_narrowing_tells_ratios_from_metrics() -> None:
 
 
 def test_a_changed_study_is_not_held_against_published_figures() -> None:
-    changed = narrow(read_study("table1-ce"), settings=["trial.budget.passes=2000"])
-    assert changed.cells[0].config.budget.passes == 2000
+    changed = narrow(read_study("table1-ce"), settings=["trial.budget.epochs=2000"])
+    assert changed.cells[0].config.budget.epochs == 2000
     assert all(reference.not_comparable for reference in changed.reference)
 
 
 def test_narrowing_keeps_a_trial_what_it_is() -> None:
     whole = {trial.key for trial in read_study("table1-ce").trials}
     assert {trial.key for trial in narrow(read_study("table1-ce"), seeds=[4, 9]).trials} < whole
-    assert {trial.key for trial in narrow(read_study("table1-ce"), settings=["trial.budget.passes=9"]).trials} == whole
+    assert {trial.key for trial in narrow(read_study("table1-ce"), settings=["trial.budget.epochs=9"]).trials} == whole
 
 
 @pytest.mark.parametrize("loss", ["ce", "mse"])
@@ -151,11 +152,13 @@ def test_table_2_and_figure_9_train_on_what_table_1_trained(name: str, loss: str
     assert {trial.key for trial in further.trials} <= {trial.key for trial in table1.trials}
     assert further.seed_list == table1.seed_list and further.goal is None
     cell = further.cells[0]
-    look = cell.config.budget.last_look
-    assert look == cell.config.budget.extent == 40_001
+    evaluation = cell.config.budget.last_evaluation
+    assert evaluation == cell.config.budget.extent == 40_001
     # The probes are due there: training further changes nothing of what was measured.
-    assert cell.config.budget.look_every is not None
-    assert all((look - 1) // cell.config.budget.look_every % probe.every == 0 for probe in cell.config.all_probes)
+    assert cell.config.budget.evaluate_every is not None
+    assert all(
+        (evaluation - 1) // cell.config.budget.evaluate_every % probe.every == 0 for probe in cell.config.all_probes
+    )
 
 
 @pytest.mark.parametrize("loss", ["ce", "mse"])
@@ -195,7 +198,7 @@ def test_table_2_holds_its_published_figures() -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"settings": ["trial.budgt.passes=5"]}, "did you mean 'budget'?"),
+        ({"settings": ["trial.budgt.epochs=5"]}, "did you mean 'budget'?"),
         ({"settings": ["question.x=5"]}, "--set question.x=5"),
         ({"settings": ["trial.optimiser.lr"]}, "write it as path=value"),
         ({"settings": ["trial.optimiser.lr=fast"]}, "trial.optimiser.lr: 'fast' is not allowed"),
@@ -215,7 +218,7 @@ def test_table_2_holds_its_published_figures() -> None:
     ],
 )
 def test_a_wrong_change_is_told(change: dict[str, Any], told: str) -> None:
-    with pytest.raises(Mistakes) as caught:
+    with pytest.raises(ValidationErrors) as caught:
         narrow(read_study("table1-ce"), **change)
     assert told in str(caught.value)
 

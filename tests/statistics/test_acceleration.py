@@ -272,7 +272,7 @@ def test_a_bound_below_the_other_time_leaves_the_order_open():
     assert any("restricted means end at 10" in warning for warning in found.warnings)
 
 
-# --- times of 0: phases between two looks
+# --- times of 0: phases between two evaluations
 
 
 def test_a_phase_of_zero_has_no_ratio_and_prevents_an_estimate():
@@ -282,7 +282,7 @@ def test_a_phase_of_zero_has_no_ratio_and_prevents_an_estimate():
     assert found.improvement.probability == 1
     assert found.test.kind is PairedTestKind.SIGN
     assert found.restricted_mean_ratio == pytest.approx(4)
-    assert any("look more often: seed 1." in warning for warning in found.warnings)
+    assert any("evaluate more often: seed 1." in warning for warning in found.warnings)
 
 
 def test_a_phase_that_was_not_seen_to_begin_says_nothing():

@@ -81,7 +81,7 @@ class TestVerdict:
             ((0.5, 0.1, 10), {"error": None}, Verdict.NOT_COMPARABLE, "published without an error"),
             ((0.5, 0.1, 10), {"n": None}, Verdict.NOT_COMPARABLE, "not over two or more seeds"),
             ((0.5, 0.1, 10), {"n": 1}, Verdict.NOT_COMPARABLE, "not over two or more seeds"),
-            ((0.5, 0.1, 10), {"not_comparable": "of other images"}, Verdict.NOT_COMPARABLE, "of other images"),
+            ((0.5, 0.1, 10), {"not_comparable": "of other examples"}, Verdict.NOT_COMPARABLE, "of other examples"),
             ((0.5, 0.01, 4), {}, Verdict.INCONCLUSIVE, "n = 4, fewer than 5"),
             ((0.5, 0.0, 10), {}, Verdict.INCONCLUSIVE, "our values show no spread"),
             ((0.02, 0.1, 10), {}, Verdict.INCONCLUSIVE, "our interval spans both sides of 0"),

@@ -70,7 +70,7 @@ def test_grids_increase(grid):
 CURVES = pd.DataFrame(
     {
         "key": ["a", "a", "a", "b", "b", "c"],
-        "updates": [20, 10, 30, 10, 20, 10],
+        "steps": [20, 10, 30, 10, 20, 10],
         "accuracy": [0.4, 0.2, 0.6, 0.4, 0.8, 0.9],
     }
 )
@@ -88,7 +88,7 @@ def test_the_mean_is_over_the_trials_that_are_still_there():
     assert (low + high).tolist() == approx([2 * found.mean[0], NAN, NAN])
 
 
-def test_between_looks_it_is_interpolated_and_outside_there_is_nothing():
+def test_between_evaluations_it_is_interpolated_and_outside_there_is_nothing():
     found = mean_curve(CURVES, "accuracy", [5, 15, 40])
     assert found.n.tolist() == [0, 2, 0]
     assert found.mean.tolist() == approx([NAN, (0.3 + 0.6) / 2, NAN])
@@ -99,5 +99,5 @@ def test_blanks_and_infinities_are_not_measured():
     found = mean_curve(curves, "accuracy")
     assert (found.grid.tolist(), found.n.tolist()) == ([10, 20], [1, 2])
     assert mean_curve(CURVES.iloc[:0], "accuracy").grid.size == 0
-    with pytest.raises(ValueError, match="no column loss; there are key, updates, accuracy"):
+    with pytest.raises(ValueError, match="no column loss; there are key, steps, accuracy"):
         mean_curve(CURVES, "loss")

@@ -64,7 +64,7 @@ class TestErrorRate:
 
     generator = np.random.default_rng(0)
 
-    def test_holds_at_every_look(self):
+    def test_holds_at_every_evaluation(self):
         differences = self.generator.normal(0, 3.0, (20_000, 50))
         assert is_greater(differences, 0.05).mean() < 0.055
         assert is_greater(differences - 0.5, 0.05).mean() < is_greater(differences, 0.05).mean()

@@ -5,7 +5,7 @@ import pytest
 from grokgrid.statistics import Times, restricted_mean
 
 
-def test_every_mistake_is_told_at_once():
+def test_every_problem_is_told_at_once():
     with pytest.raises(ValueError) as caught:
         Times([1.0, -2.0, np.nan], [1, 0, 1], [4, 4, 5])
     lines = str(caught.value).splitlines()

@@ -94,32 +94,32 @@ def test_a_result_waits_until_mlflow_is_back(
 ) -> None:
     subject = trial()
     tracking = Tracking(far_uri)
-    answer = tracking.open_answer(study, "digest")
-    held = tracking.claim(answer, [subject.key], never).won[subject.key]
+    report = tracking.open_report(study, "digest")
+    held = tracking.claim(report, [subject.key], never).won[subject.key]
     snapshot = folders.finished(subject)
     line.is_cut = True
     time.sleep(0.2)
     is_away_now(lambda: tracking.ingest(held, snapshot))
-    is_away_now(answer.renew)
+    is_away_now(report.renew)
     is_away_now(lambda: tracking.find([subject.key]))
     line.mend()
-    answer.renew()
+    report.renew()
     tracking.ingest(held, snapshot)
     assert runs_in_mlflow(near_uri, subject.key) == [("FINISHED", "finished")]
-    answer.abandon()
+    report.abandon()
 
 
-def test_a_claim_whose_answer_got_lost_is_ours(
+def test_a_claim_whose_report_got_lost_is_ours(
     near_uri: str, far_uri: str, line: Line, study: str, folders: Folders
 ) -> None:
     """The run was created, but nobody told us; MLflow's client sends some requests twice."""
     subject = trial()
     tracking = Tracking(far_uri)
-    answer = tracking.open_answer(study, "digest")
+    report = tracking.open_report(study, "digest")
     line.swallows_answers = True
-    is_away_now(lambda: tracking.claim(answer, [subject.key], never))
+    is_away_now(lambda: tracking.claim(report, [subject.key], never))
     line.mend()
-    held = tracking.claim(answer, [subject.key], never).won[subject.key]
+    held = tracking.claim(report, [subject.key], never).won[subject.key]
     assert runs_in_mlflow(near_uri, subject.key) == [("RUNNING", "running")]
 
     line.swallows_answers = True
@@ -128,7 +128,7 @@ def test_a_claim_whose_answer_got_lost_is_ours(
     line.mend()
     tracking.ingest(held, snapshot)
     assert runs_in_mlflow(near_uri, subject.key) == [("FINISHED", "finished")]
-    answer.abandon()
+    report.abandon()
 
 
 def test_nothing_listens(study: str) -> None:
@@ -138,12 +138,12 @@ def test_nothing_listens(study: str) -> None:
         tracking = Tracking(uri)
         is_away_now(tracking.connect)
         with pytest.raises(TrackingAway) as raised:
-            tracking.open_answer(study, "digest")
+            tracking.open_report(study, "digest")
         assert "hidden" not in str(raised.value) and "hidden" not in tracking.place
         assert str(port) in str(raised.value)
 
 
-def test_a_mistake_is_not_taken_for_being_away(tracking: Tracking, uri: str) -> None:
+def test_a_problem_is_not_taken_for_being_away(tracking: Tracking, uri: str) -> None:
     with pytest.raises(MlflowException) as raised:
         mlflow_client(uri).get_run("no-such-run")
     assert not is_away(raised.value)
@@ -181,11 +181,11 @@ def test_passwords_are_not_shown(uri: str, shown: str) -> None:
 
 
 def test_passwords_are_not_stored(tracking: Tracking, uri: str, study: str) -> None:
-    answer = tracking.open_answer(study, "digest")
+    report = tracking.open_report(study, "digest")
     (key,) = keys(1)
-    held = tracking.claim(answer, [key], never).won[key]
+    held = tracking.claim(report, [key], never).won[key]
     password = uri.rpartition("@")[0].rpartition(":")[2]
-    for run_id in (answer.run_id, held.run_id):
+    for run_id in (report.run_id, held.run_id):
         run = mlflow_client(uri).get_run(run_id)
         assert not password or not any(password in value for value in run.data.tags.values())
-    answer.abandon()
+    report.abandon()

@@ -33,7 +33,7 @@ def test_it_says_nothing(tmp_path: Path) -> None:
     code = """
 from grokgrid.tracking import Tracking
 tracking = Tracking()
-tracking.open_answer("quiet", "digest").abandon()
+tracking.open_report("quiet", "digest").abandon()
 from mlflow.telemetry.utils import is_telemetry_disabled
 assert is_telemetry_disabled()
 """
@@ -51,7 +51,7 @@ assert is_telemetry_disabled()
 def test_looking_creates_nothing(tmp_path: Path) -> None:
     tracking = Tracking(f"sqlite:///{tmp_path / 'none.db'}")
     assert tracking.find(keys(3)) == {}
-    assert tracking.last_answer("study") is None
+    assert tracking.last_report("study") is None
     assert list(tmp_path.iterdir()) == []
 
 
@@ -63,8 +63,8 @@ def test_two_processes_may_create_the_database_at_once(tmp_path: Path, processes
         process.join(timeout=120)
         assert process.exitcode == 0
     tracking = Tracking(uri)
-    answer = tracking.open_answer("study", "digest")
-    assert tracking.claim(answer, keys(1), never).won
+    report = tracking.open_report("study", "digest")
+    assert tracking.claim(report, keys(1), never).won
     assert [path.name for path in tmp_path.iterdir()] == ["new.db"]
 
 

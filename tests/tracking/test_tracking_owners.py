@@ -38,17 +38,17 @@ def test_the_claims_of_a_killed_process_are_free_at_once(tracking, uri: str, stu
     told = processes.queue()
     victim = processes.start(claim_and_hang, uri, study, [subject.key], told)
     owner = told.get(timeout=60)
-    answer = tracking.open_answer(study, "digest")
-    assert tracking.claim(answer, [subject.key], never).taken == {subject.key: owner}
+    report = tracking.open_report(study, "digest")
+    assert tracking.claim(report, [subject.key], never).taken == {subject.key: owner}
 
     os.kill(victim.pid, signal.SIGKILL)
     deadline = time.monotonic() + 60
-    while not (won := tracking.claim(answer, [subject.key], never).won):
+    while not (won := tracking.claim(report, [subject.key], never).won):
         assert time.monotonic() < deadline
     victim.join()
     tracking.ingest(won[subject.key], folders.finished(subject))
     assert runs_in_mlflow(uri, subject.key) == [("FINISHED", "finished")]
-    answer.abandon()
+    report.abandon()
     tracking.clean_up()
     assert mlflow_client(uri).get_run(owner).info.status == "KILLED"
 
@@ -66,67 +66,67 @@ def test_a_driver_killed_with_two_finished_runs(uri: str, study: str, folders: F
 def die_and_recover(uri: str, study: str, folders: Folders, processes, calls: int) -> None:
     subject = trial()
     tracking = Tracking(uri)
-    answer = tracking.open_answer(study, "digest")
-    earlier = tracking.claim(answer, [subject.key], never).won[subject.key]
-    tracking.ingest(earlier, folders.finished(subject, updates=20))
-    snapshot = folders.finished(subject, updates=40)
+    report = tracking.open_report(study, "digest")
+    earlier = tracking.claim(report, [subject.key], never).won[subject.key]
+    tracking.ingest(earlier, folders.finished(subject, steps=20))
+    snapshot = folders.finished(subject, steps=40)
     victim = processes.start(die_while_ingesting, uri, study, subject, snapshot.path, calls)
     victim.join(timeout=60)
     assert victim.exitcode == -signal.SIGKILL
 
     tracking.clean_up()
-    claims = tracking.claim(answer, [subject.key], lambda known: known.summary.updates >= 40)
+    claims = tracking.claim(report, [subject.key], lambda known: known.summary.steps >= 40)
     for held in claims.won.values():
         tracking.ingest(held, snapshot)
     assert bool(claims.won) == (calls < 3)
     assert tracking.find([subject.key])[subject.key].summary == snapshot.summary()
     assert runs_in_mlflow(uri, subject.key) == [("FINISHED", "finished")]
-    answer.abandon()
+    report.abandon()
 
 
 def test_cleaning_up_leaves_the_living_alone(tracking, uri: str, study: str) -> None:
     wanted = keys(2)
-    answer = tracking.open_answer(study, "digest")
-    claims = tracking.claim(answer, wanted, never)
+    report = tracking.open_report(study, "digest")
+    claims = tracking.claim(report, wanted, never)
     tracking.clean_up()
-    assert tracking.claim(answer, wanted, never) == claims
-    assert mlflow_client(uri).get_run(answer.run_id).info.status == "RUNNING"
-    answer.abandon()
-    assert mlflow_client(uri).get_run(answer.run_id).info.lifecycle_stage == "deleted"
+    assert tracking.claim(report, wanted, never) == claims
+    assert mlflow_client(uri).get_run(report.run_id).info.status == "RUNNING"
+    report.abandon()
+    assert mlflow_client(uri).get_run(report.run_id).info.lifecycle_stage == "deleted"
 
 
 def test_a_lapsed_lease_is_taken_over_and_its_owner_comes_back(uri: str, study: str, folders: Folders) -> None:
     """A laptop that slept: its trial was handed on, it renews, and its result is not needed."""
     subject = trial()
     sleeper = Tracking(uri, lease_s=0.5)
-    asleep = sleeper.open_answer(study, "digest")
+    asleep = sleeper.open_report(study, "digest")
     held = sleeper.claim(asleep, [subject.key], never).won[subject.key]
     time.sleep(0.6)
 
     tracking = Tracking(uri)
     tracking.clean_up()
     assert mlflow_client(uri).get_run(asleep.run_id).info.status == "KILLED"
-    answer = tracking.open_answer(study, "digest")
-    assert subject.key in tracking.claim(answer, [subject.key], never).won
+    report = tracking.open_report(study, "digest")
+    assert subject.key in tracking.claim(report, [subject.key], never).won
 
     asleep.keep_alive()
     assert mlflow_client(uri).get_run(asleep.run_id).info.status == "RUNNING"
     assert sleeper.ingest(held, folders.finished(subject)) is None
     assert runs_in_mlflow(uri, subject.key) == [("RUNNING", "running")]
     asleep.abandon()
-    answer.abandon()
+    report.abandon()
 
 
 def test_leases_and_processes(uri: str, study: str, processes) -> None:
     """What another process would say of an owner, tag by tag."""
-    answer = Tracking(uri).open_answer(study, "digest")
+    report = Tracking(uri).open_report(study, "digest")
     client = Client(uri)
 
     def alive(**tags: str) -> bool:
         client.log(
-            answer.run_id, tags={**owner_tags(120), **{f"grokgrid.{name}": value for name, value in tags.items()}}
+            report.run_id, tags={**owner_tags(120), **{f"grokgrid.{name}": value for name, value in tags.items()}}
         )
-        return is_alive(client.run(answer.run_id))
+        return is_alive(client.run(report.run_id))
 
     gone = processes.start(time.sleep, 0)
     gone.join()
@@ -137,19 +137,19 @@ def test_leases_and_processes(uri: str, study: str, processes) -> None:
     # Of a process on another machine, or in another container, only the lease tells.
     assert alive(boot="another", pid=str(gone.pid))
     assert alive(boot="another", process_started="1")
-    answer.abandon()
-    assert not is_alive(client.run(answer.run_id))
+    report.abandon()
+    assert not is_alive(client.run(report.run_id))
 
 
 def test_a_process_that_has_ended_but_lingers_is_gone(uri: str, study: str) -> None:
-    answer = Tracking(uri).open_answer(study, "digest")
+    report = Tracking(uri).open_report(study, "digest")
     client = Client(uri)
     child = os.fork()
     if child == 0:
         os._exit(0)
     time.sleep(0.2)
     os.kill(child, 0)
-    client.log(answer.run_id, tags={"grokgrid.pid": str(child)})
-    assert not is_alive(client.run(answer.run_id))
+    client.log(report.run_id, tags={"grokgrid.pid": str(child)})
+    assert not is_alive(client.run(report.run_id))
     os.waitpid(child, 0)
-    answer.abandon()
+    report.abandon()

@@ -15,7 +15,7 @@ from trainables.names import MAX_TAG
 from trainables.records import Segment
 from trainables.schedule import Goal
 
-HEADER = "updates,passes,seconds,loss,norm"
+HEADER = "steps,epochs,seconds,loss,norm"
 
 
 def rows(path: Path, *lines: str) -> Path:
@@ -33,10 +33,10 @@ def rows(path: Path, *lines: str) -> Path:
         )
     )
 )
-def test_curves_survive_parquet_to_the_byte(tmp_path_factory: pytest.TempPathFactory, looks: list[tuple]) -> None:
+def test_curves_survive_parquet_to_the_byte(tmp_path_factory: pytest.TempPathFactory, evaluations: list[tuple]) -> None:
     lines = [
-        f"{updates},{position!r},{position!r},{loss!r},{'' if norm is None else repr(norm)}"
-        for updates, position, loss, norm in looks
+        f"{steps},{position!r},{position!r},{loss!r},{'' if norm is None else repr(norm)}"
+        for steps, position, loss, norm in evaluations
     ]
     folder = tmp_path_factory.mktemp("curves")
     given = rows(folder / "given.csv", *lines)
@@ -44,7 +44,7 @@ def test_curves_survive_parquet_to_the_byte(tmp_path_factory: pytest.TempPathFac
     assert (folder / "back.csv").read_bytes() == given.read_bytes()
 
 
-def test_a_goal_is_reached_at_the_first_look_that_meets_it(tmp_path: Path) -> None:
+def test_a_goal_is_reached_at_the_first_evaluation_that_meets_it(tmp_path: Path) -> None:
     table = curves.from_csv(
         rows(tmp_path / "c.csv", "1,1.0,0.5,3.0,", "2,2.0,1.0,nan,", "3,3.0,1.5,0.5,7.0", "4,4.0,2.0,0.1,8.0")
     )
@@ -59,7 +59,7 @@ def test_sparse_curves_keep_the_ends_and_a_bound(tmp_path: Path) -> None:
     points = list(curves.sparse(curves.from_csv(rows(tmp_path / "c.csv", *lines)), started_ms=7))
     loss = [point for point in points if point.name == "loss"]
     assert len(loss) == curves.MAX_POINTS_A_METRIC
-    assert (loss[0].updates, loss[-1].updates) == (1, 1000)
+    assert (loss[0].steps, loss[-1].steps) == (1, 1000)
     assert loss[0].time_ms == 1007
     assert all(math.isfinite(point.value) for point in points)
     assert [point.value for point in points if point.name == "norm"] == [100.0 * n for n in range(1, 11)]
@@ -73,7 +73,7 @@ def test_settings_are_flat_and_name_no_paths() -> None:
     assert flat["model.width"] == "196"
     assert flat["regulariser.name"] == "jacobian"
     assert flat["regulariser.strength"] == "1e-05"
-    assert flat["input_noise.name"] == "none"
+    assert flat["input_transform.name"] == "none"
     assert "data.path" not in flat
     assert not any(name.split(".")[0] in ("goal", "budget", "probes") for name in flat)
 
@@ -85,11 +85,9 @@ def test_goals_make_names_that_mlflow_takes() -> None:
 
 def test_a_trial_resumed_very_often_still_fits(folders: Folders) -> None:
     """Its tag tells the first stretch in each kind of place, and the last stretch."""
-    stretches = tuple(
-        SEGMENT.model_copy(update={"from_updates": n, "host": "b" if n > 100 else "a"}) for n in range(200)
-    )
+    stretches = tuple(SEGMENT.model_copy(update={"from_steps": n, "host": "b" if n > 100 else "a"}) for n in range(200))
     summary = folders.finished(trial()).summary()
     text = summary_tags(summary.model_copy(update={"segments": stretches}))["grokgrid.segments"]
     assert len(text) <= MAX_TAG
     told = [Segment.model_validate(segment) for segment in json.loads(text)]
-    assert [segment.from_updates for segment in told] == [0, 101, 199]
+    assert [segment.from_steps for segment in told] == [0, 101, 199]

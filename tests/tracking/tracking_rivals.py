@@ -20,28 +20,28 @@ def never(_: object) -> bool:
 def claim_all(uri: str, study: str, keys: list[str], start: Barrier, won: "Queue[set[str]]", done: Event) -> None:
     """Claims what it can get, tells, and holds it until everybody has told."""
     tracking = Tracking(uri)
-    answer = tracking.open_answer(study, "digest")
+    report = tracking.open_report(study, "digest")
     start.wait()
-    won.put(set(tracking.claim(answer, keys, never).won))
+    won.put(set(tracking.claim(report, keys, never).won))
     done.wait()
-    answer.abandon()
+    report.abandon()
 
 
 def claim_and_hang(uri: str, study: str, keys: list[str], told: "Queue[str]") -> None:
     """Claims, and is then to be killed."""
     tracking = Tracking(uri)
-    answer = tracking.open_answer(study, "digest")
-    claims = tracking.claim(answer, keys, never)
+    report = tracking.open_report(study, "digest")
+    claims = tracking.claim(report, keys, never)
     assert set(claims.won) == set(keys)
-    told.put(answer.run_id)
+    told.put(report.run_id)
     time.sleep(600)
 
 
 def die_while_ingesting(uri: str, study: str, trial: Trial, snapshot: Path, calls: int) -> None:
     """Claims, starts to ingest, and is killed when it is about to change MLflow for the given time."""
     tracking = Tracking(uri)
-    answer = tracking.open_answer(study, "digest")
-    held = tracking.claim(answer, [trial.key], never).won[trial.key]
+    report = tracking.open_report(study, "digest")
+    held = tracking.claim(report, [trial.key], never).won[trial.key]
     left = calls
 
     def counted(call):  # type: ignore[no-untyped-def]
@@ -57,7 +57,7 @@ def die_while_ingesting(uri: str, study: str, trial: Trial, snapshot: Path, call
     for name in ("upload", "log", "set_state", "delete"):
         setattr(Client, name, counted(getattr(Client, name)))
     tracking.ingest(held, Snapshot(snapshot))
-    answer.abandon()
+    report.abandon()
 
 
 def connect(uri: str) -> None:

@@ -12,7 +12,7 @@ from trainables.records import End, Segment, Snapshot, Summary, TrialFolder
 from trainables.trial import Trial, TrialConfig
 
 SEGMENT = Segment(
-    from_updates=0,
+    from_steps=0,
     host="elsewhere",
     device="cpu",
     device_name="an abacus",
@@ -31,7 +31,7 @@ def trial(seed: int = 0, **settings: object) -> Trial:
             "model": "mlp",
             "loss": "cross_entropy",
             "optimiser": "adamw",
-            "budget": {"passes": 100},
+            "budget": {"epochs": 100},
             "goal": {"metric": "test_accuracy", "above": 0.85},
             **settings,
         }
@@ -46,7 +46,7 @@ def keys(count: int) -> list[str]:
 
 
 class Folders:
-    """Storage, with trials on it that look as if they had been trained."""
+    """Storage, with trials on it that evaluation as if they had been trained."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -54,34 +54,38 @@ class Folders:
     def __getitem__(self, key: str) -> TrialFolder:
         return TrialFolder(self.root, key)
 
-    def finished(self, trial: Trial, updates: int = 40, end: End = End.GOAL) -> Snapshot:
-        """A snapshot after so many updates, 4 a pass, a look every 10: accuracy rises by 0.25 a look.
+    def finished(self, trial: Trial, steps: int = 40, end: End = End.GOAL) -> Snapshot:
+        """A snapshot after so many steps, 4 an epoch, an evaluation every 10: accuracy rises by 0.25 an evaluation.
 
-        The norm is due at every second look only, and the third look's loss is not a number.
+        The norm is due at every second evaluation only, and the third evaluation's loss is not a number.
         """
-        looks = [
+        evaluations = [
             {
-                "updates": done,
-                "passes": done / 4,
+                "steps": done,
+                "epochs": done / 4,
                 "seconds": done / 100,
                 "test_accuracy": done / 40,
                 "train_loss": float("nan") if done == 30 else 1 / done,
                 "train_jacobian_norm_mean": done**0.5 if done % 20 == 0 else None,
             }
-            for done in range(10, updates + 1, 10)
+            for done in range(10, steps + 1, 10)
         ]
         measured = {
-            name: [look[name] for look in looks if look[name] is not None and look[name] == look[name]]
+            name: [
+                evaluation[name]
+                for evaluation in evaluations
+                if evaluation[name] is not None and evaluation[name] == evaluation[name]
+            ]
             for name in ("test_accuracy", "train_loss", "train_jacobian_norm_mean")
         }
         last = {name: values[-1] for name, values in measured.items()}
         summary = Summary(
             key=trial.key,
             seed=trial.seed,
-            updates=updates,
-            passes=updates / 4,
-            seconds=updates / 100,
-            wall_seconds=updates / 50,
+            steps=steps,
+            epochs=steps / 4,
+            seconds=steps / 100,
+            wall_seconds=steps / 50,
             end=end,
             goal=str(trial.config.goal) if trial.config.goal is not None else None,
             diverged_at=None,
@@ -97,10 +101,10 @@ class Folders:
             snapshot.config_path.write_text(yaml.safe_dump(config, sort_keys=False))
             with snapshot.curves_path.open("w", newline="") as file:
                 writer = csv.writer(file)
-                writer.writerow(looks[0])
-                for look in looks:
-                    writer.writerow("" if value is None else repr(value) for value in look.values())
+                writer.writerow(evaluations[0])
+                for evaluation in evaluations:
+                    writer.writerow("" if value is None else repr(value) for value in evaluation.values())
             snapshot.write_summary(summary)
-            save_file({"weights": numpy.full(3, updates, dtype=numpy.float64)}, snapshot.state_path)
+            save_file({"weights": numpy.full(3, steps, dtype=numpy.float64)}, snapshot.state_path)
 
-        return self[trial.key].write(updates, fill)
+        return self[trial.key].write(steps, fill)

@@ -15,7 +15,7 @@ from tiny_trials import TINY, assert_same_bits, curves, latest, run, state, summ
 
 from trainables import __main__ as command
 from trainables.data.arrays import digest
-from trainables.records import End, Look, TrialFolder
+from trainables.records import End, Evaluation, TrialFolder
 from trainables.trial import Trial, TrialConfig
 
 ROOT = Path(__file__).parents[2]
@@ -54,7 +54,7 @@ def test_runs_to_the_end_and_says_how_it_went(tmp_path: Path, main, capsys: pyte
     assert summary(trial, tmp_path / "out").end is End.GOAL
     lines = printed.out.splitlines()
     assert lines[0] == f"trial {trial.key}, seed 0, on cpu"
-    assert lines[1].startswith("pass 1  update 3  train_accuracy 0.")
+    assert lines[1].startswith("epoch 1  step 3  train_accuracy 0.")
     assert any(line.startswith("reached its goal, test_accuracy > 0.3: ") for line in lines)
     assert any(line.startswith("  test_accuracy ") for line in lines)
     assert lines[-1] == f"curves: {latest(trial, tmp_path / 'out').curves_path}"
@@ -75,15 +75,17 @@ def test_again_does_nothing_and_says_the_same(tmp_path: Path, main, capsys: pyte
     first = capsys.readouterr().out.splitlines()
     assert main(file, "--out", tmp_path / "out") == 0
     second = capsys.readouterr().out.splitlines()
-    assert second[0].endswith("going on after update 27")
-    assert second[1].startswith("came to the end of its budget: 9 passes, 27 updates, ")
+    assert second[0].endswith("going on after step 27")
+    assert second[1].startswith("came to the end of its budget: 9 epochs, 27 steps, ")
     assert second[1:] == first[-len(second[1:]) :]
 
 
 def test_a_snapshots_configuration_is_such_a_file(tmp_path: Path, main):
     probes = [{"name": "centroid", "num_points": 5}]
     noise = {"name": "tan_huang", "scale": 0.06, "floor": 0.03}
-    trial = tiny_trial(seed=2, probes=probes, input_noise=noise, optimiser={"name": "adamw", "lr": 1e-3, "eps": 1e-10})
+    trial = tiny_trial(
+        seed=2, probes=probes, input_transform=noise, optimiser={"name": "adamw", "lr": 1e-3, "eps": 1e-10}
+    )
     run(trial, tmp_path / "first")
     assert command.read_trial(latest(trial, tmp_path / "first").config_path) == trial
     assert main(latest(trial, tmp_path / "first").config_path, "--out", tmp_path / "second") == 0
@@ -99,7 +101,7 @@ def test_numbers_are_read_as_people_mean_them(tmp_path: Path):
 def test_divergence_is_a_result(tmp_path: Path, main, capsys: pytest.CaptureFixture[str]):
     file = write(tmp_path / "trial.yaml", loss="mean_squared_error", optimiser={"name": "sgd", "lr": 1e6})
     assert main(file, "--out", tmp_path / "out") == 0
-    assert "diverged: the loss was not finite at update " in capsys.readouterr().out
+    assert "diverged: the loss was not finite at step " in capsys.readouterr().out
 
 
 DIGEST = "sha256:" + 64 * "0"
@@ -113,14 +115,14 @@ DIGEST = "sha256:" + 64 * "0"
         ({"dtype": "float16"}, ["dtype: 'float16' is not allowed", "float32"]),
         ({"optimizer": "adamw"}, ["optimizer: is not a setting here", "did you mean 'optimiser'?"]),
         ({"optimiser": {"name": "adam", "lr": 1e-3}}, ["optimiser: 'adam' is not known", "'adamw'"]),
-        ({"batch_size": 0, "shuffle": "yes"}, ["2 mistakes", "batch_size: 0", "shuffle: 'yes'"]),
-        ({"budget": {"passes": 3, "updates": 3}}, ["budget", "give either passes or updates"]),
+        ({"batch_size": 0, "shuffle": "yes"}, ["2 problems", "batch_size: 0", "shuffle: 'yes'"]),
+        ({"budget": {"epochs": 3, "steps": 3}}, ["budget", "give either epochs or steps"]),
         ({"goal": {"metric": "accuracy", "above": 0.5}}, ["goal.metric: 'accuracy' is not measured", "test_accuracy"]),
         ({"data": {"name": "npz", "path": "nowhere.npz", "digest": DIGEST}}, ["nowhere.npz is not there"]),
         ({"data": {"name": "mnist", "root": "/nowhere"}}, ["not found under /nowhere", "grokgrid data get mnist"]),
     ],
 )
-def test_mistakes_in_the_file(
+def test_problems_in_the_file(
     tmp_path: Path, main, capsys: pytest.CaptureFixture[str], content: dict[str, Any], said: list[str]
 ):
     assert main(write(tmp_path / "trial.yaml", **content), "--out", tmp_path / "out") == 2
@@ -134,13 +136,13 @@ def test_the_content_of_data_is_checked(tmp_path: Path, main, capsys: pytest.Cap
     x, y = np.random.default_rng(0).normal(size=(20, 4)), np.arange(20) % 2
     arrays = {"x_train": x, "y_train": y, "x_test": x[:6], "y_test": y[:6]}
     for labels, status, said in (
-        (y, 0, "Warning: data npz: {}: 6 of 6 test images are among the training images"),
-        (y * 0, 2, "data npz: {}: class 0 is the only one among 20 training images"),
+        (y, 0, "Warning: data npz: {}: 6 of 6 test examples are among the training examples"),
+        (y * 0, 2, "data npz: {}: class 0 is the only one among 20 training examples"),
     ):
         changed = arrays | {"y_train": labels}
         np.savez(tmp_path / "own.npz", **changed)
         data = {"name": "npz", "path": str(tmp_path / "own.npz"), "digest": digest(changed)}
-        trial = write(tmp_path / "trial.yaml", data=data, batch_size=10, budget={"passes": 1, "look_every": 1})
+        trial = write(tmp_path / "trial.yaml", data=data, batch_size=10, budget={"epochs": 1}, evaluate={"every": 1})
         assert main(trial, "--out", tmp_path / "out") == status
         assert said.format(tmp_path / "own.npz") in capsys.readouterr().err
 
@@ -170,7 +172,7 @@ def test_files_that_hold_no_trial(tmp_path: Path, main, capsys: pytest.CaptureFi
         (["--checkpoint-every", "nan"], "must be a number of seconds, not 'nan'"),
     ],
 )
-def test_mistakes_in_the_command(
+def test_problems_in_the_command(
     tmp_path: Path, main, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
 ):
     file = [write(tmp_path / "trial.yaml")] if arguments else []
@@ -216,13 +218,14 @@ def start_on_a_bare_machine(file: Path, out: Path, *arguments: str) -> subproces
 ENDLESS: dict[str, Any] = {
     "shuffle": True,
     "regulariser": {"name": "jacobian", "strength": 0.1},
-    "budget": {"updates": 10**9, "look_every": 5},
+    "budget": {"steps": 10**9},
+    "evaluate": {"every": 5},
 }
 
 
 def assert_goes_on_as_if_never_stopped(seed: int, root: Path, reference: Path) -> None:
-    stopped_at = summary(tiny_trial(seed, **ENDLESS), root).updates
-    budget = {"updates": stopped_at + 12, "look_every": 5}
+    stopped_at = summary(tiny_trial(seed, **ENDLESS), root).steps
+    budget = {"steps": stopped_at + 12, "evaluate_every": 5}
     trial = Trial(config=TrialConfig.model_validate(TINY | ENDLESS | {"budget": budget}), seed=seed)
     run(trial, root)
     run(trial, reference)
@@ -231,7 +234,7 @@ def assert_goes_on_as_if_never_stopped(seed: int, root: Path, reference: Path) -
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_stops_at_the_next_look_and_saves_a_snapshot(
+def test_a_signal_stops_at_the_next_evaluation_and_saves_a_snapshot(
     tmp_path: Path,
     main,
     capsys: pytest.CaptureFixture[str],
@@ -240,8 +243,8 @@ def test_a_signal_stops_at_the_next_look_and_saves_a_snapshot(
 ):
     lines = []
 
-    def line_with_a_signal(look: Look) -> str:
-        lines.append(look)
+    def line_with_a_signal(evaluation: Evaluation) -> str:
+        lines.append(evaluation)
         if len(lines) == 3:
             os.kill(os.getpid(), number)
         return "line"
@@ -252,14 +255,14 @@ def test_a_signal_stops_at_the_next_look_and_saves_a_snapshot(
     assert main(file, "--out", tmp_path / "out") == 128 + number
     assert len(lines) == 3
     printed = capsys.readouterr()
-    assert printed.err == "stopping at the next look; once more stops at once, losing what is not saved\n"
+    assert printed.err == "stopping at the next evaluation; once more stops at once, losing what is not saved\n"
     assert "stopped, and goes on from here when run again: " in printed.out
-    assert summary(tiny_trial(**ENDLESS), tmp_path / "out").updates == 11
+    assert summary(tiny_trial(**ENDLESS), tmp_path / "out").steps == 11
     assert_goes_on_as_if_never_stopped(0, tmp_path / "out", tmp_path / "reference")
 
 
 def test_a_second_ctrl_c_stops_at_once(tmp_path: Path, main, monkeypatch: pytest.MonkeyPatch):
-    def line_with_two_signals(look: Look) -> str:
+    def line_with_two_signals(evaluation: Evaluation) -> str:
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
         return "line"
@@ -269,13 +272,13 @@ def test_a_second_ctrl_c_stops_at_once(tmp_path: Path, main, monkeypatch: pytest
     assert main(file, "--out", tmp_path / "out") == 128 + signal.SIGINT
 
 
-def test_a_signal_at_the_last_look_is_no_failure(tmp_path: Path, main, monkeypatch: pytest.MonkeyPatch):
-    def line_with_a_signal(look: Look) -> str:
+def test_a_signal_at_the_last_evaluation_is_no_failure(tmp_path: Path, main, monkeypatch: pytest.MonkeyPatch):
+    def line_with_a_signal(evaluation: Evaluation) -> str:
         os.kill(os.getpid(), signal.SIGINT)
         return "line"
 
     monkeypatch.setattr(command, "_line", line_with_a_signal)
-    file = write(tmp_path / "trial.yaml", budget={"passes": 1, "look_every": 2})
+    file = write(tmp_path / "trial.yaml", budget={"epochs": 1}, evaluate={"every": 2})
     assert main(file, "--out", tmp_path / "out") == 0
 
 

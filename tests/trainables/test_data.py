@@ -67,7 +67,7 @@ class TestDigits:
         with pytest.raises(ValidationError):
             loaded(name="digits", **settings)
 
-    def test_images_held_out_lie_behind_those_that_train(self):
+    def test_examples_held_out_lie_behind_those_that_train(self):
         whole, part = loaded(name="digits"), loaded(name="digits", num_train=30, num_validation=20)
         x, y = part.part("validation")
         assert torch.equal(x, whole.x_train[30:50]) and torch.equal(y, whole.y_train[30:50])
@@ -123,7 +123,7 @@ class TestNpz:
         assert data.num_classes == 5
 
     def test_fewer_than_asked_for(self, write):
-        with pytest.raises(DataError, match="num_train is 10, there are 9 images"):
+        with pytest.raises(DataError, match="num_train is 10, there are 9 examples"):
             loaded(**write(), num_train=10)
 
     def test_other_content_than_declared(self, write):
@@ -171,7 +171,7 @@ class TestNpz:
             ({"x_test": np.zeros((5, 3, 2))}, r"differ in shape: \(2, 3\) and \(3, 2\)"),
             ({"x_test": np.zeros((5, 2, 3), int)}, "x_test must be uint8 or float16, 32 or 64, is int64"),
             ({"x_test": np.zeros((5, 2, 3), ">f4")}, "x_test must be .* is >f4"),
-            ({"x_test": np.zeros(5)}, r"x_test must be \(images, …\), is \(5,\)"),
+            ({"x_test": np.zeros(5)}, r"x_test must be \(examples, …\), is \(5,\)"),
             ({"x_test": np.zeros((0, 2, 3)), "y_test": np.zeros(0, int)}, r"x_test must be .* is \(0, 2, 3\)"),
         ],
     )
@@ -263,7 +263,7 @@ class TestMnistThatIsNotThere:
 @pytest.mark.mnist
 @pytest.mark.skipif("GROKGRID_DATA" not in os.environ, reason="GROKGRID_DATA does not say where the MNIST files are")
 class TestMnist:
-    def test_the_first_images_normalised(self):
+    def test_the_first_examples_normalised(self):
         """The first labels of MNIST are widely printed: 5 0 4 1 9 2 1 3 1 4 and 7 2 1 0 4 1 4 9 5 9. A black pixel is
         (0 - 0.1307) / 0.3081, a white one (1 - 0.1307) / 0.3081.
         """

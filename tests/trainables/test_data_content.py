@@ -54,18 +54,18 @@ UNIT = {"x_train": BYTES["x_train"] / 255, "x_test": BYTES["x_test"] / 255}
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "NaN": (
         {"x_train": put(X, ([4, 4, 9], [3, 7, 0]), np.nan)},
-        "of the 1,500 values of 60 training images 3 are NaN, in 2 images; the first is x_train[4, 3] = nan",
+        "of the 1,500 values of 60 training examples 3 are NaN, in 2 examples; the first is x_train[4, 3] = nan",
     ),
-    "infinity, in test images": (
+    "infinity, in test examples": (
         {"x_test": put(X_TEST, (2, 24), -np.inf)},
-        "of the 750 values of 30 test images 1 is infinite, in 1 image; the first is x_test[2, 24] = -inf",
+        "of the 750 values of 30 test examples 1 is infinite, in 1 example; the first is x_test[2, 24] = -inf",
     ),
-    "both": ({"x_train": put(put(X, (1, 0), np.inf), (0, 1), np.nan)}, "1 is NaN and 1 is infinite, in 2 images"),
+    "both": ({"x_train": put(put(X, (1, 0), np.inf), (0, 1), np.nan)}, "1 is NaN and 1 is infinite, in 2 examples"),
     "more than float32 holds": (
         {"x_train": put(X.astype(np.float64), (0, 0), 1e39)},
-        "1 is beyond float32, in 1 image; the first is x_train[0, 0] = 1e+39",
+        "1 is beyond float32, in 1 example; the first is x_train[0, 0] = 1e+39",
     ),
-    "NaN of images with rows and columns": (
+    "NaN of examples with rows and columns": (
         {"x_train": put(X, (8, 7), np.nan).reshape(-1, 5, 5), "x_test": X_TEST.reshape(-1, 5, 5)},
         "the first is x_train[8, 1, 2] = nan",
     ),
@@ -80,16 +80,16 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "uint8 beside the same as floats": ({"x_train": BYTES["x_train"], "x_test": BYTES["x_test"] * 1.0}, "is uint8 and"),
     "[0, 255] beside [0, 1]": (
         {"x_train": BYTES["x_train"] * 1.0, "x_test": UNIT["x_test"]},
-        "training and test images are scaled differently: training mean",
+        "training and test examples are scaled differently: training mean",
     ),
     "[0, 1] beside [0, 255]": ({"x_train": UNIT["x_train"], "x_test": BYTES["x_test"] * 1.0}, "from 0 to 255"),
     "0 and 1 as bytes beside 0 and 255": (
         {"x_train": BYTES["x_train"], "x_test": BYTES["x_test"] // 128},
         "are scaled differently",
     ),
-    "nothing but zeros": ({"x_train": X * 0}, "all values of the 60 training images are 0"),
-    "one test value throughout": ({"x_test": X_TEST * 0 + 1.5}, "all values of the 30 test images are 1.5"),
-    "one image throughout": ({"x_train": np.tile(X[:1], (60, 1))}, "all 60 training images are the same"),
+    "nothing but zeros": ({"x_train": X * 0}, "all values of the 60 training examples are 0"),
+    "one test value throughout": ({"x_test": X_TEST * 0 + 1.5}, "all values of the 30 test examples are 1.5"),
+    "one example throughout": ({"x_train": np.tile(X[:1], (60, 1))}, "all 60 training examples are the same"),
     "labels from 1": (
         {"y_train": Y + 1, "y_test": Y_TEST + 1},
         "labels run from 1 to 3, and classes are counted from 0: a network would get 4 outputs for 3 classes;"
@@ -101,10 +101,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a label of 2^63": ({"y_train": put(Y.astype(np.uint64), 0, 2**63)}, f"labels run up to {2**63}, and only 4 of"),
     "one class": ({"y_train": Y * 0, "y_test": Y_TEST * 0}, "all labels are 0: there is nothing to tell apart"),
-    "one class to train on": ({"y_train": Y * 0}, "class 0 is the only one among 60 training images"),
+    "one class to train on": ({"y_train": Y * 0}, "class 0 is the only one among 60 training examples"),
     "other classes in the test": (
         {"y_train": Y % 2, "y_test": Y_TEST % 2 + 2},
-        "none of the 30 test images is of a class that is trained on",
+        "none of the 30 test examples is of a class that is trained on",
     ),
     "negative labels": ({"y_test": Y_TEST - 1}, "10 of 30 labels, the first y[0] = -1, are negative"),
     "labels as text": ({"y_test": Y_TEST.astype(str)}, "labels are needed as integers"),
@@ -114,12 +114,15 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "true and false": ({"y_test": Y_TEST > 0}, "is bool (30,): y.astype(int) gives classes 0 and 1"),
     "a column of labels": ({"y_train": Y[:, None]}, "is int64 (60, 1): y[:, 0] has the right shape"),
     "one-hot labels": ({"y_train": np.eye(3)[Y]}, "is float64 (60, 3): these are one-hot rows; y.argmax(1) gives"),
-    "several labels an image": ({"y_train": np.stack([Y, Y], 1)}, "one label an image is needed"),
-    "too few labels": ({"y_train": Y[:-1]}, "there are 60 images and 59 labels"),
+    "several labels an example": ({"y_train": np.stack([Y, Y], 1)}, "one label an example is needed"),
+    "too few labels": ({"y_train": Y[:-1]}, "there are 60 examples and 59 labels"),
     "labels of the other byte order": ({"y_train": Y.astype(">i8")}, "lie in the other order, astype('int64') turns"),
-    "images of the other byte order": ({"x_train": X.astype(">f4")}, "lie in the other order, astype('float32') turns"),
-    "images of integers": ({"x_train": X.astype(np.int16)}, "is int16: x_train.astype(np.float32) is taken as it is"),
-    "complex images": ({"x_train": X * 1j}, "x_train must be uint8 or float16, 32 or 64, is complex64"),
+    "examples of the other byte order": (
+        {"x_train": X.astype(">f4")},
+        "lie in the other order, astype('float32') turns",
+    ),
+    "examples of integers": ({"x_train": X.astype(np.int16)}, "is int16: x_train.astype(np.float32) is taken as it is"),
+    "complex examples": ({"x_train": X * 1j}, "x_train must be uint8 or float16, 32 or 64, is complex64"),
     "long doubles": ({"x_train": X.astype(np.longdouble)}, "x_train must be uint8 or float16, 32 or 64, is float128"),
 }
 
@@ -131,7 +134,7 @@ def test_refused(kind: str):
 
 
 WARNED: dict[str, tuple[dict[str, Any], str]] = {
-    "[0, 1] beside [-1, 1]": (UNIT | {"x_test": UNIT["x_test"] * 2 - 1}, "images may be scaled differently"),
+    "[0, 1] beside [-1, 1]": (UNIT | {"x_test": UNIT["x_test"] * 2 - 1}, "examples may be scaled differently"),
     "[0, 1] beside standardised": (UNIT | {"x_test": (UNIT["x_test"] - 0.5) / 0.1}, "may be scaled differently"),
     "black on white beside white on black": (
         {"x_train": UNIT["x_train"] ** 8, "x_test": 1 - UNIT["x_test"] ** 8},
@@ -146,22 +149,25 @@ WARNED: dict[str, tuple[dict[str, Any], str]] = {
         {"x_train": BYTES["x_train"] // 128, "x_test": BYTES["x_test"] // 128},
         "from 0 to 0.00392 (uint8 was divided by 255)",
     ),
-    "empty images": (
+    "empty examples": (
         {"x_train": put(X, [5, 7], 0)},
-        "2 of 60 training images hold one value throughout, the first is x_train[5]",
+        "2 of 60 training examples hold one value throughout, the first is x_train[5]",
     ),
     "a gap in the labels": (
         {"y_train": Y + (Y > 1), "y_test": Y_TEST + (Y_TEST > 1)},
-        "no image is of class 2, of classes 0 to 3",
+        "no example is of class 2, of classes 0 to 3",
     ),
-    "a class without training images": (
+    "a class without training examples": (
         {"y_train": Y % 2},
-        "10 test images of class 2, which no training image is of",
+        "10 test examples of class 2, which no training example is of",
     ),
-    "a class without test images": ({"y_test": Y_TEST % 2}, "no test image is of class 2, and 20 training images"),
+    "a class without test examples": (
+        {"y_test": Y_TEST % 2},
+        "no test example is of class 2, and 20 training examples",
+    ),
     "unbalanced classes": (
         {"y_train": put(Y * 0, [3, 5, 9], [1, 2, 2])},
-        "classes of the 60 training images are unbalanced: 57 of class 0, and 1 of class 1; always answering 0 has an"
+        "classes of the 60 training examples are unbalanced: 57 of class 0, and 1 of class 1; always answering 0 has an"
         " accuracy of 0.95",
     ),
     "ten times as many of one class": (
@@ -172,10 +178,10 @@ WARNED: dict[str, tuple[dict[str, Any], str]] = {
         {"y_train": np.repeat([0, 1], [48, 12]), "y_test": Y_TEST % 2},
         "unbalanced: 48 of class 0, and 12 of class 1; always answering 0 has an accuracy of 0.8",
     ),
-    "unbalanced test classes": ({"y_test": put(Y_TEST * 0, 1, 1)}, "classes of the 30 test images are unbalanced"),
-    "test images among the training images": (
+    "unbalanced test classes": ({"y_test": put(Y_TEST * 0, 1, 1)}, "classes of the 30 test examples are unbalanced"),
+    "test examples among the training examples": (
         {"x_test": put(X_TEST, [3, 8], X[[3, 11]])},
-        "2 of 30 test images are among the training images: x_test[3] = x_train[3], x_test[8] = x_train[11]",
+        "2 of 30 test examples are among the training examples: x_test[3] = x_train[3], x_test[8] = x_train[11]",
     ),
     "the same with another label": (
         {"x_test": put(X_TEST, [3, 8], X[[3, 10]])},
@@ -183,15 +189,15 @@ WARNED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "the same but for the sign of zero": (
         {"x_train": put(X, (3, 0), 0.0), "x_test": put(put(X_TEST, 3, X[3]), (3, 0), -0.0)},
-        "1 of 30 test images are among the training images: x_test[3] = x_train[3]",
+        "1 of 30 test examples are among the training examples: x_test[3] = x_train[3]",
     ),
     "the same in another precision": (
         {"x_test": put(X_TEST, 3, X[3]).astype(np.float64)},
-        "1 of 30 test images are among the training images: x_test[3] = x_train[3]",
+        "1 of 30 test examples are among the training examples: x_test[3] = x_train[3]",
     ),
-    "training images more than once": (
+    "training examples more than once": (
         {"x_train": put(X, [20, 40], X[0])},
-        "2 of 60 training images are copies of others: x_train[20] = x_train[0], x_train[40] = x_train[0]; 2 of them"
+        "2 of 60 training examples are copies of others: x_train[20] = x_train[0], x_train[40] = x_train[0]; 2 of them"
         " with another label, the first x_train[20] with 2 and x_train[0] with 0",
     ),
 }
@@ -207,7 +213,7 @@ def test_warned_of(kind: str):
 
 class TestOnlyWhatATrialUses:
     def test_sorted_by_class(self):
-        sentence = "class 0 is the only one among 15 training images: the file is sorted by class"
+        sentence = "class 0 is the only one among 15 training examples: the file is sorted by class"
         assert sentence in found(Used(num_train=15), y_train=np.sort(Y)).refusals[0]
         assert not found(y_train=np.sort(Y)).refusals
 
@@ -216,13 +222,15 @@ class TestOnlyWhatATrialUses:
         assert found(Used(num_train=50, num_test=20), **broken) == Findings()
         assert len(found(Used(num_train=51, num_test=21), **broken).refusals) == 2
 
-    def test_images_held_out_are_looked_at_as_well(self):
+    def test_examples_held_out_are_looked_at_as_well(self):
         held_out = Used(num_train=30, num_validation=15)
         assert found(held_out) == Findings()
         (refusal,) = found(held_out, x_train=put(X, (40, 2), np.nan)).refusals
-        assert "15 validation images 1 is NaN" in refusal and "x_train[40, 2]" in refusal
+        assert "15 validation examples 1 is NaN" in refusal and "x_train[40, 2]" in refusal
         (warning,) = found(held_out, x_train=put(X, 33, X[3])).warnings
-        assert warning.startswith("1 of 15 validation images are among the training images: x_train[33] = x_train[3]")
+        assert warning.startswith(
+            "1 of 15 validation examples are among the training examples: x_train[33] = x_train[3]"
+        )
         assert found(held_out, x_train=put(X, 50, X[3])) == Findings()
 
     def test_more_than_there_is(self):
@@ -234,11 +242,11 @@ class TestOnlyWhatATrialUses:
 def test_places_do_not_depend_on_how_much_is_read_at_a_time(num_bytes: int, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("trainables.data.parts._CHUNK_BYTES", num_bytes)
     warnings = "\n".join(found(x_train=put(X, [25, 37], [[1.0], [2.0]]), x_test=put(X_TEST, 17, X[29])).warnings)
-    assert "2 of 60 training images hold one value throughout, the first is x_train[25]" in warnings
+    assert "2 of 60 training examples hold one value throughout, the first is x_train[25]" in warnings
     assert "x_test[17] = x_train[29]" in warnings
 
 
-def test_all_mistakes_at_once():
+def test_all_problems_at_once():
     findings = found(x_train=put(X, 0, np.nan), x_test=put(X_TEST, 0, np.inf), y_train=Y + 1, y_test=Y_TEST + 1)
     assert len(findings.refusals) == 3
 
@@ -251,7 +259,7 @@ def test_nothing_is_said_of_ordinary_data(seed: int, dtype: Any):
 
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_few_features_may_repeat(order: Any):
-    """Four clusters at the corners of a square: equal coordinates are no empty images; repetitions are named."""
+    """Four clusters at the corners of a square: equal coordinates are no empty examples; repetitions are named."""
     corners = np.array([[-1.0, -1], [-1, 1], [1, -1], [1, 1]])
     x, y = np.tile(corners, (10, 1)), np.tile([0, 1, 1, 0], 10)
     assert found(x_train=np.asarray(x, order=order), y_train=y, x_test=x, y_test=y).refusals == ()
@@ -272,7 +280,7 @@ def test_counts_and_places_are_right(data: st.DataObject):
     num_nan, num_infinite = int(np.isnan(x).sum()), int(np.isinf(x).sum())
     for num, kind in ((num_nan, "NaN"), (num_infinite, "infinite")):
         assert (f"{num} {'is' if num == 1 else 'are'} {kind}" in refusal) == (num > 0)
-    assert f"in {len({row for row, _ in places})} image" in refusal
+    assert f"in {len({row for row, _ in places})} example" in refusal
     row, column = min(places)
     assert f"the first is x_train[{row}, {column}] = {x[row, column]}" in refusal
 
@@ -315,7 +323,7 @@ def test_every_copy_is_counted(pairs: list[tuple[int, int]]):
     copies = dict(pairs)
     relabelled = sum(Y_TEST[row] != Y[copied] for row, copied in copies.items())
     (warning,) = found(x_test=x_test).warnings
-    assert warning.startswith(f"{len(copies)} of 30 test images are among the training images: ")
+    assert warning.startswith(f"{len(copies)} of 30 test examples are among the training examples: ")
     row = min(copies)
     assert f": x_test[{row}] = x_train[{copies[row]}]" in warning
     assert (f"{relabelled} of them with another label" in warning) == (relabelled > 0)

@@ -30,46 +30,46 @@ from trainables.schedule import Budget, Goal
 
 class TestSchedule:
     @pytest.mark.parametrize(
-        ("budget", "looks"),
+        ("budget", "evaluations"),
         [
-            ({"passes": 1}, [1]),
-            ({"passes": 3}, [1, 2, 3]),
-            ({"passes": 5, "look_every": 10}, [1]),
-            ({"passes": 20, "look_every": 10}, [1, 11]),
-            ({"passes": 21, "look_every": 10}, [1, 11, 21]),
-            ({"updates": 9, "look_every": 4}, [1, 5, 9]),
-            ({"updates": 1, "looks_per_decade": 1}, [1]),
-            ({"updates": 1500, "looks_per_decade": 1}, [1, 10, 100, 1000]),
+            ({"epochs": 1}, [1]),
+            ({"epochs": 3}, [1, 2, 3]),
+            ({"epochs": 5, "evaluate_every": 10}, [1]),
+            ({"epochs": 20, "evaluate_every": 10}, [1, 11]),
+            ({"epochs": 21, "evaluate_every": 10}, [1, 11, 21]),
+            ({"steps": 9, "evaluate_every": 4}, [1, 5, 9]),
+            ({"steps": 1, "evaluations_per_decade": 1}, [1]),
+            ({"steps": 1500, "evaluations_per_decade": 1}, [1, 10, 100, 1000]),
             # 10^(k/4) = 1, 1.78, 3.16, 5.62, 10, 17.8, 31.6, 56.2, 100
-            ({"updates": 100, "looks_per_decade": 4}, [1, 2, 3, 6, 10, 18, 32, 56, 100]),
+            ({"steps": 100, "evaluations_per_decade": 4}, [1, 2, 3, 6, 10, 18, 32, 56, 100]),
             # Of 10^(k/10) = 1, 1.26, 1.58, 2.00, 2.51, 3.16, 3.98, 5.01, 6.31, 7.94, 10 each integer counts once.
-            ({"passes": 10, "looks_per_decade": 10}, [1, 2, 3, 4, 5, 6, 8, 10]),
+            ({"epochs": 10, "evaluations_per_decade": 10}, [1, 2, 3, 4, 5, 6, 8, 10]),
         ],
     )
-    def test_looks(self, budget: dict[str, Any], looks: list[int]):
+    def test_evaluations(self, budget: dict[str, Any], evaluations: list[int]):
         budget = Budget.model_validate(budget)
         taken, position = [], 0
-        while not budget.ends_after(position) and len(taken) <= len(looks):
-            position = budget.next_look(position)
+        while not budget.ends_after(position) and len(taken) <= len(evaluations):
+            position = budget.next_evaluation(position)
             taken.append(position)
-        assert taken == looks
-        assert budget.last_look == looks[-1]
-        assert budget.num_looks() == len(looks)
+        assert taken == evaluations
+        assert budget.last_evaluation == evaluations[-1]
+        assert budget.num_evaluations() == len(evaluations)
 
-    @pytest.mark.parametrize("spacing", [{"look_every": 7}, {"looks_per_decade": 6}])
+    @pytest.mark.parametrize("spacing", [{"evaluate_every": 7}, {"evaluations_per_decade": 6}])
     def test_what_is_said_in_advance_holds_for_every_extent(self, spacing: dict[str, int]):
         for extent in range(1, 60):
-            budget = Budget.model_validate({"updates": extent} | spacing)
-            looks, position = [], 0
-            while not budget.ends_after(position) and len(looks) <= extent:
-                position = budget.next_look(position)
-                looks.append(position)
-            assert (budget.last_look, budget.num_looks()) == (looks[-1], len(looks))
-            assert looks[-1] <= extent < budget.next_look(looks[-1])
+            budget = Budget.model_validate({"steps": extent} | spacing)
+            evaluations, position = [], 0
+            while not budget.ends_after(position) and len(evaluations) <= extent:
+                position = budget.next_evaluation(position)
+                evaluations.append(position)
+            assert (budget.last_evaluation, budget.num_evaluations()) == (evaluations[-1], len(evaluations))
+            assert evaluations[-1] <= extent < budget.next_evaluation(evaluations[-1])
 
     @pytest.mark.parametrize(
         "budget",
-        [{}, {"passes": 3, "updates": 3}, {"passes": 3, "look_every": 1, "looks_per_decade": 2}, {"passes": 0}],
+        [{}, {"epochs": 3, "steps": 3}, {"epochs": 3, "evaluate_every": 1, "evaluations_per_decade": 2}, {"epochs": 0}],
     )
     def test_what_a_budget_must_not_be(self, budget: dict[str, int]):
         with pytest.raises(ValueError):
@@ -102,72 +102,78 @@ class TestGoal:
 
 
 @pytest.fixture(scope="module")
-def looks(tmp_path_factory: pytest.TempPathFactory):
-    """The tiny trial's, unto its budget: after passes 1, 3, 5, 7, 9."""
+def evaluations(tmp_path_factory: pytest.TempPathFactory):
+    """The tiny trial's, unto its budget: after epochs 1, 3, 5, 7, 9."""
     return run(tiny_trial(), tmp_path_factory.mktemp("whole"))
 
 
-def first_above(looks, value: float) -> int:
-    return next(number for number, look in enumerate(looks) if look.values["test_accuracy"] > value)
+def first_above(evaluations, value: float) -> int:
+    return next(number for number, evaluation in enumerate(evaluations) if evaluation.values["test_accuracy"] > value)
 
 
-def test_the_budget_ends_at_the_last_look_within_it(tmp_path: Path, looks):
-    assert [(look.updates, look.passes) for look in looks] == [(3, 1), (9, 3), (15, 5), (21, 7), (27, 9)]
-    trial = tiny_trial(budget={"passes": 8, "look_every": 2})
-    assert without_seconds(run(trial, tmp_path)) == without_seconds(looks[:4])
+def test_the_budget_ends_at_the_last_evaluation_within_it(tmp_path: Path, evaluations):
+    assert [(evaluation.steps, evaluation.epochs) for evaluation in evaluations] == [
+        (3, 1),
+        (9, 3),
+        (15, 5),
+        (21, 7),
+        (27, 9),
+    ]
+    trial = tiny_trial(budget={"epochs": 8}, evaluate={"every": 2})
+    assert without_seconds(run(trial, tmp_path)) == without_seconds(evaluations[:4])
     after = summary(trial, tmp_path)
-    assert (after.end, after.updates, after.passes, after.goal) == (End.BUDGET, 21, 7, None)
+    assert (after.end, after.steps, after.epochs, after.goal) == (End.BUDGET, 21, 7, None)
     assert after.key == trial.key and after.seed == 0
 
 
-def test_updates_may_be_the_unit(tmp_path: Path):
-    trial = tiny_trial(budget={"updates": 8, "look_every": 4})
-    looks = run(trial, tmp_path)
-    assert [(look.updates, look.passes) for look in looks] == [(1, 1 / 3), (5, 5 / 3)]
+def test_steps_may_be_the_unit(tmp_path: Path):
+    trial = tiny_trial(budget={"steps": 8}, evaluate={"every": 4})
+    evaluations = run(trial, tmp_path)
+    assert [(evaluation.steps, evaluation.epochs) for evaluation in evaluations] == [(1, 1 / 3), (5, 5 / 3)]
     assert summary(trial, tmp_path).end is End.BUDGET
 
 
 def test_the_whole_training_set_is_a_batch_by_default(tmp_path: Path):
     for batch_size in (None, 70):
-        trial = tiny_trial(batch_size=batch_size, budget={"passes": 2})
-        assert [(look.updates, look.passes) for look in run(trial, tmp_path)] == [(1, 1), (2, 2)]
+        trial = tiny_trial(batch_size=batch_size, budget={"epochs": 2})
+        assert [(evaluation.steps, evaluation.epochs) for evaluation in run(trial, tmp_path)] == [(1, 1), (2, 2)]
 
 
-def test_the_goal_ends_at_the_first_look_strictly_above(tmp_path: Path, looks):
-    value = looks[1].values["test_accuracy"]
-    assert value > looks[0].values["test_accuracy"]
+def test_the_goal_ends_at_the_first_evaluation_strictly_above(tmp_path: Path, evaluations):
+    value = evaluations[1].values["test_accuracy"]
+    assert value > evaluations[0].values["test_accuracy"]
     trial = tiny_trial(goal={"metric": "test_accuracy", "above": value - 1e-9})
-    assert without_seconds(run(trial, tmp_path)) == without_seconds(looks[:2])
+    assert without_seconds(run(trial, tmp_path)) == without_seconds(evaluations[:2])
     after = summary(trial, tmp_path)
-    assert (after.end, after.updates) == (End.GOAL, looks[1].updates)
+    assert (after.end, after.steps) == (End.GOAL, evaluations[1].steps)
     assert after.goal == f"test_accuracy > {value - 1e-9}"
-    assert after.final == after.last == looks[1].values
+    assert after.final == after.last == evaluations[1].values
 
     equal = tiny_trial(goal={"metric": "test_accuracy", "above": value})
-    expected = first_above(looks, value)
+    expected = first_above(evaluations, value)
     assert expected > 1
-    assert without_seconds(run(equal, tmp_path / "equal")) == without_seconds(looks[: expected + 1])
+    assert without_seconds(run(equal, tmp_path / "equal")) == without_seconds(evaluations[: expected + 1])
 
 
-def test_a_goal_below(tmp_path: Path, looks):
-    losses = [look.values["train_loss"] for look in looks]
+def test_a_goal_below(tmp_path: Path, evaluations):
+    losses = [evaluation.values["train_loss"] for evaluation in evaluations]
     assert losses == sorted(losses, reverse=True)
     trial = tiny_trial(goal={"metric": "train_loss", "below": losses[2]})
     assert len(run(trial, tmp_path)) == 4
     assert summary(trial, tmp_path).end is End.GOAL
 
 
-def test_a_goal_never_met_ends_with_the_budget(tmp_path: Path, looks):
+def test_a_goal_never_met_ends_with_the_budget(tmp_path: Path, evaluations):
     trial = tiny_trial(goal={"metric": "test_accuracy", "above": 1.0})
-    assert without_seconds(run(trial, tmp_path)) == without_seconds(looks)
+    assert without_seconds(run(trial, tmp_path)) == without_seconds(evaluations)
     assert summary(trial, tmp_path).end is End.BUDGET
 
 
-def test_extremes_and_latest_values(tmp_path: Path, looks):
+def test_extremes_and_latest_values(tmp_path: Path, evaluations):
     run(tiny_trial(), tmp_path)
     after = summary(tiny_trial(), tmp_path)
-    for metric, last in looks[-1].values.items():
-        values = [look.values[metric] for look in looks]
+    for metric, last in evaluations[-1].values.items():
+        values = [evaluation.values[metric] for evaluation in evaluations]
         assert (after.low[metric], after.high[metric], after.last[metric]) == (min(values), max(values), last)
 
 
@@ -177,9 +183,9 @@ def test_a_measurement_that_is_no_number(tmp_path: Path):
     """
     settings = {"model": {"name": "mlp", "width": 5, "init_scale": 1e-25}, "probes": [{"name": "centroid", "every": 1}]}
     metric = "train_centroid_alignment_mean"
-    trial = tiny_trial(**settings, goal={"metric": metric, "below": 2.0}, budget={"passes": 2})
-    looks = run(trial, tmp_path)
-    assert [math.isnan(look.values[metric]) for look in looks] == [True, True]
+    trial = tiny_trial(**settings, goal={"metric": metric, "below": 2.0}, budget={"epochs": 2})
+    evaluations = run(trial, tmp_path)
+    assert [math.isnan(evaluation.values[metric]) for evaluation in evaluations] == [True, True]
     after = summary(trial, tmp_path)
     assert after.end is End.BUDGET
     assert math.isnan(after.last[metric]) and math.isnan(after.final[metric])
@@ -188,8 +194,10 @@ def test_a_measurement_that_is_no_number(tmp_path: Path):
 
 
 MORE = [
-    pytest.param({"budget": {"passes": 3, "look_every": 2}}, {}, id="a larger budget"),
-    pytest.param({"budget": {"passes": 4, "look_every": 2}}, {}, id="a larger budget, the smaller not at a look"),
+    pytest.param({"budget": {"epochs": 3}, "evaluate": {"every": 2}}, {}, id="a larger budget"),
+    pytest.param(
+        {"budget": {"epochs": 4}, "evaluate": {"every": 2}}, {}, id="a larger budget, the smaller not at an evaluation"
+    ),
     pytest.param({"goal": {"metric": "test_accuracy", "above": 0.1}}, {}, id="no goal after one that was met"),
     pytest.param(
         {"goal": {"metric": "test_accuracy", "above": 0.1}},
@@ -202,8 +210,8 @@ MORE = [
         id="another goal",
     ),
     pytest.param(
-        {"budget": {"passes": 3, "look_every": 2}},
-        {"budget": {"passes": 9, "look_every": 2}, "goal": {"metric": "test_accuracy", "above": 0.75}},
+        {"budget": {"epochs": 3}, "evaluate": {"every": 2}},
+        {"budget": {"epochs": 9}, "evaluate": {"every": 2}, "goal": {"metric": "test_accuracy", "above": 0.75}},
         id="a larger budget and a goal",
     ),
 ]
@@ -211,7 +219,7 @@ MORE = [
 
 @pytest.mark.parametrize(("first", "then"), MORE)
 def test_asking_for_more_later_equals_having_asked_from_the_start(tmp_path: Path, first: dict, then: dict):
-    method = {"shuffle": True, "input_noise": {"name": "tan_huang", "scale": 0.1, "floor": 0.03}}
+    method = {"shuffle": True, "input_transform": {"name": "tan_huang", "scale": 0.1, "floor": 0.03}}
     before, after = tiny_trial(**method, **first), tiny_trial(**method, **then)
     assert before.key == after.key
     early = run(before, tmp_path / "later")
@@ -224,10 +232,10 @@ def test_asking_for_more_later_equals_having_asked_from_the_start(tmp_path: Path
     assert comparable(summary(after, tmp_path / "later")) == comparable(summary(after, tmp_path / "at once"))
 
 
-def test_a_goal_that_an_earlier_look_had_met_needs_no_more(tmp_path: Path, looks):
-    """Also where the latest look no longer meets it: the first look that does is what counts."""
+def test_a_goal_that_an_earlier_evaluation_had_met_needs_no_more(tmp_path: Path, evaluations):
+    """Also where the latest evaluation no longer meets it: the first evaluation that does is what counts."""
     run(tiny_trial(), tmp_path)
-    losses = [look.values["train_loss"] for look in looks]
+    losses = [evaluation.values["train_loss"] for evaluation in evaluations]
     asked = tiny_trial(goal={"metric": "train_loss", "above": (losses[0] + losses[1]) / 2})
     assert run(asked, tmp_path) == []
     assert ending(asked.config, summary(asked, tmp_path)) is End.GOAL
@@ -237,7 +245,7 @@ class TestSmallerBudget:
     def test_on_a_finished_trial_needs_no_more(self, tmp_path: Path):
         run(tiny_trial(), tmp_path)
         before = state(tiny_trial(), tmp_path)
-        smaller = tiny_trial(budget={"passes": 3, "look_every": 2})
+        smaller = tiny_trial(budget={"epochs": 3}, evaluate={"every": 2})
         assert run(smaller, tmp_path) == []
         assert ending(smaller.config, summary(smaller, tmp_path)) is End.BUDGET
         assert_same_bits(state(smaller, tmp_path), before)
@@ -245,20 +253,20 @@ class TestSmallerBudget:
     def test_on_a_checkpoint_marks_it_ended(self, tmp_path: Path):
         run_for(tiny_trial(), tmp_path, 3)
         assert summary(tiny_trial(), tmp_path).end is None
-        smaller = tiny_trial(budget={"passes": 3, "look_every": 2})
+        smaller = tiny_trial(budget={"epochs": 3}, evaluate={"every": 2})
         assert run(smaller, tmp_path) == []
         after = summary(smaller, tmp_path)
-        assert (after.end, after.passes) == (End.BUDGET, 5)
+        assert (after.end, after.epochs) == (End.BUDGET, 5)
 
-    def test_then_the_larger_again_goes_on_as_if_nothing_had_been(self, tmp_path: Path, looks):
+    def test_then_the_larger_again_goes_on_as_if_nothing_had_been(self, tmp_path: Path, evaluations):
         run_for(tiny_trial(), tmp_path, 3)
-        run(tiny_trial(budget={"passes": 3, "look_every": 2}), tmp_path)
-        assert without_seconds(run(tiny_trial(), tmp_path)) == without_seconds(looks[3:])
-        assert len(curves(tiny_trial(), tmp_path)) == 1 + len(looks)
+        run(tiny_trial(budget={"epochs": 3}, evaluate={"every": 2}), tmp_path)
+        assert without_seconds(run(tiny_trial(), tmp_path)) == without_seconds(evaluations[3:])
+        assert len(curves(tiny_trial(), tmp_path)) == 1 + len(evaluations)
 
 
 class TestDivergence:
-    """Squared error, a far too large step: the loss grows without bound and overflows after some updates."""
+    """Squared error, a far too large step: the loss grows without bound and overflows after some steps."""
 
     settings = {
         "loss": "mean_squared_error",
@@ -266,7 +274,7 @@ class TestDivergence:
         "model": {"name": "mlp", "depth": 2, "width": 5, "activation": "tanh"},
     }
 
-    def first_update_with_no_finite_loss(self) -> int:
+    def first_step_with_no_finite_loss(self) -> int:
         """By hand, with torch's modules."""
         config = tiny(**self.settings)
         data = load(config.data, torch.float32, torch.device("cpu"))
@@ -274,51 +282,52 @@ class TestDivergence:
         parameters, _ = model.init(generator(0, Stream.INIT))
         leaves = {name: p.requires_grad_() for name, p in parameters.items()}
         optimiser = torch.optim.SGD(leaves.values(), lr=30.0)
-        for update in range(1, 100):
-            rows = slice(32 * ((update - 1) % 3), 32 * ((update - 1) % 3) + 32)
+        for step in range(1, 100):
+            rows = slice(32 * ((step - 1) % 3), 32 * ((step - 1) % 3) + 32)
             outputs = model.apply(leaves, {}, data.x_train[rows])[0]
             loss = (outputs - torch.eye(10)[data.y_train[rows]]).square().mean()
             if not math.isfinite(loss.item()):
-                return update
+                return step
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
         raise AssertionError("did not diverge")
 
-    @pytest.mark.parametrize("look_every", [1, 2, 5, 40])
-    def test_is_told_with_its_update_wherever_the_looks_are(self, tmp_path: Path, look_every: int):
-        expected = self.first_update_with_no_finite_loss()
+    @pytest.mark.parametrize("evaluate_every", [1, 2, 5, 40])
+    def test_is_reported_with_its_step_wherever_the_evaluations_are(self, tmp_path: Path, evaluate_every: int):
+        expected = self.first_step_with_no_finite_loss()
         assert expected > 5
-        trial = tiny_trial(**self.settings, budget={"updates": 90, "look_every": look_every})
+        trial = tiny_trial(**self.settings, budget={"steps": 90}, evaluate={"every": evaluate_every})
         taken = run(trial, tmp_path)
         after = summary(trial, tmp_path)
         assert (after.end, after.diverged_at) == (End.DIVERGED, expected)
         assert after.final == {}
-        assert [look.updates for look in taken] == list(range(1, expected, look_every))
+        assert [evaluation.steps for evaluation in taken] == list(range(1, expected, evaluate_every))
         assert len(curves(trial, tmp_path)) == 1 + len(taken)
 
     def test_is_final_whatever_the_budget(self, tmp_path: Path):
         trial = tiny_trial(**self.settings)
         run(trial, tmp_path)
-        more = tiny_trial(**self.settings, budget={"passes": 1000, "look_every": 2})
+        more = tiny_trial(**self.settings, budget={"epochs": 1000}, evaluate={"every": 2})
         assert more.key == trial.key
         assert run(more, tmp_path) == []
         assert ending(more.config, summary(more, tmp_path)) is End.DIVERGED
 
     def test_resumed_just_before_it_is_found_again(self, tmp_path: Path):
-        expected = self.first_update_with_no_finite_loss()
-        trial = tiny_trial(**self.settings, budget={"updates": 90, "look_every": 1})
+        expected = self.first_step_with_no_finite_loss()
+        trial = tiny_trial(**self.settings, budget={"steps": 90}, evaluate={"every": 1})
         run_for(trial, tmp_path, expected - 1)
         assert summary(trial, tmp_path).end is None
         assert run(trial, tmp_path) == []
         assert summary(trial, tmp_path).diverged_at == expected
 
-    def test_looks_before_it_count_towards_the_goal(self, tmp_path: Path):
-        trial = tiny_trial(**self.settings, budget={"updates": 90, "look_every": 1})
+    def test_evaluations_before_it_count_towards_the_goal(self, tmp_path: Path):
+        trial = tiny_trial(**self.settings, budget={"steps": 90}, evaluate={"every": 1})
         run(trial, tmp_path)
         asked = tiny_trial(
             **self.settings,
-            budget={"updates": 90, "look_every": 1},
+            budget={"steps": 90},
+            evaluate={"every": 1},
             goal={"metric": "train_loss", "above": 0.0},
         )
         assert ending(asked.config, summary(asked, tmp_path)) is End.GOAL

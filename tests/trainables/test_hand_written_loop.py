@@ -18,7 +18,7 @@ from trainables.randomness import Stream, generator
 from trainables.training import Training
 from trainables.trial import Trial
 
-UPDATES = 14
+STEPS = 14
 
 
 def network(trial: Trial) -> nn.Sequential:
@@ -38,7 +38,7 @@ def network(trial: Trial) -> nn.Sequential:
 
 
 def by_hand(trial: Trial, *, loss: Callable[[Tensor, Tensor], Tensor], optimiser: Any) -> tuple[list[Tensor], list]:
-    """The parameters after `UPDATES` updates, and what the noise's standard deviation was in every pass."""
+    """The parameters after `STEPS` steps, and what the noise's standard deviation was in every epoch."""
     config = trial.config
     data = load(config.data, torch.float64, torch.device("cpu"))
     net = network(trial)
@@ -47,18 +47,18 @@ def by_hand(trial: Trial, *, loss: Callable[[Tensor, Tensor], Tensor], optimiser
     projections = generator(trial.seed, Stream.PROJECTIONS)
     averages: list[Tensor] = []
     sigmas: list[float] = []
-    for update in range(UPDATES):
-        number, index = divmod(update, 3)
+    for step in range(STEPS):
+        number, index = divmod(step, 3)
         if index == 0:
             rows = torch.arange(70)
             if config.shuffle:
                 rows = torch.randperm(70, generator=generator(trial.seed, Stream.ORDER, number))
-            if config.input_noise is not None:
+            if config.input_transform is not None:
                 accuracy = float((net(data.x_train).argmax(1) == data.y_train).double().mean())
-                sigmas.append(max(config.input_noise.scale * (1 - accuracy), config.input_noise.floor))
+                sigmas.append(max(config.input_transform.scale * (1 - accuracy), config.input_transform.floor))
         batch = rows[32 * index : 32 * (index + 1)]
         x, y = data.x_train[batch], data.y_train[batch]
-        if config.input_noise is not None:
+        if config.input_transform is not None:
             x = x + sigmas[-1] * torch.randn(x.shape, dtype=torch.float64, generator=noise)
         x.requires_grad_()
         outputs = net(x)
@@ -74,7 +74,7 @@ def by_hand(trial: Trial, *, loss: Callable[[Tensor, Tensor], Tensor], optimiser
         if config.gradient_filter is not None:
             for i, p in enumerate(net.parameters()):
                 assert p.grad is not None
-                if update == 0:
+                if step == 0:
                     averages.append(p.grad.clone())
                 else:
                     averages[i] = 0.8 * averages[i] + 0.2 * p.grad
@@ -130,14 +130,14 @@ TINY_LR = TINY["optimiser"]["lr"]
             {
                 "regulariser": {"name": "jacobian", "strength": 0.1},
                 "gradient_filter": {"name": "ema", "decay": 0.8, "gain": 0.1},
-                "input_noise": {"name": "tan_huang", "scale": 0.6, "floor": 0.03},
+                "input_transform": {"name": "tan_huang", "scale": 0.6, "floor": 0.03},
                 "shuffle": True,
             },
             cross_entropy,
             adamw(lr=TINY_LR),
         ),
         (
-            {"input_noise": {"name": "tan_huang", "scale": 0.6, "floor": 0.03}},
+            {"input_transform": {"name": "tan_huang", "scale": 0.6, "floor": 0.03}},
             cross_entropy,
             adamw(lr=TINY_LR),
         ),
@@ -148,16 +148,16 @@ def test_training_is_the_loop_one_would_write(settings: dict, loss, optimiser, b
     model = {"name": "mlp", "width": 12, "depth": 3, "init_scale": 2.0, "bias": bias}
     trial = tiny_trial(seed=5, **settings, dtype="float64", model=model)
     training = Training(trial, torch.device("cpu"))
-    training.advance(UPDATES)
+    training.advance(STEPS)
     ours = [value for name, value in training.state().items() if name.startswith("parameters.")]
     theirs, _ = by_hand(trial, loss=loss, optimiser=optimiser)
     torch.testing.assert_close(ours, theirs, rtol=1e-7, atol=1e-10)
 
 
-def test_noise_shrinks_pass_by_pass_as_the_training_accuracy_grows():
-    """sigma = max(0.6 (1 - accuracy), 0.3): the loop by hand, that the trial agrees with above, passes both regimes."""
+def test_noise_shrinks_epoch_by_epoch_as_the_training_accuracy_grows():
+    """sigma = max(0.6 (1 - accuracy), 0.3): the loop by hand, that the trial agrees with above, epochs both regimes."""
     noise = {"name": "tan_huang", "scale": 0.6, "floor": 0.3}
-    trial = tiny_trial(input_noise=noise, dtype="float64", optimiser={"name": "adamw", "lr": 0.05})
+    trial = tiny_trial(input_transform=noise, dtype="float64", optimiser={"name": "adamw", "lr": 0.05})
     training = Training(trial, torch.device("cpu"))
     _, sigmas = by_hand(trial, loss=cross_entropy, optimiser=adamw(lr=0.05))
     for number, sigma in enumerate(sigmas):

@@ -1,7 +1,7 @@
 """The Jacobian term against exact autograd, and its statistics against Hoffman et al.'s Appendix B.
 
 J: (C, D), the Jacobian of the outputs with respect to one input. A = JJ'. v: uniform on the unit sphere of R^C.
-Generators are seeded, so a test that passes once passes always; "by luck" is the chance that another seed would fail.
+Generators are seeded, so a test that passes once epochs always; "by luck" is the chance that another seed would fail.
 """
 
 import math
@@ -235,7 +235,7 @@ def test_a_vanishing_jacobian_has_a_finite_gradient():
 
 
 def test_inputs_of_any_shape_count_all_their_coordinates():
-    images = X.reshape(BATCH, 2, 3)
+    examples = X.reshape(BATCH, 2, 3)
     v = projections(config(projections=2), BATCH, C)
     flat = squared_norms(vjp_of(f, X), v, exact=False)
-    torch.testing.assert_close(squared_norms(vjp_of(lambda x: f(x.flatten(1)), images), v, exact=False), flat)
+    torch.testing.assert_close(squared_norms(vjp_of(lambda x: f(x.flatten(1)), examples), v, exact=False), flat)

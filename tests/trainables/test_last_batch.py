@@ -1,4 +1,4 @@
-"""Models of people's own that cannot be trained on a batch of one image, and studies that would give them one."""
+"""Models of people's own that cannot be trained on a batch of one example, and studies that would give them one."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from tiny_trials import tiny_trial
 from trainables.data.content import Findings
 from trainables.data.inspection import Inspection
 from trainables.last_batch import check_last_batches
-from trainables.mistakes import Mistakes
+from trainables.validation import ValidationErrors
 
 MODELS = """
 import torch
@@ -73,15 +73,15 @@ class TestRefused:
         ("body", "reason"),
         [
             ("normalised", "ValueError: Expected more than 1 value per channel when training"),
-            ("squeezed", r"maps one image to (10,) in the place of (1, 10)"),
-            ("by hand", "maps one image to values that are not finite"),
+            ("squeezed", r"maps one example to (10,) in the place of (1, 10)"),
+            ("by hand", "maps one example to values that are not finite"),
         ],
     )
     def test_a_last_batch_of_one(self, models: str, body: str, reason: str):
-        with pytest.raises(Mistakes) as error:
+        with pytest.raises(ValidationErrors) as error:
             check(models, body)
         said = str(error.value)
-        assert "arms.mine.batch_size: 50 leaves one of 101 training images for the last batch" in said
+        assert "arms.mine.batch_size: 50 leaves one of 101 training examples for the last batch" in said
         assert reason in said
         assert said.endswith("Give batch_size: 49 or data.num_train: 100")
         # The advice holds.
@@ -93,21 +93,21 @@ class TestRefused:
             (100, 1, "Give batch_size: 2"),
             (101, 1, "Give batch_size: 3"),
             (3, 2, "Give batch_size: 3 or data.num_train: 2"),
-            (1, None, "Give more training images"),
-            (1, 1, "Give more training images"),
+            (1, None, "Give more training examples"),
+            (1, 1, "Give more training examples"),
         ],
     )
     def test_other_ways_to_a_batch_of_one(self, models: str, num_train: int, batch_size: int | None, advice: str):
-        with pytest.raises(Mistakes) as error:
+        with pytest.raises(ValidationErrors) as error:
             check(models, "normalised", num_train=num_train, batch_size=batch_size)
         assert str(error.value).endswith(advice)
 
-    def test_the_same_mistake_of_many_cells_is_said_once(self, models: str):
+    def test_the_same_problem_of_many_cells_is_said_once(self, models: str):
         model = {"name": f"{models}:Model", "body": "normalised"}
         trial = tiny_trial(model=model, data={"name": "digits", "num_train": 101}, batch_size=50)
-        with pytest.raises(Mistakes) as error:
+        with pytest.raises(ValidationErrors) as error:
             check_last_batches({f"arms.mine/{cell}": trial.config for cell in range(100)}, {})
-        assert len(error.value.mistakes) == 1
+        assert len(error.value.problems) == 1
 
     def test_the_size_of_data_in_a_file(self, models: str, tmp_path: Path):
         from trainables.data.config import NpzConfig
@@ -126,7 +126,7 @@ class TestRefused:
                 findings=Findings(),
             )
 
-        with pytest.raises(Mistakes, match="8 leaves one of 17 training images"):
+        with pytest.raises(ValidationErrors, match="8 leaves one of 17 training examples"):
             check_last_batches({"arms.mine": trial.config}, {config: inspection(17)})
         assert check_last_batches({"arms.mine": trial.config}, {config: inspection(18)}) == ()
         assert check_last_batches({"arms.mine": trial.config}, {}) == ()
@@ -150,7 +150,7 @@ class TestFine:
 
 def test_statistics_of_the_pixels_of_one_image_are_a_warning(models: str):
     (warning,) = check(models, "over pixels")
-    assert "arms.mine.batch_size: 50 leaves one of 101 training images" in warning
+    assert "arms.mine.batch_size: 50 leaves one of 101 training examples" in warning
     assert "from which alone Model takes BatchNorm's mean and variance. Give batch_size: 49" in warning
 
 

@@ -100,7 +100,7 @@ def test_keys_of_mlflow_differ_also_where_case_and_accents_are_ignored(texts: li
 
 
 def test_keys_that_fit_stay():
-    keys = ["acceleration/jacobian/strength/0.001/updates/low", "model.width", "max/test_accuracy"]
+    keys = ["acceleration/jacobian/strength/0.001/steps/low", "model.width", "max/test_accuracy"]
     assert fitted(keys) == {key: key for key in keys}
 
 

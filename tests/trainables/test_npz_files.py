@@ -98,7 +98,7 @@ except DataError as error:
         finally:
             os.seteuid(user)
 
-    def test_a_mistake_in_what_is_done_with_a_file_is_not_blamed_on_it(self, file: Path):
+    def test_a_problem_in_what_is_done_with_a_file_is_not_blamed_on_it(self, file: Path):
         for error in (ValueError("mine"), FileNotFoundError("mine")):
             with pytest.raises(type(error), match="mine"), opened(file):
                 raise error

@@ -9,8 +9,8 @@ from torch import nn
 
 from trainables.gradient_filters.config import EmaConfig
 from trainables.gradient_filters.ema import ema_filter
-from trainables.input_noise.config import TanHuangConfig
-from trainables.input_noise.tan_huang import draw_noise, noise_scale
+from trainables.input_transforms.config import TanHuangConfig
+from trainables.input_transforms.tan_huang import draw_noise, noise_scale
 from trainables.losses.build import build_loss
 from trainables.losses.config import CrossEntropyConfig, MeanSquaredErrorConfig
 from trainables.models.build import build_model
@@ -147,7 +147,7 @@ class TestOneSeed:
         [
             {"regulariser": {"name": "jacobian", "strength": 0.0}},
             {"gradient_filter": {"name": "ema", "decay": 0.8, "gain": 0.0}},
-            {"input_noise": {"name": "tan_huang", "scale": 0.0, "floor": 0.0}},
+            {"input_transform": {"name": "tan_huang", "scale": 0.0, "floor": 0.0}},
         ],
     )
     def test_a_method_of_no_strength_trains_as_the_baseline_in_the_same_order(self, method: dict):

@@ -55,9 +55,9 @@ def test_jacobian_norms_and_centroids_are_those_of_the_exact_jacobian(activation
 
 def test_points_may_be_taken_in_chunks(monkeypatch: pytest.MonkeyPatch):
     _, f = model("tanh")
-    facts, mu = jacobian_facts(f, X), centroids(f, X)
+    trial_results, mu = jacobian_facts(f, X), centroids(f, X)
     monkeypatch.setattr(probes, "_CHUNK", 3)
-    torch.testing.assert_close(jacobian_facts(f, X), facts, rtol=1e-12, atol=0)
+    torch.testing.assert_close(jacobian_facts(f, X), trial_results, rtol=1e-12, atol=0)
     torch.testing.assert_close(centroids(f, X), mu, rtol=1e-12, atol=1e-14)
 
 
@@ -157,11 +157,11 @@ def test_only_the_first_points_if_so_told():
     assert many == taken(f, {"name": "jacobian_norm"})
 
 
-def test_images_count_as_the_vectors_of_their_pixels():
+def test_examples_count_as_the_vectors_of_their_pixels():
     _, f = model("tanh")
     settings = ({"name": "centroid"}, {"name": "jacobian_norm"})
-    images = taken(lambda x: f(x.flatten(1)), *settings, x=X.reshape(POINTS, 2, 3))
-    assert images == pytest.approx(taken(f, *settings))
+    examples = taken(lambda x: f(x.flatten(1)), *settings, x=X.reshape(POINTS, 2, 3))
+    assert examples == pytest.approx(taken(f, *settings))
 
 
 def test_accuracy_and_loss():

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from tiny_trials import tiny_trial
 
-from trainables.mistakes import Mistakes
-from trainables.own.rehearsal import Rehearsed, rehearse_parts
+from trainables.plugins.rehearsal import Rehearsed, rehearse_parts
 from trainables.trial import Trial
+from trainables.validation import ValidationErrors
 
 TERM = "def part(step):\n    return {} * step.outputs.square().mean()\n"
 COUNTER = (
@@ -30,7 +30,7 @@ REFUSED: dict[str, tuple[str, str, list[str]]] = {
     "a generator without a seed": (
         "regulariser",
         TERM.format("np.random.default_rng().random()"),
-        ["regulariser", "part ({file}, line 13) gives something else at update 1 in two runs of one seed"],
+        ["regulariser", "part ({file}, line 13) gives something else at step 1 in two runs of one seed"],
     ),
     "the time": ("regulariser", TERM.format("time.perf_counter()"), [DIFFERS, "two runs of one seed"]),
     "the order of a set": (
@@ -70,32 +70,32 @@ REFUSED: dict[str, tuple[str, str, list[str]]] = {
         "model",
         MODEL.format("1")
         .replace("self.calls = 0\n", "self.linear.weight.data *= os.urandom(1)[0]\n")
-        .replace("self.calls += 1", "pass"),
+        .replace("self.calls += 1", "epoch"),
         ["model", DIFFERS, "two runs of one seed"],
     ),
     "a counter in a module": (
         "regulariser",
         COUNTER.format("count"),
-        ["regulariser", "continued after update 2", "keeps something that is not part of a snapshot, in `count`"],
+        ["regulariser", "continued after step 2", "keeps something that is not part of a snapshot, in `count`"],
     ),
-    "an attribute": ("model", MODEL.format("(1 + self.calls)"), ["model", "continued after update 2", "`part.calls`"]),
+    "an attribute": ("model", MODEL.format("(1 + self.calls)"), ["model", "continued after step 2", "`part.calls`"]),
     "a default argument": (
         "regulariser",
         "def part(step, *, seen=[]):\n    seen.append(1)\n    return len(seen) * step.outputs.mean()\n",
-        ["continued after update 2", "`the defaults of part`"],
+        ["continued after step 2", "`the defaults of part`"],
     ),
     "a cache of what was drawn": (
         "regulariser",
         "@functools.lru_cache\ndef weight(shape):\n    return torch.rand(shape)\n\n"
         "def part(step):\n    return (weight(step.outputs.shape) * step.outputs).mean()\n",
-        ["regulariser", "continued after update 2"],
+        ["regulariser", "continued after step 2"],
     ),
     "a filter that keeps an average to itself": (
         "gradient_filter",
         "class part:\n    def __init__(self):\n        self.mean = {}\n    def __call__(self, gradients, state):\n"
         "        for n, g in gradients.items():\n            self.mean[n] = 0.5 * self.mean.get(n, 0) + g\n"
         "        return dict(self.mean), state\n",
-        ["gradient_filter", "continued after update 2"],
+        ["gradient_filter", "continued after step 2"],
     ),
     "a detached term": (
         "regulariser",
@@ -117,17 +117,17 @@ REFUSED: dict[str, tuple[str, str, list[str]]] = {
         "regulariser",
         "def part(step):\n    term = step.outputs.square().mean()\n"
         "    return term.detach() if step.number > 900 else term\n",
-        ["at update 1000, a number that depends on no parameter"],
+        ["at step 1000, a number that depends on no parameter"],
     ),
     "a batch of its own size": (
         "regulariser",
         "def part(step):\n    assert len(step.x) < 32\n    return step.outputs.square().mean()\n",
-        ["one update of its own size fails: {file}, line 14: AssertionError"],
+        ["one step of its own size fails: {file}, line 14: AssertionError"],
     ),
     "the last batch": (
         "regulariser",
         "def part(step):\n    assert len(step.x) != 6\n    return step.outputs.square().mean()\n",
-        ["one update of its own size fails: {file}, line 14: AssertionError"],
+        ["one step of its own size fails: {file}, line 14: AssertionError"],
     ),
 } | {
     f"data: {draw}": (
@@ -150,7 +150,7 @@ def trial(field: str, text: str, file: Path, **settings: Any) -> Trial:
     imports = ["functools", "hashlib", "os", "random", "threading", "time", "numpy as np", "torch"]
     file.write_text("".join(f"import {each}\n" for each in imports) + "\n" * 4 + text)
     part: dict[str, Any] = {"name": f"{file}:part"}
-    budget = {"updates": 1000, "look_every": 111}
+    budget = {"steps": 1000, "evaluate_every": 111}
     return tiny_trial(**{field: [part] if field == "probes" else part, "budget": budget} | settings)
 
 
@@ -166,9 +166,9 @@ def in_files(parts: dict[str, tuple[str, str]], folder: Path) -> dict[str, Trial
 def refusals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What is wrong with any of them, found in one rehearsal."""
     trials = in_files({what: case[:2] for what, case in REFUSED.items()}, tmp_path_factory.mktemp("refused"))
-    with pytest.raises(Mistakes) as raised:
+    with pytest.raises(ValidationErrors) as raised:
         rehearse_parts(trials)
-    return {str(mistake.path[0]): str(mistake) for mistake in raised.value.mistakes}
+    return {str(problem.path[0]): str(problem) for problem in raised.value.problems}
 
 
 @pytest.mark.parametrize("what", REFUSED)
@@ -185,7 +185,7 @@ def warned(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
         "does nothing": ("gradient_filter", "def part(gradients, state):\n    return gradients, state\n"),
         "later": ("regulariser", TERM.format("torch.where(step.number > 999, 1.0, 0.0)")),
         "seeded draws": ("regulariser", TERM.format("random.random() * np.random.rand() * torch.rand(())")),
-        "unused": ("model", MODEL.format("1").replace("self.calls += 1", "pass")),
+        "unused": ("model", MODEL.format("1").replace("self.calls += 1", "epoch")),
         "data": ("data", DATA.format("")),
     }
     return rehearse_parts(in_files(parts, tmp_path_factory.mktemp("warned")))
@@ -194,14 +194,14 @@ def warned(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
 @pytest.mark.parametrize(
     "words",
     [
-        "`count` changed between two updates and is not part of a snapshot",
-        "part (part1.py, line 13) had a gradient of exactly zero in all updates of a rehearsal",
+        "`count` changed between two steps and is not part of a snapshot",
+        "part (part1.py, line 13) had a gradient of exactly zero in all steps of a rehearsal",
         "part (part2.py, line 13) returned its gradients unchanged",
         "part (part5.py, line 13) has parameters that got no gradient: unused.weight, unused.bias",
     ],
 )
 def test_what_may_be_meant_is_a_warning(words: str, warned: Rehearsed):
-    assert len(warned.warnings) == 4, "terms of later updates, seeded draws and data with a seed are well"
+    assert len(warned.warnings) == 4, "terms of later steps, seeded draws and data with a seed are well"
     assert any(words in warning for warning in warned.warnings)
 
 
@@ -220,7 +220,7 @@ def test_what_a_part_starts_ends_with_the_rehearsal(tmp_path: Path):
 @pytest.mark.slow
 def test_a_process_that_ends_is_refused(tmp_path: Path):
     with pytest.raises(
-        Mistakes, match=r"part \(part\.py, line 13\): the process that rehearses ended with exit code 7"
+        ValidationErrors, match=r"part \(part\.py, line 13\): the process that rehearses ended with exit code 7"
     ):
         rehearse_parts({"mine": trial("regulariser", "def part(step):\n    os._exit(7)\n", tmp_path / "part.py")})
 
@@ -233,4 +233,4 @@ def test_what_is_not_done_in_time_is_left_out_with_a_warning(tmp_path: Path):
         "slow": trial("regulariser", sleeping, tmp_path / "slow.py"),
     }
     (warning,) = rehearse_parts(trials, limit_s=15.0).warnings
-    assert warning == "the rehearsal of parts of one's own was cut short after 15 s: slow not at all"
+    assert warning == "the rehearsal of plugins was cut short after 15 s: slow not at all"

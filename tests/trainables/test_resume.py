@@ -19,11 +19,11 @@ from tiny_trials import (
     without_seconds,
 )
 
-from trainables.records import Look, Summary, TrialFolder
+from trainables.records import Evaluation, Summary, TrialFolder
 from trainables.run import run_trial
 from trainables.trial import Trial
 
-_UNINTERRUPTED: dict[str, tuple[Trial, Path, list[Look]]] = {}
+_UNINTERRUPTED: dict[str, tuple[Trial, Path, list[Evaluation]]] = {}
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     _UNINTERRUPTED.clear()
 
 
-def uninterrupted(arm: str, kept: Path) -> tuple[Trial, Path, list[Look]]:
+def uninterrupted(arm: str, kept: Path) -> tuple[Trial, Path, list[Evaluation]]:
     if arm not in _UNINTERRUPTED:
         trial = tiny_trial(seed=2, **ARMS[arm])
         _UNINTERRUPTED[arm] = trial, kept, run(trial, kept)
@@ -57,24 +57,24 @@ def assert_equals_uninterrupted(arm: str, root: Path, kept: Path) -> None:
 
 @pytest.mark.parametrize("arm", ARMS)
 def test_two_runs_are_the_same_bits(arm: str, root: Path, kept: Path):
-    trial, _, looks = uninterrupted(arm, kept)
-    assert len(looks) >= 5
-    assert without_seconds(run(trial, root)) == without_seconds(looks)
+    trial, _, evaluations = uninterrupted(arm, kept)
+    assert len(evaluations) >= 5
+    assert without_seconds(run(trial, root)) == without_seconds(evaluations)
     assert_equals_uninterrupted(arm, root, kept)
 
 
 @pytest.mark.parametrize("arm", ARMS)
-def test_interrupted_once_at_any_look(arm: str, tmp_path: Path, kept: Path):
-    trial, _, looks = uninterrupted(arm, kept)
-    for at in range(1, len(looks)):
+def test_interrupted_once_at_any_evaluation(arm: str, tmp_path: Path, kept: Path):
+    trial, _, evaluations = uninterrupted(arm, kept)
+    for at in range(1, len(evaluations)):
         root = tmp_path / str(at)
         run_for(trial, root, at)
         before = summary(trial, root)
-        assert before.end is None and before.updates == looks[at - 1].updates
-        assert without_seconds(run(trial, root)) == without_seconds(looks[at:])
+        assert before.end is None and before.steps == evaluations[at - 1].steps
+        assert without_seconds(run(trial, root)) == without_seconds(evaluations[at:])
         assert_equals_uninterrupted(arm, root, kept)
         after = summary(trial, root)
-        assert [segment.from_updates for segment in after.segments] == [0, before.updates]
+        assert [segment.from_steps for segment in after.segments] == [0, before.steps]
         assert after.seconds > before.seconds > 0
         assert after.wall_seconds > before.wall_seconds > 0
 
@@ -83,7 +83,7 @@ def test_interrupted_once_at_any_look(arm: str, tmp_path: Path, kept: Path):
 @settings(max_examples=5, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_interrupted_again_and_again(arm: str, tmp_path_factory: pytest.TempPathFactory, kept: Path, data):
-    trial, _, looks = uninterrupted(arm, kept)
+    trial, _, evaluations = uninterrupted(arm, kept)
     stretches = data.draw(st.lists(st.integers(1, 3), min_size=2, max_size=6))
     root = tmp_path_factory.mktemp("again")
     for stretch in stretches:
@@ -94,14 +94,16 @@ def test_interrupted_again_and_again(arm: str, tmp_path_factory: pytest.TempPath
 
 @pytest.mark.parametrize("arm", ["everything", "probes_seldom"])
 def test_periodic_snapshots_and_a_worker_that_vanishes(arm: str, root: Path, kept: Path):
-    """What it left on storage, here a copy made while it ran, is continued; looks after it are taken again, alike."""
-    trial, _, looks = uninterrupted(arm, kept)
+    """What it left on storage, here a copy made while it ran, is continued; evaluations after it are taken again,
+    alike.
+    """
+    trial, _, evaluations = uninterrupted(arm, kept)
     running = run_trial(trial, TrialFolder(root / "its", trial.key), checkpoint_every_s=0.0)
     for _ in range(3):
         next(running)
     left = shutil.copytree(root / "its", root / "left")
-    assert summary(trial, left).updates == looks[2].updates
-    assert without_seconds(run(trial, left)) == without_seconds(looks[3:])
+    assert summary(trial, left).steps == evaluations[2].steps
+    assert without_seconds(run(trial, left)) == without_seconds(evaluations[3:])
     assert_equals_uninterrupted(arm, left, kept)
 
 
@@ -116,14 +118,14 @@ def test_no_periodic_snapshot_before_it_is_due(root: Path):
 
 
 def test_a_snapshot_that_is_asked_for_is_saved_at_once(root: Path, kept: Path):
-    trial, _, looks = uninterrupted("everything", kept)
+    trial, _, evaluations = uninterrupted("everything", kept)
     folder = TrialFolder(root, trial.key)
     asked = iter([False, True])
     running = run_trial(trial, folder, checkpoint_every_s=3600.0, snapshot_asked=lambda: next(asked, False))
     next(running)
     assert folder.latest() is None
     next(running)
-    assert summary(trial, root).updates == looks[1].updates
+    assert summary(trial, root).steps == evaluations[1].steps
     list(running)
     assert_equals_uninterrupted("everything", root, kept)
 
@@ -132,8 +134,8 @@ def test_the_latest_snapshot_stays_and_the_one_before_it(root: Path):
     trial = tiny_trial()
     folder = TrialFolder(root, trial.key)
     seen = []
-    for look in run_trial(trial, folder, checkpoint_every_s=0.0):
-        seen.append(look.updates)
+    for evaluation in run_trial(trial, folder, checkpoint_every_s=0.0):
+        seen.append(evaluation.steps)
         assert [int(path.name[3:]) for path in sorted(folder.path.iterdir())] == seen[-2:]
 
 
@@ -152,10 +154,10 @@ def test_an_iterator_that_was_never_started_leaves_nothing(root: Path):
 
 
 def test_probes_keep_their_own_schedules_across_interruptions(root: Path, kept: Path):
-    trial, _, looks = uninterrupted("probes_seldom", kept)
-    for number, look in enumerate(looks):
-        assert ("test_accuracy" in look.values) == (number % 2 == 0)
-        assert ("test_jacobian_norm_mean" in look.values) == (number % 2 == 0)
-        assert ("train_centroid_alignment_mean" in look.values) == (number % 3 == 0)
-        assert "train_accuracy" in look.values
+    trial, _, evaluations = uninterrupted("probes_seldom", kept)
+    for number, evaluation in enumerate(evaluations):
+        assert ("test_accuracy" in evaluation.values) == (number % 2 == 0)
+        assert ("test_jacobian_norm_mean" in evaluation.values) == (number % 2 == 0)
+        assert ("train_centroid_alignment_mean" in evaluation.values) == (number % 3 == 0)
+        assert "train_accuracy" in evaluation.values
     assert summary(trial, kept).final.keys() == set(trial.config.metrics)

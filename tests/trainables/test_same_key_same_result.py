@@ -11,11 +11,11 @@ import pytest
 import torch
 from tiny_trials import assert_same_bits, curves, run, run_for, state, tiny_trial
 
-from trainables.mistakes import Mistakes
-from trainables.own.loading import load_part
-from trainables.regularisers.config import OwnRegulariserConfig
+from trainables.plugins.loading import load_plugin
+from trainables.regularisers.config import PluginRegulariserConfig
 from trainables.training import Training
 from trainables.trial import Trial
+from trainables.validation import ValidationErrors
 
 
 def write(file: Path, text: str) -> Path:
@@ -23,10 +23,10 @@ def write(file: Path, text: str) -> Path:
     return file
 
 
-def trained(trial: Trial, updates: int = 5) -> dict[str, torch.Tensor]:
-    """All that a trial is after some updates and a measurement."""
+def trained(trial: Trial, steps: int = 5) -> dict[str, torch.Tensor]:
+    """All that a trial is after some steps and a measurement."""
     training = Training(trial, torch.device("cpu"))
-    training.advance(updates)
+    training.advance(steps)
     measured = training.measure(trial.config.all_probes)
     return training.state() | {name: torch.tensor(value) for name, value in measured.items()}
 
@@ -105,12 +105,12 @@ def test_what_is_drawn_from_global_generators_is_the_trials(what: str, tmp_path:
 
 
 @pytest.mark.parametrize("what", DRAWING)
-@pytest.mark.parametrize("looks", [1, 3])
-def test_and_is_the_same_where_it_is_continued(what: str, looks: int, tmp_path: Path):
+@pytest.mark.parametrize("evaluations", [1, 3])
+def test_and_is_the_same_where_it_is_continued(what: str, evaluations: int, tmp_path: Path):
     trial = drawing(what, tmp_path)
     disturb(1)
     run(trial, tmp_path / "whole")
-    run_for(trial, tmp_path / "parts", looks)
+    run_for(trial, tmp_path / "parts", evaluations)
     disturb(2)
     run(trial, tmp_path / "parts")
     assert_same_bits(state(trial, tmp_path / "whole"), state(trial, tmp_path / "parts"))
@@ -146,25 +146,25 @@ class TestProbesDraw:
         return {"name": f"{write(tmp_path / 'attack.py', PGD)}:pgd", "on": "test", "every": 1}
 
     def values(
-        self, probes: list[dict[str, Any]], folder: Path, metric: str = "test_pgd", looks: int = 0
+        self, probes: list[dict[str, Any]], folder: Path, metric: str = "test_pgd", evaluations: int = 0
     ) -> list[float]:
         trial = tiny_trial(probes=probes)
-        if looks:
-            run_for(trial, folder, looks)
-        before = [float(row[-1]) for row in curves(trial, folder)[1:]] if looks else []
-        return before + [look.values[metric] for look in run(trial, folder) if metric in look.values]
+        if evaluations:
+            run_for(trial, folder, evaluations)
+        before = [float(row[-1]) for row in curves(trial, folder)[1:]] if evaluations else []
+        return before + [evaluation.values[metric] for evaluation in run(trial, folder) if metric in evaluation.values]
 
     def test_independently_of_other_probes(self, pgd: dict[str, Any], tmp_path: Path):
         other = {"name": pgd["name"].replace(":pgd", ":another"), "every": 1}
         alone = self.values([pgd], tmp_path / "alone")
         assert alone == self.values([other, pgd], tmp_path / "both")
-        # Its own schedule neither: every second look measures the same there.
+        # Its own schedule neither: every second evaluation measures the same there.
         assert alone[::2] == self.values([pgd | {"every": 2}], tmp_path / "seldom")
         drawn = self.values([other, pgd], tmp_path / "both again", "train_another")
-        assert len(set(drawn)) == len(drawn), "one generator for all looks"
+        assert len(set(drawn)) == len(drawn), "one generator for all evaluations"
 
     def test_the_same_where_training_is_continued(self, pgd: dict[str, Any], tmp_path: Path):
-        assert self.values([pgd], tmp_path / "whole") == self.values([pgd], tmp_path / "parts", looks=2)
+        assert self.values([pgd], tmp_path / "whole") == self.values([pgd], tmp_path / "parts", evaluations=2)
 
 
 STATE: dict[str, str] = {
@@ -241,31 +241,33 @@ def test_an_edit_of_the_same_length_in_the_same_moment_is_seen(tmp_path: Path):
     for value in ("1", "2"):
         helper.write_text(f"value = {value}\n")
         os.utime(helper, (1_700_000_000 + int(value) / 10, 1_700_000_000 + int(value) / 10))
-        assert load_part(OwnRegulariserConfig(name=f"{file}:term"))(None) == int(value)
+        assert load_plugin(PluginRegulariserConfig(name=f"{file}:term"))(None) == int(value)
 
 
 def test_a_module_with_the_name_of_pythons_is_refused(tmp_path: Path):
     (tmp_path / "statistics.py").write_text("mean = 3\n")
     file = write(tmp_path / "mine.py", "import statistics\ndef part(step):\n    return step.outputs.mean()\n")
-    with pytest.raises(Mistakes, match="'statistics' has the name of a module of Python .*: rename the file"):
-        load_part(OwnRegulariserConfig(name=f"{file}:part"))
+    with pytest.raises(ValidationErrors, match="'statistics' has the name of a module of Python .*: rename the file"):
+        load_plugin(PluginRegulariserConfig(name=f"{file}:part"))
 
 
 def test_a_step_carries_its_number(tmp_path: Path):
-    """A tensor, from 1, also where training is continued: a term that is switched on for the fourth update alone."""
+    """A tensor, from 1, also where training is continued: a term that is switched on for the fourth step alone."""
     text = (
         "def part(step):\n    assert step.number.shape == () and step.number.dtype == torch.int64\n"
         "    return torch.where(step.number == 4, 1.0, 0.0) * step.outputs.square().mean()\n"
     )
     trial = tiny_trial(
-        regulariser={"name": f"{write(tmp_path / 'scheduled.py', text)}:part"}, budget={"updates": 6, "look_every": 1}
+        regulariser={"name": f"{write(tmp_path / 'scheduled.py', text)}:part"},
+        budget={"steps": 6},
+        evaluate={"every": 1},
     )
-    plain = tiny_trial(budget={"updates": 6, "look_every": 1})
+    plain = tiny_trial(budget={"steps": 6}, evaluate={"every": 1})
     assert_same_bits(trained(trial, 3), trained(plain, 3))
     assert not torch.equal(trained(trial, 4)["parameters.0.weight"], trained(plain, 4)["parameters.0.weight"])
     run(trial, tmp_path / "whole")
-    for looks in (3, 1):
-        run_for(trial, tmp_path / "parts", looks)
+    for evaluations in (3, 1):
+        run_for(trial, tmp_path / "parts", evaluations)
     run(trial, tmp_path / "parts")
     assert_same_bits(state(trial, tmp_path / "whole"), state(trial, tmp_path / "parts"))
 
@@ -279,7 +281,7 @@ WITHOUT_GRADIENT: dict[str, tuple[str, str, str]] = {
     "a term of a number": (
         "regulariser",
         "def part(step):\n    return torch.tensor(0.1 * step.outputs.norm().item())\n",
-        "at update 1, a number that depends on no parameter of the network",
+        "at step 1, a number that depends on no parameter of the network",
     ),
     "a term of the inputs alone": (
         "regulariser",
@@ -290,7 +292,7 @@ WITHOUT_GRADIENT: dict[str, tuple[str, str, str]] = {
         "regulariser",
         "def part(step):\n    term = step.outputs.square().mean()\n"
         "    return term if step.number < 3 else term.detach()\n",
-        "at update 3, a number",
+        "at step 3, a number",
     ),
     "a detached loss": (
         "loss",
@@ -323,7 +325,7 @@ WITHOUT_GRADIENT: dict[str, tuple[str, str, str]] = {
 def test_what_cannot_change_the_training_is_refused(what: str, tmp_path: Path):
     field, text, told = WITHOUT_GRADIENT[what]
     trial = tiny_trial(**{field: {"name": f"{write(tmp_path / 'useless.py', text)}:part"}})
-    with pytest.raises(Mistakes) as raised:
+    with pytest.raises(ValidationErrors) as raised:
         trained(trial)
     assert told in str(raised.value)
 
@@ -339,7 +341,7 @@ WRITING: dict[str, tuple[str, str]] = {
         "regulariser",
         "def part(step):\n    y = step.y{end}\n    y.zero_()\n    return step.outputs.mean()\n",
     ),
-    "a regulariser, into images": (
+    "a regulariser, into examples": (
         "regulariser",
         "def part(step):\n    x = step.x{end}\n    x.mul_(2)\n    return step.outputs.mean() * x.mean()\n",
     ),
@@ -355,7 +357,7 @@ WRITING: dict[str, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize("what", WRITING)
-def test_a_part_that_writes_into_images_or_classes_has_copies(what: str, tmp_path: Path):
+def test_a_part_that_writes_into_examples_or_classes_has_copies(what: str, tmp_path: Path):
     """The same as one that works on a copy; the data is that of every trial of the process."""
     plain = trained(tiny_trial())
     field, text = WRITING[what]

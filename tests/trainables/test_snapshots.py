@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from tiny_trials import latest, run, run_for, tiny_trial
 
-from trainables.records import End, Look, Segment, Snapshot, Summary, TrialFolder
+from trainables.records import End, Evaluation, Segment, Snapshot, Summary, TrialFolder
 from trainables.run import _read_curves, _write_curves
 
 SEGMENT = Segment(
-    from_updates=0,
+    from_steps=0,
     host="h",
     device="cpu",
     device_name="c",
@@ -33,8 +33,8 @@ def summary(**changes) -> Summary:
     fields = {
         "key": "k",
         "seed": 3,
-        "updates": 12,
-        "passes": 4 / 3,
+        "steps": 12,
+        "epochs": 4 / 3,
         "seconds": 1e-9,
         "wall_seconds": 7.5,
         "end": End.DIVERGED,
@@ -54,25 +54,25 @@ def test_a_summary_survives_the_file_with_what_is_not_finite(tmp_path: Path):
     Snapshot(tmp_path).write_summary(written)
     read = Snapshot(tmp_path).summary()
     assert math.isnan(read.last["nan"]) and read.last["inf"] == math.inf and read.last["-inf"] == -math.inf
-    assert read.last["fine"] == 0.1 + 0.2 and read.passes == 4 / 3 and read.end is End.DIVERGED
+    assert read.last["fine"] == 0.1 + 0.2 and read.epochs == 4 / 3 and read.end is End.DIVERGED
     assert read.model_dump_json() == written.model_dump_json()
     # Python's own reader takes it too.
     assert math.isnan(json.loads((tmp_path / "summary.json").read_text())["last"]["nan"])
 
 
 def test_curves_survive_the_file_with_blanks_and_what_is_not_finite(tmp_path: Path):
-    looks = [
-        Look(1, 1 / 3, 1e-9, {"a": 0.1 + 0.2, "b": math.inf}),
-        Look(5, 5 / 3, 0.25, {"a": -math.inf}),
-        Look(9, 3.0, 1e300, {"b": 5e-324}),
-        Look(11, 11 / 3, 2e300, {}),
+    evaluations = [
+        Evaluation(1, 1 / 3, 1e-9, {"a": 0.1 + 0.2, "b": math.inf}),
+        Evaluation(5, 5 / 3, 0.25, {"a": -math.inf}),
+        Evaluation(9, 3.0, 1e300, {"b": 5e-324}),
+        Evaluation(11, 11 / 3, 2e300, {}),
     ]
-    _write_curves(Snapshot(tmp_path), ("a", "b"), looks)
-    assert _read_curves(Snapshot(tmp_path)) == looks
+    _write_curves(Snapshot(tmp_path), ("a", "b"), evaluations)
+    assert _read_curves(Snapshot(tmp_path)) == evaluations
     lines = Snapshot(tmp_path).curves_path.read_text().splitlines()
-    assert lines[0] == "updates,passes,seconds,a,b" and lines[3] == "9,3.0,1e+300,,5e-324"
+    assert lines[0] == "steps,epochs,seconds,a,b" and lines[3] == "9,3.0,1e+300,,5e-324"
 
-    _write_curves(Snapshot(tmp_path), ("a",), [Look(1, 1.0, 1.0, {"a": math.nan})])
+    _write_curves(Snapshot(tmp_path), ("a",), [Evaluation(1, 1.0, 1.0, {"a": math.nan})])
     assert math.isnan(_read_curves(Snapshot(tmp_path))[0].values["a"])
 
 
@@ -84,15 +84,15 @@ class TestFolder:
         folder.clear_failure()
         assert list(tmp_path.iterdir()) == []
 
-    def test_the_largest_number_of_updates_is_the_latest(self, tmp_path: Path):
+    def test_the_largest_number_of_steps_is_the_latest(self, tmp_path: Path):
         folder = TrialFolder(tmp_path, "k")
-        for updates in (9, 10, 123456789, 1234567890):
-            written = folder.write(updates, lambda snapshot, at=updates: snapshot.write_summary(summary(updates=at)))
+        for steps in (9, 10, 123456789, 1234567890):
+            written = folder.write(steps, lambda snapshot, at=steps: snapshot.write_summary(summary(steps=at)))
             assert folder.latest() == written
 
     def test_a_writer_that_fails_leaves_the_earlier_snapshot_and_nothing_else(self, tmp_path: Path):
         folder = TrialFolder(tmp_path, "k")
-        before = folder.write(1, lambda snapshot: snapshot.write_summary(summary(updates=1)))
+        before = folder.write(1, lambda snapshot: snapshot.write_summary(summary(steps=1)))
 
         def fail(snapshot: Snapshot) -> None:
             snapshot.curves_path.write_text("half")
@@ -103,20 +103,20 @@ class TestFolder:
         assert folder.latest() == before
         assert list(folder.path.iterdir()) == [before.path]
 
-    def test_the_second_snapshot_after_the_same_update_is_the_latest(self, tmp_path: Path):
+    def test_the_second_snapshot_after_the_same_step_is_the_latest(self, tmp_path: Path):
         """As when a study asks for less, and its trials turn out to be over where they are."""
         folder = TrialFolder(tmp_path, "k")
         for end in (None, End.BUDGET, End.GOAL):
-            folder.write(7, lambda snapshot, end=end: snapshot.write_summary(summary(updates=7, end=end)))
+            folder.write(7, lambda snapshot, end=end: snapshot.write_summary(summary(steps=7, end=end)))
             after = folder.latest()
             assert after is not None and after.summary().end is end
         assert [snapshot.path.name for snapshot in folder.snapshots()] == ["at-000000007-2", "at-000000007-3"]
 
     def test_the_latest_two_snapshots_stay(self, tmp_path: Path):
         folder = TrialFolder(tmp_path, "k")
-        for updates in (1, 2, 3, 4):
-            folder.write(updates, lambda snapshot, at=updates: snapshot.write_summary(summary(updates=at)))
-        assert [snapshot.updates for snapshot in folder.snapshots()] == [3, 4]
+        for steps in (1, 2, 3, 4):
+            folder.write(steps, lambda snapshot, at=steps: snapshot.write_summary(summary(steps=at)))
+        assert [snapshot.steps for snapshot in folder.snapshots()] == [3, 4]
 
     def test_others_may_read_it(self, tmp_path: Path):
         mask = os.umask(0o022)
@@ -147,22 +147,22 @@ SIZE = 300_000
 
 
 def write_for_ever(root: Path) -> None:
-    """Snapshot after snapshot, each file in many small writes, now and then twice after the same update."""
+    """Snapshot after snapshot, each file in many small writes, now and then twice after the same step."""
     folder = TrialFolder(root, "k")
     found = folder.latest()
-    updates = found.summary().updates if found is not None else 0
+    steps = found.summary().steps if found is not None else 0
 
     def fill(snapshot: Snapshot) -> None:
         for path in (snapshot.config_path, snapshot.curves_path, snapshot.state_path):
             with path.open("wb", buffering=0) as file:
                 for _ in range(30):
-                    file.write(SIZE // 30 * str(updates % 10).encode())
-        snapshot.write_summary(summary(updates=updates))
+                    file.write(SIZE // 30 * str(steps % 10).encode())
+        snapshot.write_summary(summary(steps=steps))
 
     while True:
-        updates += 1
-        folder.write(updates, fill)
-        folder.write(updates, fill)
+        steps += 1
+        folder.write(steps, fill)
+        folder.write(steps, fill)
 
 
 @pytest.mark.slow
@@ -184,11 +184,11 @@ def test_a_killed_writer_leaves_a_whole_snapshot_or_none(tmp_path: Path):
         if snapshot is None:
             assert seen == [0]
             continue
-        updates = snapshot.summary().updates
-        assert snapshot.updates == updates
+        steps = snapshot.summary().steps
+        assert snapshot.steps == steps
         for path in (snapshot.config_path, snapshot.curves_path, snapshot.state_path):
-            assert path.read_bytes() == SIZE * str(updates % 10).encode()
-        seen.append(updates)
+            assert path.read_bytes() == SIZE * str(steps % 10).encode()
+        seen.append(steps)
     assert seen == sorted(seen)
 
 

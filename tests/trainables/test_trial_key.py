@@ -25,15 +25,15 @@ BASE: dict[str, Any] = {
 @pytest.mark.parametrize(
     "change",
     [
-        {"budget": {"passes": 9000, "look_every": 2}},
-        {"budget": {"passes": 1, "look_every": 2}},
+        {"budget": {"epochs": 9000}, "evaluate": {"every": 2}},
+        {"budget": {"epochs": 1}, "evaluate": {"every": 2}},
         {"goal": {"metric": "test_accuracy", "above": 0.6}},
         {"goal": {"metric": "train_loss", "below": 0.6}},
         {"goal": None},
         # Settings given at their defaults.
         {"shuffle": False},
         {"dtype": "float32"},
-        {"input_noise": None},
+        {"input_transform": None},
         {"loss": {"name": "cross_entropy"}},
         {"optimiser": {"name": "adamw", "lr": 1e-2, "weight_decay": 0.01, "betas": [0.9, 0.999], "eps": 1e-8}},
         {"model": {"name": "mlp", "width": 12, "depth": 3, "bias": True, "activation": "relu", "init_scale": 1.0}},
@@ -78,14 +78,14 @@ def test_what_leaves_the_key_alone(change: dict[str, Any]):
         {"regulariser": {"name": "jacobian", "strength": 0.1, "norm": "half_mean_square"}},
         {"regulariser": {"name": "jacobian", "strength": 0.1, "level": 0.0}},
         {"gradient_filter": {"name": "ema", "decay": 0.8, "gain": 0.1}},
-        {"input_noise": {"name": "tan_huang", "scale": 0.06, "floor": 0.03}},
+        {"input_transform": {"name": "tan_huang", "scale": 0.06, "floor": 0.03}},
         {"probes": []},
         {"probes": [{"name": "centroid", "on": "train", "num_points": 11}]},
         {"probes": [{"name": "centroid", "on": "train", "num_points": 10, "every": 3}]},
-        {"budget": {"passes": 9, "look_every": 3}},
-        {"budget": {"passes": 9}},
-        {"budget": {"updates": 9, "look_every": 2}},
-        {"budget": {"passes": 9, "looks_per_decade": 2}},
+        {"budget": {"epochs": 9}, "evaluate": {"every": 3}},
+        {"budget": {"epochs": 9}},
+        {"budget": {"steps": 9}, "evaluate": {"every": 2}},
+        {"budget": {"epochs": 9}, "evaluate": {"per_decade": 2}},
     ],
 )
 def test_what_changes_the_key(change: dict[str, Any]):
@@ -133,7 +133,8 @@ TABLE_1: dict[str, Any] = {
     "batch_size": 256,
     "dtype": "float64",
     "regulariser": {"name": "jacobian", "strength": 1e-3},
-    "budget": {"passes": 100000, "look_every": 10},
+    "budget": {"epochs": 100000},
+    "evaluate": {"every": 10},
     "goal": {"metric": "test_accuracy", "above": 0.85},
 }
 

@@ -38,12 +38,12 @@ def digests(arrays: Arrays) -> dict[str, str]:
     return found
 
 
-def form_mistakes(arrays: Arrays) -> Iterator[str]:
+def form_problems(arrays: Arrays) -> Iterator[str]:
     """One sentence for each array of a wrong shape or type, with the likely remedy."""
     for part in ("train", "test"):
         x, y = arrays[f"x_{part}"], arrays[f"y_{part}"]
         if x.ndim < 2 or x.size == 0:
-            yield f"x_{part} must be (images, …), is {x.shape}"
+            yield f"x_{part} must be (examples, …), is {x.shape}"
         elif x.dtype not in (np.uint8, np.float16, np.float32, np.float64):
             remedy = _other_byte_order(x) or (
                 f": x_{part}.astype(np.float32) is taken as it is, uint8 is divided by 255"
@@ -55,18 +55,18 @@ def form_mistakes(arrays: Arrays) -> Iterator[str]:
             yield f"y_{part} must be ({len(x)},) integer classes from 0, is {shortened(y.dtype)} {y.shape}: {wrong}"
     shapes = arrays["x_train"].shape[1:], arrays["x_test"].shape[1:]
     if shapes[0] != shapes[1] and all(arrays[name].ndim > 1 for name in ("x_train", "x_test")):
-        yield f"images of x_train and x_test differ in shape: {shapes[0]} and {shapes[1]}"
+        yield f"examples of x_train and x_test differ in shape: {shapes[0]} and {shapes[1]}"
 
 
-def _wrong_labels(y: Array, num_images: int) -> str | None:
-    if y.ndim == 0 or len(y) != num_images:
-        return f"there are {num_images:,} images and {y.size if y.ndim < 2 else len(y):,} labels"
+def _wrong_labels(y: Array, num_examples: int) -> str | None:
+    if y.ndim == 0 or len(y) != num_examples:
+        return f"there are {num_examples:,} examples and {y.size if y.ndim < 2 else len(y):,} labels"
     if y.ndim == 2 and y.shape[1] == 1:
         return "y[:, 0] has the right shape"
     if y.ndim == 2 and y.dtype.kind in "biuf" and bool(((y == 1).sum(1) == 1).all() and ((y != 0).sum(1) == 1).all()):
         return "these are one-hot rows; y.argmax(1) gives the classes"
     if y.ndim != 1:
-        return "one label an image is needed"
+        return "one label an example is needed"
     if y.dtype.kind == "b":
         return "y.astype(int) gives classes 0 and 1"
     if y.dtype.kind == "f":

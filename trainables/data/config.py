@@ -11,8 +11,8 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from trainables.configuration import NOT_IN_KEY, Config, NonNegativeInt, PositiveInt, spelled
-from trainables.mistakes import Mistake, Mistakes
-from trainables.own.config import OwnConfig, component
+from trainables.plugins.config import PluginConfig, component
+from trainables.validation import Problem, ValidationErrors
 
 DIGITS_DIGEST = "sha256:1ce055a110bc2450adee82b27d03d46cc63571c890cebd5b15af01e0d95dd97b"
 MNIST_DIGEST = "sha256:d3bba0ce073901b7c0c5264630a1d97b21d250061900b89e8cafc17b2d4840de"
@@ -23,22 +23,23 @@ Digest = Annotated[
 
 
 class _HeldOut(Config):
-    """num_validation: so many of the training images behind the first `num_train` are held out, to choose by."""
+    """num_validation: so many of the training examples behind the first `num_train` are held out, to choose by."""
 
     num_train: PositiveInt | None = None
     num_validation: NonNegativeInt = 0
-    _num_images: ClassVar[int | None] = None
+    _num_examples: ClassVar[int | None] = None
 
     @model_validator(mode="after")
     def _are_enough(self) -> Self:
         if self.num_validation and self.num_train is None:
-            raise ValueError("num_validation needs num_train: images held out lie behind those")
-        if self._num_images and (self.num_train or 0) + self.num_validation > self._num_images:
+            raise ValueError("num_validation needs num_train: examples held out lie behind those")
+        if self._num_examples and (self.num_train or 0) + self.num_validation > self._num_examples:
             wrong = (
-                f"{self.num_validation} is not allowed: of {self._num_images:,} images {self.num_train:,} train, so at "
-                f"most {self._num_images - (self.num_train or 0):,} can be held out"
+                f"{self.num_validation} is not allowed: of {self._num_examples:,} examples {self.num_train:,} train, "
+                f"so at "
+                f"most {self._num_examples - (self.num_train or 0):,} can be held out"
             )
-            raise Mistakes("data", [Mistake(("num_validation",), wrong)])
+            raise ValidationErrors("data", [Problem(("num_validation",), wrong)])
         return self
 
 
@@ -49,7 +50,7 @@ class DigitsConfig(_HeldOut):
     mean and standard deviation of the first 1,000.
     """
 
-    _num_images = 1000
+    _num_examples = 1000
 
     name: Literal["digits"] = "digits"
     num_train: Annotated[PositiveInt, Field(le=1000)] = 1000
@@ -61,13 +62,13 @@ class DigitsConfig(_HeldOut):
 
 
 class MnistConfig(_HeldOut):
-    """MNIST: the first `num_train` and `num_test` images in file order, pixels scaled to [0, 1], then normalised with
+    """MNIST: the first `num_train` and `num_test` examples in file order, pixels scaled to [0, 1], then normalised with
     mean 0.1307 and standard deviation 0.3081.
 
     `root` is torchvision's folder; by default GROKGRID_DATA, else the data folder under grokgrid's home.
     """
 
-    _num_images = 60000
+    _num_examples = 60000
 
     name: Literal["mnist"] = "mnist"
     num_train: Annotated[PositiveInt, Field(le=60000)] = 60000
@@ -82,8 +83,8 @@ class MnistConfig(_HeldOut):
 class NpzConfig(_HeldOut):
     """Arrays of one's own: x_train, y_train, x_test, y_test in one .npz file.
 
-    x: (images, …), floating point as it is, or uint8, which is scaled to [0, 1]. y: (images,), integer classes from 0.
-    `grokgrid data digest FILE` prints the digest.
+    x: (examples, …), floating point as it is, or uint8, which is scaled to [0, 1]. y: (examples,), integer classes from
+    0. `grokgrid data digest FILE` prints the digest.
     """
 
     name: Literal["npz"] = "npz"
@@ -99,7 +100,7 @@ class NpzConfig(_HeldOut):
         return self
 
 
-class OwnDataConfig(_HeldOut, OwnConfig):
+class PluginDataConfig(_HeldOut, PluginConfig):
     """Arrays that a function of one's own makes or reads: x_train, y_train, x_test, y_test, as in an .npz file.
 
     digest  of the arrays, as `grokgrid data digest` prints it, verified when they are loaded. Without it the source and
@@ -114,8 +115,8 @@ class OwnDataConfig(_HeldOut, OwnConfig):
 
     @property
     def function(self) -> str:
-        """What decides the arrays, as text: the same for all numbers of images that are taken of them."""
+        """What decides the arrays, as text: the same for all numbers of examples that are taken of them."""
         return json.dumps([self.source, self.settings], sort_keys=True)
 
 
-DataConfig = component(OwnDataConfig, DigitsConfig, MnistConfig, NpzConfig)
+DataConfig = component(PluginDataConfig, DigitsConfig, MnistConfig, NpzConfig)

@@ -1,8 +1,8 @@
 """What a careful colleague would say about a data set after a look at its content.
 
-A refusal is certainly a mistake: the trials would fail, diverge, or answer another question. A warning is suspicious,
-and may be meant. Each is a sentence with counts and the first places. Only the images that a trial uses count: training
-on the first 100 of a file sorted by class is training on one class.
+A refusal is certainly a problem: the trials would fail, diverge, or report another question. A warning is suspicious,
+and may be meant. Each is a sentence with counts and the first places. Only the examples that a trial uses count:
+training on the first 100 of a file sorted by class is training on one class.
 """
 
 from collections.abc import Iterator
@@ -10,8 +10,8 @@ from itertools import chain
 from typing import NamedTuple
 
 from trainables.configuration import Config
-from trainables.data.arrays import Arrays, form_mistakes
-from trainables.data.image_checks import not_finite_in, same_images, scales, unlike_types
+from trainables.data.arrays import Arrays, form_problems
+from trainables.data.image_checks import not_finite_in, same_examples, scales, unlike_types
 from trainables.data.label_checks import label_refusals, label_warnings
 from trainables.data.parts import Part
 
@@ -31,13 +31,13 @@ class Used(NamedTuple):
 
 def check_content(arrays: Arrays, used: Used = Used()) -> Findings:  # noqa: B008 (it is immutable)
     """What is wrong or suspicious in the arrays of a data set."""
-    if mistakes := tuple(form_mistakes(arrays)):
-        return Findings(refusals=mistakes)
+    if problems := tuple(form_problems(arrays)):
+        return Findings(refusals=problems)
     parts = _parts(arrays, used)
     refusals, warnings = list(label_refusals(arrays, parts)), list(label_warnings(arrays, parts))
     if unfit := tuple(untrainable(arrays, used)):
         return Findings(refusals=(*unfit, *refusals), warnings=tuple(warnings))
-    for refused, sentence in chain(scales(parts), same_images(parts)):
+    for refused, sentence in chain(scales(parts), same_examples(parts)):
         (refusals if refused else warnings).append(sentence)
     return Findings(refusals=tuple(refusals), warnings=tuple(warnings))
 
@@ -56,7 +56,7 @@ def _parts(arrays: Arrays, used: Used) -> list[Part]:
     if num_validation:
         rows.insert(1, ("validation", "train", num_train or 0, (num_train or 0) + num_validation))
     parts = [
-        Part(images, name, first, arrays[f"x_{name}"][first:end], arrays[f"y_{name}"][first:end])
-        for images, name, first, end in rows
+        Part(examples, name, first, arrays[f"x_{name}"][first:end], arrays[f"y_{name}"][first:end])
+        for examples, name, first, end in rows
     ]
     return [part for part in parts if len(part.x)]

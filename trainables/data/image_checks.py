@@ -1,4 +1,4 @@
-"""What a careful colleague would say about the images."""
+"""What a careful colleague would say about the examples."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import numpy as np
 from trainables.data.arrays import Array
 from trainables.data.parts import Part, chunks, plural
 
-# Standard deviations that differ by the first are certainly a mistake, by the second perhaps.
+# Standard deviations that differ by the first are certainly a problem, by the second perhaps.
 _OTHER_SCALE, _ODD_SCALE = 10.0, 2.5
 
 # Pixels of [0, 1] beside those of [-1, 1]: only one part has values below 0, by more than such a share of the largest.
@@ -18,7 +18,7 @@ _NEGATIVE = 0.1
 # Initial weights expect inputs of about 1: bytes left as they are have 80, bytes divided by 255 twice have 0.002.
 _LARGE, _SMALL = 10.0, 0.01
 
-# Points with few coordinates may well have equal ones; a larger image without contrast is an empty one.
+# Points with few coordinates may well have equal ones; a larger example without contrast is an empty one.
 _NUM_PIXELS = 16
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
@@ -26,7 +26,7 @@ _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True)
 class _Values:
-    """Of a part's values as a network gets them: uint8 divided by 255. Uniform images hold one value throughout."""
+    """Of a part's values as a network gets them: uint8 divided by 255. Uniform examples hold one value throughout."""
 
     mean: float
     std: float
@@ -65,7 +65,7 @@ def not_finite_in(parts: list[Part]) -> Iterator[str]:
 
 
 def _not_finite(part: Part) -> str | None:
-    counts, images, first = {"NaN": 0, "infinite": 0, "beyond float32": 0}, 0, ""
+    counts, examples, first = {"NaN": 0, "infinite": 0, "beyond float32": 0}, 0, ""
     with np.errstate(invalid="ignore", over="ignore"):
         for start, chunk in chunks(part.x):
             wrong = ~np.isfinite(chunk) if part.x.dtype != np.float64 else ~(np.abs(chunk) <= _FLOAT32_MAX)
@@ -75,33 +75,33 @@ def _not_finite(part: Part) -> str | None:
             counts["NaN"] += int(nan.sum())
             counts["infinite"] += int(infinite.sum())
             counts["beyond float32"] += int((wrong & ~nan & ~infinite).sum())
-            images += int(wrong.any(1).sum())
+            examples += int(wrong.any(1).sum())
             if not first:
                 row, column = (int(each[0]) for each in np.nonzero(wrong))
                 index = (part.first + start + row, *map(int, np.unravel_index(column, part.x.shape[1:])))
                 first = f"x_{part.name}[{', '.join(map(str, index))}] = {chunk[row, column]}"
-    if not images:
+    if not examples:
         return None
     found = " and ".join(f"{num:,} {'is' if num == 1 else 'are'} {kind}" for kind, num in counts.items() if num)
     return (
-        f"of the {part.x.size:,} values of {len(part.x):,} {part.images} images {found}, in"
-        f" {plural(images, 'image')}; the first is {first}"
+        f"of the {part.x.size:,} values of {len(part.x):,} {part.examples} examples {found}, in"
+        f" {plural(examples, 'example')}; the first is {first}"
     )
 
 
 def scales(parts: list[Part]) -> Iterator[tuple[bool, str]]:
     train, *others = parts
-    values = {part.images: _values(part.x) for part in parts}
+    values = {part.examples: _values(part.x) for part in parts}
     for part in parts:
-        yield from _scale(part, values[part.images])
+        yield from _scale(part, values[part.examples])
     ours = values["training"]
     for other in others:
-        theirs = values[other.images]
+        theirs = values[other.examples]
         if not (ours.std and theirs.std):
             continue
         ratio, largest = theirs.std / ours.std, theirs.largest / ours.largest
         shift = abs(theirs.mean - ours.mean) / max(ours.std, theirs.std)
-        # A few faint images have a small deviation as well; a wrong scale shows in the largest value, too.
+        # A few faint examples have a small deviation as well; a wrong scale shows in the largest value, too.
         signs = (
             min(ours.low, theirs.low) < -_NEGATIVE * max(ours.largest, theirs.largest)
             and max(ours.low, theirs.low) >= 0
@@ -110,7 +110,8 @@ def scales(parts: list[Part]) -> Iterator[tuple[bool, str]]:
         if refused or signs or shift > 1 or not 1 / _ODD_SCALE < ratio < _ODD_SCALE:
             how = "are" if refused else "may be"
             said = (
-                f"training and {other.images} images {how} scaled differently: training {ours}; {other.images} {theirs}"
+                f"training and {other.examples} examples {how} scaled differently: training {ours}; "
+                f"{other.examples} {theirs}"
             )
             yield refused, said
 
@@ -118,12 +119,12 @@ def scales(parts: list[Part]) -> Iterator[tuple[bool, str]]:
 def _scale(part: Part, values: _Values) -> Iterator[tuple[bool, str]]:
     """Of one part by itself."""
     if values.low == values.high:
-        yield True, f"all values of the {len(part.x):,} {part.images} images are {values.low + 0.0:.3g}"
+        yield True, f"all values of the {len(part.x):,} {part.examples} examples are {values.low + 0.0:.3g}"
         return
     if values.num_uniform and part.x[0].size >= _NUM_PIXELS:
-        num = f"{values.num_uniform:,} of {len(part.x):,} {part.images} images"
+        num = f"{values.num_uniform:,} of {len(part.x):,} {part.examples} examples"
         yield False, f"{num} hold one value throughout, the first is {part.place(values.first_uniform)}"
-    if part.images != "training":
+    if part.examples != "training":
         return
     if values.size > _LARGE or values.size < _SMALL:
         scaled = (
@@ -132,8 +133,8 @@ def _scale(part: Part, values: _Values) -> Iterator[tuple[bool, str]]:
         yield False, f"values are far from 1 in size, which networks expect: {values} ({scaled})"
 
 
-def same_images(parts: list[Part]) -> Iterator[tuple[bool, str]]:
-    """Copies, byte for byte: within the training images, and of them among the others."""
+def same_examples(parts: list[Part]) -> Iterator[tuple[bool, str]]:
+    """Copies, byte for byte: within the training examples, and of them among the others."""
     train, *others = parts
     kind = min((part.x.dtype for part in parts), key=lambda dtype: dtype.itemsize)
     seen: dict[bytes, int] = {}
@@ -142,17 +143,17 @@ def same_images(parts: list[Part]) -> Iterator[tuple[bool, str]]:
         if (before := seen.setdefault(name, row)) != row:
             again.append((row, before))
     if len(seen) == 1 and again:
-        yield True, f"all {len(train.x):,} training images are the same"
+        yield True, f"all {len(train.x):,} training examples are the same"
         return
     if again:
         yield (
             False,
-            f"{len(again):,} of {len(train.x):,} training images are copies of others{_copies(train, again, train)}",
+            f"{len(again):,} of {len(train.x):,} training examples are copies of others{_copies(train, again, train)}",
         )
     for other in others:
         copies = [(row, seen[name]) for row, name in enumerate(_names(other.x, kind)) if name in seen]
         if copies:
-            said = f"{len(copies):,} of {len(other.x):,} {other.images} images are among the training images"
+            said = f"{len(copies):,} of {len(other.x):,} {other.examples} examples are among the training examples"
             yield False, said + _copies(other, copies, train)
 
 
@@ -170,7 +171,7 @@ def _copies(part: Part, copies: list[tuple[int, int]], train: Part) -> str:
 
 
 def _names(x: Array, kind: np.dtype[np.generic]) -> Iterator[bytes]:
-    """A hash of each image."""
+    """A hash of each example."""
     for _, chunk in chunks(x):
         with np.errstate(over="ignore"):  # Where float16 holds less; adding 0 turns -0 into 0.
             rows = np.ascontiguousarray(chunk.astype(kind, copy=False) + kind.type(0))

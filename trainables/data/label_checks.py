@@ -29,16 +29,16 @@ def label_refusals(arrays: Arrays, parts: list[Part]) -> Iterator[str]:
         )
     train = np.unique(parts[0].y)
     if len(train) == 1:
-        only = f"class {train[0]} is the only one among {plural(len(parts[0].y), 'training image')}"
+        only = f"class {train[0]} is the only one among {plural(len(parts[0].y), 'training example')}"
         yield only + _if_sorted(arrays, parts[0])
     elif not np.isin(parts[-1].y, train).any():
-        yield f"none of the {len(parts[-1].y):,} test images is of a class that is trained on"
+        yield f"none of the {len(parts[-1].y):,} test examples is of a class that is trained on"
 
 
 def _if_sorted(arrays: Arrays, part: Part) -> str:
     whole = arrays[f"y_{part.name}"]
     if len(part.y) < len(whole) and bool((whole[1:] >= whole[:-1]).all()):  # type: ignore[operator]
-        return ": the file is sorted by class, and the first images are taken; shuffle it"
+        return ": the file is sorted by class, and the first examples are taken; shuffle it"
     return ""
 
 
@@ -47,30 +47,31 @@ def label_warnings(arrays: Arrays, parts: list[Part]) -> Iterator[str]:
     there = np.union1d(np.unique(arrays["y_train"]), np.unique(arrays["y_test"]))
     if there[0] > 0 or len(there) == 1 or num_classes > 2 * len(there):
         return  # Refused.
-    counts = {part.images: np.bincount(part.y.astype(np.int64), minlength=num_classes) for part in parts}
+    counts = {part.examples: np.bincount(part.y.astype(np.int64), minlength=num_classes) for part in parts}
     train = counts["training"]
     never = np.flatnonzero(sum(counts.values()) == 0)
     if len(never):
-        yield f"no image is of {_classes(never)}, of classes 0 to {num_classes - 1:,}: those outputs are never right"
-    for images, count in counts.items():
-        if images == "training":
+        yield f"no example is of {_classes(never)}, of classes 0 to {num_classes - 1:,}: those outputs are never right"
+    for examples, count in counts.items():
+        if examples == "training":
             continue
         unseen = np.flatnonzero((count > 0) & (train == 0))
         if len(unseen):
-            num = plural(int(count[unseen].sum()), f"{images} image")
-            yield f"{num} of {_classes(unseen)}, which no training image is of"
+            num = plural(int(count[unseen].sum()), f"{examples} example")
+            yield f"{num} of {_classes(unseen)}, which no training example is of"
         absent = np.flatnonzero((count == 0) & (train > 0))
         if len(absent):
-            num = plural(int(train[absent].sum()), "training image")
-            yield f"no {images} image is of {_classes(absent)}, and {num}"
-    for images, count in counts.items():
+            num = plural(int(train[absent].sum()), "training example")
+            yield f"no {examples} example is of {_classes(absent)}, and {num}"
+    for examples, count in counts.items():
         occurring = np.flatnonzero(count)
         if len(occurring) < 2:
             continue
         most, least = int(count.argmax()), int(occurring[count[occurring].argmin()])
         if count[most] >= _UNBALANCED * count[least] or count[most] >= _MAJORITY * count.sum():
             yield (
-                f"classes of the {count.sum():,} {images} images are unbalanced: {count[most]:,} of class {most}, and"
+                f"classes of the {count.sum():,} {examples} examples are unbalanced: {count[most]:,} of class "
+                f"{most}, and"
                 f" {count[least]:,} of class {least}; always answering {most} has an accuracy of"
                 f" {count[most] / count.sum():.3g}"
             )

@@ -19,7 +19,7 @@ On = Literal["train", "validation", "test"]
 
 @dataclass(frozen=True)
 class Data:
-    """x: (images, …) floating point; y: (images,) int64 classes; None if nothing is held out for validation.
+    """x: (examples, …) floating point; y: (examples,) int64 classes; None if nothing is held out for validation.
 
     digest   of the content of users' own data
     digests  array -> its own, where a function made it just now
@@ -73,13 +73,13 @@ def _tensors(config: AnyConfig, arrays: Arrays, dtype: torch.dtype) -> dict[str,
     num_train, num_validation = config.num_train, config.num_validation
     mean, std = _NORMALISATION.get(type(config), (0.0, 1.0))
 
-    def inputs(part: str, images: slice) -> torch.Tensor:
-        x = torch.from_numpy(arrays[f"x_{part}"][images]).to(dtype)
+    def inputs(part: str, examples: slice) -> torch.Tensor:
+        x = torch.from_numpy(arrays[f"x_{part}"][examples]).to(dtype)
         scale = 255.0 if arrays[f"x_{part}"].dtype == np.uint8 else 1.0
         return ((x / scale) - mean) / std
 
-    def classes(part: str, images: slice) -> torch.Tensor:
-        return torch.from_numpy(arrays[f"y_{part}"][images]).to(torch.int64)
+    def classes(part: str, examples: slice) -> torch.Tensor:
+        return torch.from_numpy(arrays[f"y_{part}"][examples]).to(torch.int64)
 
     parts = {"train": ("train", slice(num_train)), "test": ("test", slice(config.num_test))}
     if num_validation:

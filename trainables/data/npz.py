@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from trainables.data.arrays import NAMES, Array, Arrays, form_mistakes, shortened
+from trainables.data.arrays import NAMES, Array, Arrays, form_problems, shortened
 from trainables.data.place import DataError, data_error, opened
 
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -48,8 +48,8 @@ def read_arrays(file: BinaryIO, path: Path) -> Arrays:
         raise DataError(f"{what} cannot be read: {error.strerror or error}") from error
     except Exception as error:  # zipfile and numpy raise many kinds over damaged bytes.
         raise DataError(f"{what} is damaged: {shortened(error) or type(error).__name__}") from error
-    if mistakes := list(form_mistakes(arrays)):
-        raise data_error(what, mistakes)
+    if problems := list(form_problems(arrays)):
+        raise data_error(what, problems)
     return arrays
 
 
@@ -66,9 +66,9 @@ def _read(archive: zipfile.ZipFile, num_bytes: int) -> Arrays:
     if twice := [name for name, member in members.items() if there[member] > 1]:
         raise _Unfit(f"holds {', '.join(twice)} twice")
     infos = {name: archive.getinfo(member) for name, member in members.items()}
-    mistakes = [f"{name} {wrong}" for name, info in infos.items() if (wrong := _unfit(archive, info, num_bytes))]
-    if mistakes:
-        raise _Unfit(*mistakes)
+    problems = [f"{name} {wrong}" for name, info in infos.items() if (wrong := _unfit(archive, info, num_bytes))]
+    if problems:
+        raise _Unfit(*problems)
     needed, memory = sum(info.file_size for info in infos.values()), memory_bytes()
     if needed > memory:
         raise _Unfit(f"its arrays take {needed / 1e9:,.1f} GB, and this machine has {memory / 1e9:,.1f} GB of memory")

@@ -15,7 +15,7 @@ _CHUNK_BYTES = 2**22
 class Part:
     """A part that a trial uses. x and y begin at row `first` of the arrays x_NAME and y_NAME."""
 
-    images: str
+    examples: str
     name: str
     first: int
     x: Array

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from trainables.checksums import checksum
-from trainables.data.config import DigitsConfig, MnistConfig, NpzConfig, OwnDataConfig
+from trainables.data.config import DigitsConfig, MnistConfig, NpzConfig, PluginDataConfig
 
 
 class DataError(Exception):
@@ -26,7 +26,7 @@ def data_error(what: str, sentences: Iterable[str]) -> DataError:
     listed = tuple(sentences)
     if len(listed) == 1:
         return DataError(f"{what}: {listed[0]}")
-    return DataError("\n  ".join([f"{what}: {len(listed)} mistakes", *listed]))
+    return DataError("\n  ".join([f"{what}: {len(listed)} problems", *listed]))
 
 
 @contextmanager
@@ -89,7 +89,7 @@ _MNIST_FILES = {
 """Unpacked, as torchvision leaves them and insists on; and their SHA-256."""
 
 
-def check_present(config: DigitsConfig | MnistConfig | NpzConfig | OwnDataConfig) -> None:
+def check_present(config: DigitsConfig | MnistConfig | NpzConfig | PluginDataConfig) -> None:
     """Raises:
     DataError: the data's files are not there, or those of MNIST are not as they were published.
     """

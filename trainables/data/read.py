@@ -7,24 +7,24 @@ from typing import Any
 
 import numpy as np
 
-from trainables.data.arrays import NAMES, Arrays, digest, form_mistakes
-from trainables.data.config import DigitsConfig, MnistConfig, NpzConfig, OwnDataConfig
+from trainables.data.arrays import NAMES, Arrays, digest, form_problems
+from trainables.data.config import DigitsConfig, MnistConfig, NpzConfig, PluginDataConfig
 from trainables.data.content import Used, untrainable
 from trainables.data.inspection import Inspection, inspect_arrays, inspect_npz, read_npz_and_digest
 from trainables.data.place import DataError, check_present, data_error, data_root
-from trainables.own.loading import load_part, shown
+from trainables.plugins.loading import load_plugin, shown
 
-AnyConfig = DigitsConfig | MnistConfig | NpzConfig | OwnDataConfig
+AnyConfig = DigitsConfig | MnistConfig | NpzConfig | PluginDataConfig
 
 
 def read_checked(config: AnyConfig) -> Arrays:
-    """The whole arrays, of which there are as many images as are asked for.
+    """The whole arrays, of which there are as many examples as are asked for.
 
     Raises:
-        DataError: the data is missing, its digest is not the declared one, there are fewer images, or it cannot be
+        DataError: the data is missing, its digest is not the declared one, there are fewer examples, or it cannot be
             trained on.
     """
-    if not isinstance(config, NpzConfig | OwnDataConfig):
+    if not isinstance(config, NpzConfig | PluginDataConfig):
         arrays = _READERS[type(config)](config)
         _same_digest(config, digest(arrays))
         return arrays
@@ -36,12 +36,12 @@ def read_checked(config: AnyConfig) -> Arrays:
         if config.digest is not None:
             _same_digest(config, digest(arrays))
     _enough(config, len(arrays["x_train"]), len(arrays["x_test"]))
-    if mistakes := list(untrainable(arrays, _used(config))):
-        raise data_error(data_name(config), mistakes)
+    if problems := list(untrainable(arrays, _used(config))):
+        raise data_error(data_name(config), problems)
     return arrays
 
 
-def inspect(config: NpzConfig | OwnDataConfig) -> Inspection:
+def inspect(config: NpzConfig | PluginDataConfig) -> Inspection:
     """The same without the arrays, in an instant for a file that was read before; with all that `check_content` finds.
 
     Raises:
@@ -76,21 +76,21 @@ def data_name(config: AnyConfig) -> str:
     return f"data npz: {config.path}" if isinstance(config, NpzConfig) else f"data {config.name}"
 
 
-def _used(config: NpzConfig | OwnDataConfig) -> Used:
+def _used(config: NpzConfig | PluginDataConfig) -> Used:
     return Used(config.num_train, config.num_validation, config.num_test)
 
 
-def _enough(config: NpzConfig | OwnDataConfig, num_train: int, num_test: int) -> None:
+def _enough(config: NpzConfig | PluginDataConfig, num_train: int, num_test: int) -> None:
     """Raises:
-    DataError: the settings ask for more images than there are.
+    DataError: the settings ask for more examples than there are.
     """
     for part, num, there in (("train", config.num_train, num_train), ("test", config.num_test, num_test)):
         if num is not None and num > there:
-            raise DataError(f"data {config.name}: num_{part} is {num}, there are {there} images")
+            raise DataError(f"data {config.name}: num_{part} is {num}, there are {there} examples")
     num_trained, num_validation = config.num_train or 0, config.num_validation
     if num_validation and num_trained + num_validation > num_train:
         raise DataError(
-            f"data {config.name}: num_validation is {num_validation}, of {num_train} images {num_trained} are"
+            f"data {config.name}: num_validation is {num_validation}, of {num_train} examples {num_trained} are"
             " trained on"
         )
 
@@ -103,20 +103,20 @@ def _same_digest(config: AnyConfig, found: str) -> None:
         )
 
 
-def read_own(config: OwnDataConfig) -> Arrays:
+def read_own(config: PluginDataConfig) -> Arrays:
     """What a function of one's own makes, in the right form.
 
     Raises:
         DataError: it is not that.
     """
-    given, what = load_part(config)(), data_name(config)
+    given, what = load_plugin(config)(), data_name(config)
     missing = [name for name in NAMES if name not in given] if isinstance(given, dict) else list(NAMES)
     if missing:
         found = f"is without {', '.join(missing)}" if isinstance(given, dict) else f"is {shown(given)}"
         raise DataError(f"{what}: what it returned {found}; it must be a dict of the arrays {', '.join(NAMES)}")
     arrays = {name: np.asarray(given[name]) for name in NAMES}
-    if mistakes := list(form_mistakes(arrays)):
-        raise data_error(what, mistakes)
+    if problems := list(form_problems(arrays)):
+        raise data_error(what, problems)
     return arrays
 
 

@@ -8,25 +8,25 @@ from typing import Any
 
 from torch import Tensor
 
-from trainables.gradient_filters.config import EmaConfig, OwnGradientFilterConfig
+from trainables.gradient_filters.config import EmaConfig, PluginGradientFilterConfig
 from trainables.gradient_filters.ema import ema_filter
-from trainables.mistakes import Mistake, Mistakes
-from trainables.own.loading import load_part, shown
-from trainables.own.scope import Scope
+from trainables.plugins.loading import load_plugin, shown
+from trainables.plugins.scope import Scope
+from trainables.validation import Problem, ValidationErrors
 
 Gradients = Mapping[str, Tensor]
 GradientFilter = Callable[[Gradients, Gradients], tuple[Gradients, Gradients]]
 
 
-def build_gradient_filter(config: EmaConfig | OwnGradientFilterConfig, scope: Scope | None = None) -> GradientFilter:
-    if isinstance(config, OwnGradientFilterConfig):
-        part = load_part(config, scope)
+def build_gradient_filter(config: EmaConfig | PluginGradientFilterConfig, scope: Scope | None = None) -> GradientFilter:
+    if isinstance(config, PluginGradientFilterConfig):
+        part = load_plugin(config, scope)
 
         def own(gradients: Gradients, state: Gradients) -> tuple[Gradients, Gradients]:
             given = part(dict(gradients), dict(state))
             if (wrong := _misfit(given, gradients)) is not None:
-                raise Mistakes(config.kind, [Mistake(("name",), f"{config.object} should return {wrong}")])
-            # Nothing may hang on to the graph from one update to the next.
+                raise ValidationErrors(config.kind, [Problem(("name",), f"{config.object} should return {wrong}")])
+            # Nothing may hang on to the graph from one step to the next.
             return given[0], {name: tensor.detach() for name, tensor in given[1].items()}
 
         return own
@@ -41,7 +41,7 @@ def build_gradient_filter(config: EmaConfig | OwnGradientFilterConfig, scope: Sc
 
 
 def _misfit(given: Any, gradients: Gradients) -> str | None:
-    """What a filter of one's own should return instead, if it should."""
+    """What a filter plugin should return instead, if it should."""
     if not (isinstance(given, tuple) and len(given) == 2 and all(isinstance(each, dict) for each in given)):
         return f"(gradients, state), two dicts, it returned {shown(given)}"
     filtered, state = given

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from trainables.configuration import Config, Float, NonNegativeFloat
-from trainables.own.config import OwnConfig, component
+from trainables.plugins.config import PluginConfig, component
 
 
 class EmaConfig(Config):
@@ -16,10 +16,10 @@ class EmaConfig(Config):
     gain: NonNegativeFloat
 
 
-class OwnGradientFilterConfig(OwnConfig):
-    """A gradient filter of one's own."""
+class PluginGradientFilterConfig(PluginConfig):
+    """a gradient filter plugin."""
 
     kind = "gradient_filter"
 
 
-GradientFilterConfig = component(OwnGradientFilterConfig, EmaConfig)
+GradientFilterConfig = component(PluginGradientFilterConfig, EmaConfig)

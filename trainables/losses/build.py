@@ -5,17 +5,19 @@ from collections.abc import Callable
 from torch import Tensor
 from torch.nn import functional as F
 
-from trainables.losses.config import CrossEntropyConfig, MeanSquaredErrorConfig, OwnLossConfig
-from trainables.mistakes import Mistake, Mistakes
-from trainables.own.loading import load_part, place, scalar
-from trainables.own.scope import Scope
+from trainables.losses.config import CrossEntropyConfig, MeanSquaredErrorConfig, PluginLossConfig
+from trainables.plugins.loading import load_plugin, place, scalar
+from trainables.plugins.scope import Scope
+from trainables.validation import Problem, ValidationErrors
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
-def build_loss(config: CrossEntropyConfig | MeanSquaredErrorConfig | OwnLossConfig, scope: Scope | None = None) -> Loss:
-    if isinstance(config, OwnLossConfig):
-        part = scalar(load_part(config, scope), config)
+def build_loss(
+    config: CrossEntropyConfig | MeanSquaredErrorConfig | PluginLossConfig, scope: Scope | None = None
+) -> Loss:
+    if isinstance(config, PluginLossConfig):
+        part = scalar(load_plugin(config, scope), config)
 
         def own(outputs: Tensor, y: Tensor) -> Tensor:
             # Copies: what a loss writes into is nobody else's.
@@ -25,7 +27,7 @@ def build_loss(config: CrossEntropyConfig | MeanSquaredErrorConfig | OwnLossConf
                     f"{place(config)} returned a number that does not depend on the outputs, so that there is no"
                     " gradient: compute it from outputs without detach(), item(), argmax, .data or torch.no_grad()"
                 )
-                raise Mistakes(config.kind, [Mistake(("name",), wrong)])
+                raise ValidationErrors(config.kind, [Problem(("name",), wrong)])
             return loss
 
         return own

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from trainables.configuration import Config
-from trainables.own.config import OwnConfig, component
+from trainables.plugins.config import PluginConfig, component
 
 
 class CrossEntropyConfig(Config):
@@ -22,10 +22,10 @@ class MeanSquaredErrorConfig(Config):
     over_classes: Literal["mean", "sum"] = "mean"
 
 
-class OwnLossConfig(OwnConfig):
-    """A loss of one's own."""
+class PluginLossConfig(PluginConfig):
+    """a loss plugin."""
 
     kind = "loss"
 
 
-LossConfig = component(OwnLossConfig, CrossEntropyConfig, MeanSquaredErrorConfig)
+LossConfig = component(PluginLossConfig, CrossEntropyConfig, MeanSquaredErrorConfig)

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from trainables.models.config import MlpConfig, OwnModelConfig
-from trainables.own.scope import Scope
+from trainables.models.config import MlpConfig, PluginModelConfig
+from trainables.plugins.scope import Scope
 
 Tensors = dict[str, Tensor]
 
@@ -29,18 +29,20 @@ class Model:
 
 
 def build_model(
-    config: MlpConfig | OwnModelConfig,
+    config: MlpConfig | PluginModelConfig,
     *,
     input_shape: torch.Size,
     num_classes: int,
     dtype: torch.dtype,
     scope: Scope | None = None,
 ) -> Model:
-    """The model of a configuration for inputs of `input_shape` (one image's) and `num_classes` outputs."""
-    if isinstance(config, OwnModelConfig):
-        from trainables.models.own import own_model
+    """The model of a configuration for inputs of `input_shape` (one example's) and `num_classes` outputs."""
+    if isinstance(config, PluginModelConfig):
+        from trainables.models.plugin import plugin_model
 
-        return own_model(config, input_shape=input_shape, num_classes=num_classes, dtype=dtype, scope=scope or Scope())
+        return plugin_model(
+            config, input_shape=input_shape, num_classes=num_classes, dtype=dtype, scope=scope or Scope()
+        )
     return _mlp(config, num_inputs=math.prod(input_shape), num_outputs=num_classes, dtype=dtype)
 
 

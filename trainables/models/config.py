@@ -3,7 +3,7 @@
 from typing import Literal
 
 from trainables.configuration import Bool, Config, PositiveFloat, PositiveInt
-from trainables.own.config import OwnConfig, component
+from trainables.plugins.config import PluginConfig, component
 
 
 class MlpConfig(Config):
@@ -22,10 +22,10 @@ class MlpConfig(Config):
     output_scale: PositiveFloat = 1.0
 
 
-class OwnModelConfig(OwnConfig):
-    """A torch.nn.Module of one's own."""
+class PluginModelConfig(PluginConfig):
+    """a torch.nn.Module plugin."""
 
     kind = "model"
 
 
-ModelConfig = component(OwnModelConfig, MlpConfig)
+ModelConfig = component(PluginModelConfig, MlpConfig)

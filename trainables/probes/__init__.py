@@ -1,1 +1,1 @@
-"""Probes: what is measured at a look. `config.py` holds the settings, without torch."""
+"""Probes: what is measured at an evaluation. `config.py` holds the settings, without torch."""

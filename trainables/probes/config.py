@@ -1,17 +1,17 @@
-"""Settings of the probes. `every: 10` measures at every tenth look, the first included."""
+"""Settings of the probes. `every: 10` measures at every tenth evaluation, the first included."""
 
 from typing import Annotated, Literal, Self
 
 from pydantic import model_validator
 
 from trainables.configuration import Config, PositiveInt, spelled
-from trainables.mistakes import shown
 from trainables.names import MAX_METRIC
-from trainables.own.config import OwnConfig, component
+from trainables.plugins.config import PluginConfig, component
+from trainables.validation import shown
 
 
 class AccuracyConfig(Config):
-    """The share of images whose largest output is their class's."""
+    """The share of examples whose largest output is their class's."""
 
     name: Literal["accuracy"] = "accuracy"
     on: Literal["train", "validation", "test"]
@@ -99,8 +99,8 @@ class CentroidConfig(Config):
         )
 
 
-class OwnProbeConfig(OwnConfig):
-    """A measurement of one's own, over the first `num_points`: `train_NAME`, NAME being that of the function or class.
+class PluginProbeConfig(PluginConfig):
+    """a measurement plugin, over the first `num_points`: `train_NAME`, NAME being that of the function or class.
 
     gives  the names of several values, `train_NAME_GIVEN` each; none: it is one value
     """
@@ -127,7 +127,7 @@ class OwnProbeConfig(OwnConfig):
 
 
 ProbeConfig = component(
-    OwnProbeConfig,
+    PluginProbeConfig,
     AccuracyConfig,
     LossProbeConfig,
     JacobianNormConfig,
@@ -142,10 +142,10 @@ ALWAYS: tuple[AccuracyConfig | LossProbeConfig, ...] = (
     LossProbeConfig(on="train"),
     LossProbeConfig(on="test"),
 )
-"""Measured at every look unless a trial gives the same probe another schedule."""
+"""Measured at every evaluation unless a trial gives the same probe another schedule."""
 
 ON_VALIDATION: tuple[AccuracyConfig | LossProbeConfig, ...] = (
     AccuracyConfig(on="validation"),
     LossProbeConfig(on="validation"),
 )
-"""The same, of trials whose data holds images out."""
+"""The same, of trials whose data holds examples out."""

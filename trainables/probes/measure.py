@@ -9,9 +9,8 @@ from torch import Tensor
 
 from trainables.data.load import Data, On
 from trainables.losses.build import Loss
-from trainables.mistakes import Mistake, Mistakes
-from trainables.own.interfaces import Evaluation
-from trainables.own.loading import shown
+from trainables.plugins.interfaces import ProbeInput
+from trainables.plugins.loading import shown
 from trainables.probes.config import (
     AccuracyConfig,
     CentroidConfig,
@@ -19,9 +18,10 @@ from trainables.probes.config import (
     JacobianRowsConfig,
     JacobianSpectrumConfig,
     LossProbeConfig,
-    OwnProbeConfig,
+    PluginProbeConfig,
     ProbeConfig,
 )
+from trainables.validation import Problem, ValidationErrors
 
 _CHUNK = 1024
 """Points a Jacobian is taken at in one go: bounds the memory, whatever the size of the data."""
@@ -34,14 +34,14 @@ def measure(
     loss: Loss,
     *,
     parameters: Mapping[str, Tensor],
-    own: Mapping[OwnProbeConfig, Callable[[Evaluation], Any]],
+    own: Mapping[PluginProbeConfig, Callable[[ProbeInput], Any]],
     drawing: Callable[[str], torch.Generator | None],
 ) -> dict[str, float]:
     """Takes the measurements of `probes` on the function `f`: inputs (points, …) -> outputs (points, C); `parameters`
-    and `own`, the parts behind them, are for probes of one's own.
+    and `own`, the parts behind them, are for plugin probes.
 
     drawing  called with the name of a measurement before it is taken; returns the generator of its draws, and has all
-             that `f` and parts of one's own draw from global ones depend on that name, too
+             that `f` and plugins draw from global ones depend on that name, too
     """
 
     @cache
@@ -84,17 +84,17 @@ def measure(
                 values |= _extremes(f"{probe.on}_centroid_alignment", inner / (norm * x.norm(dim=1)))
                 values |= _extremes(f"{probe.on}_centroid_norm", norm)
                 values |= _extremes(f"{probe.on}_centroid_inner_product", inner)
-            case OwnProbeConfig():
+            case PluginProbeConfig():
                 # Copies: what a probe writes into is nobody else's.
                 points = x[: probe.num_points].clone(), y[: probe.num_points].clone()
                 copies = {name: parameter.clone() for name, parameter in parameters.items()}
                 draws = drawing(", ".join(probe.metrics))
                 assert draws is not None
-                values |= _own(probe, own[probe], Evaluation(f, copies, *points, draws))
+                values |= _own(probe, own[probe], ProbeInput(f, copies, *points, draws))
     return {name: float(value) for name, value in values.items()}
 
 
-def _own(probe: OwnProbeConfig, part: Callable[[Evaluation], Any], evaluation: Evaluation) -> dict[str, float]:
+def _own(probe: PluginProbeConfig, part: Callable[[ProbeInput], Any], evaluation: ProbeInput) -> dict[str, float]:
     with torch.enable_grad():
         given = part(evaluation)
     try:
@@ -105,8 +105,8 @@ def _own(probe: OwnProbeConfig, part: Callable[[Evaluation], Any], evaluation: E
     except (TypeError, ValueError, AttributeError, RuntimeError):
         pass
     wanted = f"a dict of numbers for its `gives`, {', '.join(probe.gives)}" if probe.gives else "one number"
-    raise Mistakes(
-        probe.kind, [Mistake(("name",), f"{probe.object} should return {wanted}, it returned {shown(given)}")]
+    raise ValidationErrors(
+        probe.kind, [Problem(("name",), f"{probe.object} should return {wanted}, it returned {shown(given)}")]
     )
 
 

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from trainables.configuration import Config, NonNegativeFloat, PositiveInt
-from trainables.own.config import OwnConfig, component
+from trainables.plugins.config import PluginConfig, component
 
 
 class JacobianConfig(Config):
@@ -24,10 +24,10 @@ class JacobianConfig(Config):
     level: NonNegativeFloat | None = None
 
 
-class OwnRegulariserConfig(OwnConfig):
-    """A regulariser of one's own."""
+class PluginRegulariserConfig(PluginConfig):
+    """a regulariser plugin."""
 
     kind = "regulariser"
 
 
-RegulariserConfig = component(OwnRegulariserConfig, JacobianConfig)
+RegulariserConfig = component(PluginRegulariserConfig, JacobianConfig)

@@ -1,13 +1,13 @@
-"""From the view of a study to its answer.
+"""From the results of a study to its report.
 
-    answer(view)    the one sentence, and sections of tables, figures and notes
-    Answer, Section, Table, Column, Figure    what an answer is made of; grokgrid.report shows it
+    make_report(results)    the one sentence, and sections of tables, figures and notes
+    Report, Section, Table, Column, Figure    what a report is made of; grokgrid.report shows it
 
-answers         puts it together
+reports         puts it together
 comparisons     every cell beside the baseline, paired by seed
 accelerations   the table of them; `published` figures beside it
 reaching        the fraction of seeds that has reached the goal
-curves          metrics against updates
+curves          metrics against steps
 measurements    metrics where trials ended, and differences from a baseline
 strengths       metrics at every strength of a method, and the best strength; `lambda_curves` the section of them
 searches        a search for the best settings, and what the best come to on other seeds
@@ -15,7 +15,7 @@ trials          how many trials are where, and where they ran
 headlines       the one sentence
 """
 
-from grokgrid.analyses.answers import answer
-from grokgrid.analyses.parts import Answer, Column, Figure, Section, Table
+from grokgrid.analyses.parts import Column, Figure, Report, Section, Table
+from grokgrid.analyses.reports import make_report
 
-__all__ = ["Answer", "Column", "Figure", "Section", "Table", "answer"]
+__all__ = ["Report", "Column", "Figure", "Section", "Table", "make_report"]

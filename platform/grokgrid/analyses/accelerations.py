@@ -26,8 +26,8 @@ from grokgrid.analyses.wording import (
     open_because,
     slug,
 )
+from grokgrid.results import Results
 from grokgrid.statistics import SIGNIFICANT, Direction, Estimator, RatioKind
-from grokgrid.view import View
 from search_spaces import Study
 from search_spaces.study import Acceleration
 
@@ -44,37 +44,37 @@ ESTIMATORS = {
 TITLE = "How many times sooner"
 
 
-def acceleration_section(view: View, analysis: Acceleration, *, name: str = "acceleration") -> Section:
+def acceleration_section(results: Results, analysis: Acceleration, *, name: str = "acceleration") -> Section:
     """`name` begins the names of tables and metrics: a study may compare with several baselines."""
-    comparisons = compare(view, analysis)
-    rows = rows_of(view.study, comparisons)
+    comparisons = compare(results, analysis)
+    rows = rows_of(results.study, comparisons)
     title = f"Acceleration over {analysis.baseline}"
-    tables = [_table(view, analysis, rows, name)]
-    if view.study.reference:
-        tables.append(published_table(view.study, comparisons, f"{name}-published"))
+    tables = [_table(results, analysis, rows, name)]
+    if results.study.reference:
+        tables.append(published_table(results.study, comparisons, f"{name}-published"))
     tables.append(_pairs(comparisons, f"{name}-pairs"))
-    drawn = [c for c in comparisons if c.measure is Measure.UPDATES and c.estimate is not None]
+    drawn = [c for c in comparisons if c.measure is Measure.STEPS and c.estimate is not None]
     figures = [
         Figure(
-            f"{name}-updates",
-            "Acceleration in updates",
-            partial(drawing.accelerations, view.study, drawn),
+            f"{name}-steps",
+            "Acceleration in steps",
+            partial(drawing.accelerations, results.study, drawn),
             "A dot a seed, an arrow where one of its two trials was censored and the ratio is a bound; the diamond is "
             f"the estimate with its {PERCENT} interval, hollow where it is a bound or has no interval to trust.",
         )
     ]
-    in_updates = [row for row in rows if row.c.measure is Measure.UPDATES]
+    in_steps = [row for row in rows if row.c.measure is Measure.STEPS]
     return Section(
         title=title,
         tables=tuple(tables),
         figures=tuple(figures if drawn else ()),
-        notes=(*absent(view), *_notes(view, comparisons)),
+        notes=(*absent(results), *_notes(results, comparisons)),
         metrics=dict(_metrics(rows, name)),
-        sentence=sooner(in_updates, f"the table “{TITLE}” under “{title}”") if in_updates else "",
+        sentence=sooner(in_steps, f"the table “{TITLE}” under “{title}”") if in_steps else "",
     )
 
 
-def _table(view: View, analysis: Acceleration, rows: Sequence[Row], name: str) -> Table:
+def _table(results: Results, analysis: Acceleration, rows: Sequence[Row], name: str) -> Table:
     def column(label: str, text: Callable[[Row], str], kind: Literal["name", "value", "prose"] = "value") -> Column:
         return Column(label, tuple(map(text, rows)), kind)
 
@@ -82,7 +82,7 @@ def _table(view: View, analysis: Acceleration, rows: Sequence[Row], name: str) -
     estimators = {row.c.estimator for row in rows if row.c.estimator}
     columns = (
         column("measure", lambda row: row.measure, "name"),
-        column(cell_label(view.study), lambda row: row.cell, "name"),
+        column(cell_label(results.study), lambda row: row.cell, "name"),
         column("acceleration", lambda row: row.estimate),
         column(f"{PERCENT} interval", lambda row: row.interval),
         column("finding", lambda row: row.finding),
@@ -103,14 +103,14 @@ def _table(view: View, analysis: Acceleration, rows: Sequence[Row], name: str) -
             else []
         ),
     )
-    caption = " ".join(_caption(view, analysis, rows, family, estimators))
+    caption = " ".join(_caption(results, analysis, rows, family, estimators))
     return Table(name, TITLE, _tidy(rows), columns if rows else (), caption)
 
 
 def _caption(
-    view: View, analysis: Acceleration, rows: Sequence[Row], family: int, estimators: set[Estimator]
+    results: Results, analysis: Acceleration, rows: Sequence[Row], family: int, estimators: set[Estimator]
 ) -> Iterator[str]:
-    goal, baseline = view.study.goal, analysis.baseline
+    goal, baseline = results.study.goal, analysis.baseline
     yield f"Time of {baseline} to {goal} over the time of the other, paired by seed: above 1 the other is sooner."
     if len(estimators) == 1:
         (estimator,) = estimators
@@ -121,7 +121,8 @@ def _caption(
     )
     if family > 1:
         yield (
-            f"By each measure {family} {cell_label(view.study)}s are compared with {baseline}: Holm’s p allows for so "
+            f"By each measure {family} {cell_label(results.study)}s are compared with {baseline}: Holm’s p allows "
+            f"for so "
             "many tests, p and the interval do not."
         )
     if any(row.is_but_p for row in rows):
@@ -133,7 +134,7 @@ def _caption(
             "(docs/statistics.md)."
         )
     if any(row.c.measure is Measure.PHASE_SECONDS for row in rows):
-        yield f"Phase: seconds from the first look at {analysis.phase_from:g} to the goal."
+        yield f"Phase: seconds from the first evaluation at {analysis.phase_from:g} to the goal."
 
 
 def _tidy(rows: Sequence[Row]) -> pd.DataFrame:
@@ -191,7 +192,7 @@ def _pairs(comparisons: Sequence[Comparison], name: str) -> Table:
     return Table(name, "Every pair", pairs[columns].rename(columns={"baseline": "time_baseline", "arm": "time"}))
 
 
-def _notes(view: View, comparisons: Sequence[Comparison]) -> Iterator[str]:
+def _notes(results: Results, comparisons: Sequence[Comparison]) -> Iterator[str]:
     """The warnings of the statistics, each once, with whom it concerns."""
     if not comparisons:
         yield "There is no other arm to compare."
@@ -200,14 +201,14 @@ def _notes(view: View, comparisons: Sequence[Comparison]) -> Iterator[str]:
         for warning in [f"Not comparable, for {c.not_comparable}."] if c.not_comparable else c.found.warnings:
             concerned.setdefault(warning, []).append(c)
     for warning, those in concerned.items():
-        whom = _whom(view.study, comparisons, those)
+        whom = _whom(results.study, comparisons, those)
         yield f"{whom}: {warning}" if whom else warning
     names = {
         str(name)
         for cell in {id(c.cell): c.cell for c in comparisons}.values()
-        for name in view.seen_of(cell).reindex(columns=["device_name"])["device_name"].dropna()
+        for name in results.seen_of(cell).reindex(columns=["device_name"])["device_name"].dropna()
     }
-    if len(names) > 1 and not all(c.not_comparable for c in comparisons if c.measure is not Measure.UPDATES):
+    if len(names) > 1 and not all(c.not_comparable for c in comparisons if c.measure is not Measure.STEPS):
         yield f"The seconds are of different devices: {listed(sorted(names))}."
 
 

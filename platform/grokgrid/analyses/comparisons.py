@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from grokgrid import statistics
-from grokgrid.analyses.times import Measure, budget_in_updates, goal_times, phase_times
+from grokgrid.analyses.times import Measure, budget_in_steps, goal_times, phase_times
 from grokgrid.analyses.trials import others, ran_differently
 from grokgrid.analyses.wording import LEVEL
+from grokgrid.results import Results, State
 from grokgrid.statistics import Direction, Estimator, Finding, Times, WhyOpen, judge_ratio
-from grokgrid.view import State, View
 from search_spaces import Cell
 from search_spaces.study import Acceleration
 
@@ -66,14 +66,14 @@ class Comparison:
         return None if self.not_comparable else self.found.mean_sd(direction)
 
 
-def compare(view: View, analysis: Acceleration) -> tuple[Comparison, ...]:
+def compare(results: Results, analysis: Acceleration) -> tuple[Comparison, ...]:
     """Every cell but the baseline's, measure by measure."""
-    (baseline,) = (cell for cell in view.study.cells if cell.arm == analysis.baseline)
-    differs = {cell.name: ran_differently(view, (baseline, cell)) for cell in view.study.cells}
+    (baseline,) = (cell for cell in results.study.cells if cell.arm == analysis.baseline)
+    differs = {cell.name: ran_differently(results, (baseline, cell)) for cell in results.study.cells}
     return tuple(
         comparison
         for measure in _measures(baseline, analysis)
-        for comparison in _by_measure(view, analysis, baseline, measure, differs)
+        for comparison in _by_measure(results, analysis, baseline, measure, differs)
     )
 
 
@@ -91,21 +91,21 @@ def _measures(baseline: Cell, analysis: Acceleration) -> list[Measure]:
 
 
 def _by_measure(
-    view: View, analysis: Acceleration, baseline: Cell, measure: Measure, differs: Mapping[str, str | None]
+    results: Results, analysis: Acceleration, baseline: Cell, measure: Measure, differs: Mapping[str, str | None]
 ) -> Iterator[Comparison]:
     """differs: by the name of each cell, why seconds of it and of the baseline do not compare, if so."""
 
     def times(cell: Cell) -> Times:
         if measure is Measure.PHASE_SECONDS:
             assert analysis.phase_from is not None
-            return phase_times(view, cell, analysis.phase_from)
-        return goal_times(view, cell, "updates" if measure is Measure.UPDATES else "seconds")
+            return phase_times(results, cell, analysis.phase_from)
+        return goal_times(results, cell, "steps" if measure is Measure.STEPS else "seconds")
 
     def budget(cell: Cell) -> float | None:
-        return budget_in_updates(view, cell) if measure is Measure.UPDATES else None
+        return budget_in_steps(results, cell) if measure is Measure.STEPS else None
 
     ours, limit = times(baseline), budget(baseline)
-    for cell in view.study.cells:
+    for cell in results.study.cells:
         if cell.arm == baseline.arm:
             continue
         theirs = times(cell)
@@ -115,9 +115,9 @@ def _by_measure(
             baseline=baseline,
             measure=measure,
             found=statistics.acceleration(ours, theirs, budget=min(limits, default=None)),
-            num_seeds=len(view.study.seed_list),
+            num_seeds=len(results.study.seed_list),
             reached=int(theirs.reached.sum()),
             reached_baseline=int(ours.reached.sum()),
-            not_comparable=None if measure is Measure.UPDATES else differs[cell.name],
-            others=others(view, cell, but=[State.REACHED]),
+            not_comparable=None if measure is Measure.STEPS else differs[cell.name],
+            others=others(results, cell, but=[State.REACHED]),
         )

@@ -1,4 +1,4 @@
-"""Metrics against updates: each seed's curve, their mean and its band."""
+"""Metrics against steps: each seed's curve, their mean and its band."""
 
 from functools import partial
 
@@ -11,9 +11,9 @@ from grokgrid.analyses.headlines import ended
 from grokgrid.analyses.parts import Column, Figure, Section, Table
 from grokgrid.analyses.trials import others
 from grokgrid.analyses.wording import LEVEL, NOTHING, PERCENT, cell_label, labels, mean_sd
+from grokgrid.results import Results
 from grokgrid.statistics import by_trial, mean_curve
 from grokgrid.statistics.times import Bools, Floats, Ints
-from grokgrid.view import View
 from search_spaces.study import Curves
 from trainables.names import file_part
 
@@ -25,88 +25,90 @@ MAX_LINES, MAX_POINTS = 100, 10_000
 """In a figure: more cannot be told apart."""
 
 
-def curves_section(view: View, analysis: Curves, *, name: str = "curves", is_told: bool = False) -> Section:
+def curves_section(results: Results, analysis: Curves, *, name: str = "curves", is_told: bool = False) -> Section:
     """is_told: whether the headline says where the trials ended, since no analysis compares them."""
     metrics = [
-        metric for metric in analysis.metrics if metric in view.curves and np.isfinite(view.curves[metric]).any()
+        metric for metric in analysis.metrics if metric in results.curves and np.isfinite(results.curves[metric]).any()
     ]
-    means = _means(view, metrics)
+    means = _means(results, metrics)
     figures = tuple(
         Figure(
             f"{name}-{file_part(metric, '/')}",
             metric.replace("_", " "),
-            partial(drawing.curves, view.study, metric, _seed_curves(view, metric), means[means["metric"] == metric]),
-            f"{_drawn_seeds(view)}, a dot where it ends; the mean over seeds and, of three or more, "
+            partial(
+                drawing.curves, results.study, metric, _seed_curves(results, metric), means[means["metric"] == metric]
+            ),
+            f"{_drawn_seeds(results)}, a dot where it ends; the mean over seeds and, of three or more, "
             f"its {PERCENT} band, point by point, up to where the first trial ends: beyond, it would be the mean of "
             "the slow ones.",
         )
         for metric in metrics
     )
-    where_ended = _ends(view, analysis, f"{name}-ends")
+    where_ended = _ends(results, analysis, f"{name}-ends")
     # The headline has room for one.
     metric = "test_accuracy" if "test_accuracy" in analysis.metrics else next(reversed(analysis.metrics), None)
     return Section(
         title="Curves",
         tables=(where_ended, Table(name, "Mean curves", means)),
         figures=figures,
-        sentence=ended(view.study, where_ended, metric) if is_told and metric is not None else "",
+        sentence=ended(results.study, where_ended, metric) if is_told and metric is not None else "",
     )
 
 
-def thin(updates: Ints | Floats, num_points: int = NUM_POINTS) -> Bools:
-    """Which of these increasing looks to keep: about so many, evenly spaced on a logarithmic axis, the first and the
-    last among them.
+def thin(steps: Ints | Floats, num_points: int = NUM_POINTS) -> Bools:
+    """Which of these increasing evaluations to keep: about so many, evenly spaced on a logarithmic axis, the first and
+    the last among them.
     """
-    if len(updates) <= num_points:
-        return np.ones(len(updates), bool)
-    place = np.log(np.maximum(updates, 1))
+    if len(steps) <= num_points:
+        return np.ones(len(steps), bool)
+    place = np.log(np.maximum(steps, 1))
     step = (place[-1] - place[0]) / num_points
     keep: Bools = np.diff(np.floor((place - place[0]) / step), prepend=-1) > 0
     keep[-1] = True
     return keep
 
 
-def _seed_curves(view: View, metric: str) -> dict[str, list[Floats]]:
-    """The curves to draw of each cell, (looks, 2) each: updates and the metric."""
-    seeds = _seeds(view)
-    num_points = max(50, min(NUM_POINTS, MAX_POINTS // (len(view.study.cells) * len(seeds))))
+def _seed_curves(results: Results, metric: str) -> dict[str, list[Floats]]:
+    """The curves to draw of each cell, (evaluations, 2) each: steps and the metric."""
+    seeds = _seeds(results)
+    num_points = max(50, min(NUM_POINTS, MAX_POINTS // (len(results.study.cells) * len(seeds))))
     found = {}
-    for cell in view.study.cells:
-        looks = view.looks_of(cell)
-        looks = looks[looks["seed"].isin(seeds)]
-        curves = (np.column_stack(curve).astype(float) for curve in by_trial(looks, metric))
+    for cell in results.study.cells:
+        evaluations = results.evaluations_of(cell)
+        evaluations = evaluations[evaluations["seed"].isin(seeds)]
+        curves = (np.column_stack(curve).astype(float) for curve in by_trial(evaluations, metric))
         found[cell.name] = [curve[thin(curve[:, 0], num_points)] for curve in curves]
     return found
 
 
-def _seeds(view: View) -> tuple[int, ...]:
-    return view.study.seed_list[: max(1, MAX_LINES // len(view.study.cells))]
+def _seeds(results: Results) -> tuple[int, ...]:
+    return results.study.seed_list[: max(1, MAX_LINES // len(results.study.cells))]
 
 
-def _drawn_seeds(view: View) -> str:
-    num_drawn, num_seeds = len(_seeds(view)), len(view.study.seed_list)
+def _drawn_seeds(results: Results) -> str:
+    num_drawn, num_seeds = len(_seeds(results)), len(results.study.seed_list)
     return "A thin line a seed" + (f", the first {num_drawn} of {num_seeds}" if num_drawn < num_seeds else "")
 
 
-def _means(view: View, metrics: list[str]) -> pd.DataFrame:
-    columns = ["cell", "metric", "updates", "mean", "sd", "low", "high", "n", "level"]
+def _means(results: Results, metrics: list[str]) -> pd.DataFrame:
+    columns = ["cell", "metric", "steps", "mean", "sd", "low", "high", "n", "level"]
     frames = []
-    for cell in view.study.cells:
-        looks = view.looks_of(cell)
+    for cell in results.study.cells:
+        evaluations = results.evaluations_of(cell)
         for metric in metrics:
-            updates = np.unique(looks["updates"].to_numpy()[np.isfinite(looks[metric].to_numpy(float))])
-            if not len(updates):
+            steps = np.unique(evaluations["steps"].to_numpy()[np.isfinite(evaluations[metric].to_numpy(float))])
+            if not len(steps):
                 continue
-            mean = mean_curve(looks, metric, updates[thin(updates)])
+            mean = mean_curve(evaluations, metric, steps[thin(steps)])
             low, high = mean.confidence_interval(LEVEL)
             row = (cell.name, metric, mean.grid, mean.mean, mean.sd, low, high, mean.n, LEVEL)
             frames.append(pd.DataFrame(dict(zip(columns, row, strict=True))))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
 
 
-def _ends(view: View, analysis: Curves, name: str) -> Table:
-    study = view.study
-    found = {(cell.name, metric): ends(view, cell, metric) for cell in study.cells for metric in analysis.metrics}
+def _ends(results: Results, analysis: Curves, name: str) -> Table:
+    study = results.study
+    found = {(cell.name, metric): ends(results, cell, metric) for cell in study.cells for metric in analysis.metrics}
     data = pd.DataFrame(
         [
             {
@@ -122,7 +124,7 @@ def _ends(view: View, analysis: Curves, name: str) -> Table:
     )
     cells = [cell.name for cell in study.cells]
     most = {cell: max(end.n if (end := found[cell, metric]) else 0 for metric in analysis.metrics) for cell in cells}
-    absent = [others(view, cell, but=ENDED) for cell in study.cells]
+    absent = [others(results, cell, but=ENDED) for cell in study.cells]
     columns = (
         Column(cell_label(study), tuple(labels(study).values()), "name"),
         *(Column(metric, tuple(mean_sd(found[cell, metric]) for cell in cells)) for metric in analysis.metrics),

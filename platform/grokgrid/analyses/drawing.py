@@ -97,23 +97,23 @@ def curves(study: Study, metric: str, seed_curves: Mapping[str, Sequence[Floats]
     values = np.concatenate([line[:, 1] for line in lines])
     # What is alike is one artist: each one costs a millisecond in every file.
     axes.add_collection(LineCollection(lines, colors=inks, linewidths=0.6, alpha=0.45))
-    last_updates, last_values = np.array([line[-1] for line in lines]).T
-    axes.scatter(last_updates, last_values, s=16, marker=".", color=inks, zorder=2)
+    last_steps, last_values = np.array([line[-1] for line in lines]).T
+    axes.scatter(last_steps, last_values, s=16, marker=".", color=inks, zorder=2)
     bands = {}
     for cell, mean in means.groupby("cell", sort=False):
         style = styles[str(cell)]
         # Once the quick trials have ended, the mean would be that of the slow ones.
         whole = mean[mean["n"] == mean["n"].max()]
-        updates, low, high = whole[["updates", "low", "high"]].to_numpy(float).T
+        steps, low, high = whole[["steps", "low", "high"]].to_numpy(float).T
         if np.isfinite(low).all():
             ends = np.clip(np.concatenate([low, high[::-1]]), values.min(), values.max())
-            bands[str(cell)] = np.column_stack([np.concatenate([updates, updates[::-1]]), ends])
-        axes.plot(updates, whole["mean"].to_numpy(float), label=told.get(str(cell)), **style)
+            bands[str(cell)] = np.column_stack([np.concatenate([steps, steps[::-1]]), ends])
+        axes.plot(steps, whole["mean"].to_numpy(float), label=told.get(str(cell)), **style)
     shades = [styles[cell]["color"] for cell in bands]
     axes.add_collection(PolyCollection([*bands.values()], facecolors=shades, alpha=0.13, linewidths=0))
     axes.set_ylabel(metric.replace("_", " "))
     _goal_line(study, metric, axes)
-    log_axis(axes, "updates")
+    log_axis(axes, "steps")
     _legend(axes, _cut(study, told))
     return figure
 
@@ -146,7 +146,7 @@ def accelerations(study: Study, comparisons: Sequence["Comparison"]) -> "Figure"
     axes.axvline(1.0, color=BASELINE, linewidth=1, linestyle="--")
     axes.set_yticks(range(len(comparisons)), [names[c.cell.name] for c in comparisons])
     axes.set_ylim(len(comparisons) - 0.5, -0.5)
-    log_axis(axes, f"times fewer updates than {comparisons[0].baseline.name}")
+    log_axis(axes, f"times fewer steps than {comparisons[0].baseline.name}")
     axes.grid(False, axis="y")
     return figure
 

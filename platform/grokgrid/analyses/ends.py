@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from grokgrid.results import Results, State
 from grokgrid.statistics import MeanSd, SampleMean
-from grokgrid.view import State, View
 from search_spaces import Cell
 
 ENDED = (State.REACHED, State.CENSORED, State.FINISHED)
@@ -13,30 +13,30 @@ of a network that was about to be lost.
 """
 
 
-def end_values(view: View, cell: Cell, metric: str) -> "pd.Series[float]":
+def end_values(results: Results, cell: Cell, metric: str) -> "pd.Series[float]":
     """By seed, of the trials that ended; one whose value is no number is left out.
 
     metric: where training ended; or max/METRIC or min/METRIC, its extreme over the looks up to there
     """
     extreme, _, name = metric.rpartition("/")
-    trials = _ended(view, cell).set_index("seed")
+    trials = _ended(results, cell).set_index("seed")
     if extreme:
-        looks = view.looks_of(cell).reindex(columns=["seed", name]).groupby("seed")[name].agg(extreme)
-        values = looks.reindex(trials.index).astype(float)
+        evaluations = results.evaluations_of(cell).reindex(columns=["seed", name]).groupby("seed")[name].agg(extreme)
+        values = evaluations.reindex(trials.index).astype(float)
     else:
         values = trials.reindex(columns=[f"final/{metric}"]).iloc[:, 0].astype(float)
     return values[np.isfinite(values)]
 
 
-def num_ended(view: View, cell: Cell) -> int:
-    return len(_ended(view, cell))
+def num_ended(results: Results, cell: Cell) -> int:
+    return len(_ended(results, cell))
 
 
-def ends(view: View, cell: Cell, metric: str) -> MeanSd | None:
-    values = end_values(view, cell, metric)
+def ends(results: Results, cell: Cell, metric: str) -> MeanSd | None:
+    values = end_values(results, cell, metric)
     return SampleMean.of(values).mean_sd if len(values) else None
 
 
-def _ended(view: View, cell: Cell) -> pd.DataFrame:
-    trials = view.trials_of(cell)
+def _ended(results: Results, cell: Cell) -> pd.DataFrame:
+    trials = results.trials_of(cell)
     return trials[trials["state"].isin(ENDED)]

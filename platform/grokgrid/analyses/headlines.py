@@ -16,17 +16,17 @@ from grokgrid.analyses.parts import Section, Table
 from grokgrid.analyses.trials import states
 from grokgrid.analyses.wording import NOT_TRUSTED, NOTHING, PERCENT, listed
 from grokgrid.plurals import plural
+from grokgrid.results import Results, State
 from grokgrid.statistics import Estimator, Evidence, WhyOpen
-from grokgrid.view import State, View
 from search_spaces import Study
 
 MANY = 6
 """Of more arms than this the headline names the first ones, and the table all."""
 
 
-def headline(view: View, sections: Sequence[Section]) -> str:
-    found = states(view)
-    if set(found) <= {State.MISSING, State.RUNNING, State.FAILED} and not len(view.curves):
+def headline(results: Results, sections: Sequence[Section]) -> str:
+    found = states(results)
+    if set(found) <= {State.MISSING, State.RUNNING, State.FAILED} and not len(results.curves):
         begun = [f"{found.count(state)} {state}" for state in (State.RUNNING, State.FAILED) if state in found]
         return f"Nothing to tell yet: of {plural(len(found), 'trial')} {listed(begun) or 'none has begun'}."
     sentences = [section.sentence for section in sections if section.sentence]
@@ -77,7 +77,7 @@ def _arm_sooner(rows: Sequence[Row], *, is_first: bool) -> str:
     size += f", and how much {acceleration_rows.SIDES[evidence]} is open because {why}" if why else ""
     if evidence is Evidence.ABOVE:
         times = row.estimate.replace("≥ ", "at least ")
-        return f"{reaches} in {times} times fewer updates{compared} ({_known(row)}){size}"
+        return f"{reaches} in {times} times fewer steps{compared} ({_known(row)}){size}"
     return f"{reaches} later{compared}: {_figures(row)}{size}"
 
 

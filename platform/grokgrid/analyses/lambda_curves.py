@@ -29,22 +29,22 @@ from grokgrid.analyses.wording import (
     slug,
 )
 from grokgrid.plurals import plural
+from grokgrid.results import Results
 from grokgrid.statistics import FEW_SEEDS, NUM_RESAMPLES, Estimator, SampleMean, WhyOpen
-from grokgrid.view import View
 from trainables.names import file_part
 
 NORM, ACCURACY = "train_jacobian_norm_mean", "test_accuracy"
 
 
-def lambda_curve_section(view: View, curves: LambdaCurves, *, name: str = "lambda_curve") -> Section:
+def lambda_curve_section(results: Results, curves: LambdaCurves, *, name: str = "lambda_curve") -> Section:
     arm, setting = curves.analysis.arm, curves.setting
-    num_seeds = len(view.study.seed_list)
+    num_seeds = len(results.study.seed_list)
     rows = {metric: _rows(curves, metric, num_seeds) for metric in curves.points}
     return Section(
         title=f"{arm} against its {setting}",
         tables=tuple(_table(curves, metric, rows[metric], num_seeds, name) for metric in rows),
-        figures=tuple(_figures(view, curves, name)),
-        notes=(*absent(view), *_notes(curves, num_seeds)),
+        figures=tuple(_figures(results, curves, name)),
+        notes=(*absent(results), *_notes(curves, num_seeds)),
         metrics=dict(_metrics(curves, name)),
         sentence=_sentence(curves, rows[curves.analysis.metrics[0]]),
     )
@@ -118,14 +118,14 @@ def _title(point: Point) -> str:
     return f"{point.metric} to {point.cell.config.goal}" if point.is_time else point.metric.replace("_", " ")
 
 
-def _figures(view: View, curves: LambdaCurves, name: str) -> Iterator[Figure]:
+def _figures(results: Results, curves: LambdaCurves, name: str) -> Iterator[Figure]:
     for metric, points in curves.points.items():
         if any(point.estimate is not None for point in points[1:]):
             best = curves.best if points is curves.first else None
             yield Figure(
                 f"{name}-{file_part(metric, '/')}",
                 f"{_title(points[0])} against {curves.setting}",
-                partial(drawing.lambda_curve, view.study, points, best),
+                partial(drawing.lambda_curve, results.study, points, best),
                 "A dot a seed, an arrow where a trial was censored and its time is longer; the diamond is the estimate "
                 f"with its {PERCENT} interval, hollow where it is a bound or has no interval to trust. "
                 f"The band and the line across are those of {curves.analysis.baseline}."
@@ -135,7 +135,7 @@ def _figures(view: View, curves: LambdaCurves, name: str) -> Iterator[Figure]:
         yield Figure(
             f"{name}-accuracy-norm",
             f"Clean accuracy against the Jacobian norm, along {curves.setting}",
-            partial(drawing.against, view.study, curves.points[NORM], curves.points[ACCURACY]),
+            partial(drawing.against, results.study, curves.points[NORM], curves.points[ACCURACY]),
             f"Means over seeds where training ended, at each {curves.setting}.",
         )
 

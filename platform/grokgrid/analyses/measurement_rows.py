@@ -11,6 +11,7 @@ import pandas as pd
 from grokgrid.analyses.ends import ENDED, end_values, num_ended
 from grokgrid.analyses.trials import others
 from grokgrid.analyses.wording import BUT_P, LEVEL, NOT_TRUSTED, NOTHING, difference, labels, mean_sd, p_value, precise
+from grokgrid.results import Results, State
 from grokgrid.statistics import (
     Evidence,
     Finding,
@@ -22,7 +23,6 @@ from grokgrid.statistics import (
     judge_difference,
     paired_difference,
 )
-from grokgrid.view import State, View
 from search_spaces import Cell, Study
 from search_spaces.search import measured_by
 from search_spaces.study import Measurements
@@ -58,9 +58,9 @@ class Measurement:
         return self.found.n if self.found else 0
 
 
-def measure(view: View, analysis: Measurements) -> tuple[Measurement, ...]:
+def measure(results: Results, analysis: Measurements) -> tuple[Measurement, ...]:
     """Metric by metric, every cell."""
-    found = [m for metric in analysis.metrics for m in _by_metric(view, analysis, metric)]
+    found = [m for metric in analysis.metrics for m in _by_metric(results, analysis, metric)]
     tests = [m.difference.test if m.difference else None for m in found]
     adjusted = holm_within([m.metric for m in found], [test.p if test else None for test in tests])
     families = Counter(m.metric for m in found if m.finding)
@@ -143,32 +143,32 @@ def _finding(m: Measurement) -> str:
     return SIDES.get(evidence, str(evidence)) + (BUT_P if m.finding.has_side and not is_significant(m.p_holm) else "")
 
 
-def _by_metric(view: View, analysis: Measurements, metric: str) -> Iterator[Measurement]:
-    values = {cell.name: end_values(view, cell, metric) for cell in view.study.cells}
-    baseline = next((cell for cell in view.study.cells if cell.arm == analysis.baseline), None)
-    for cell in view.study.cells:
+def _by_metric(results: Results, analysis: Measurements, metric: str) -> Iterator[Measurement]:
+    values = {cell.name: end_values(results, cell, metric) for cell in results.study.cells}
+    baseline = next((cell for cell in results.study.cells if cell.arm == analysis.baseline), None)
+    for cell in results.study.cells:
         mine, difference, finding = values[cell.name], None, None
         if baseline is not None and cell is not baseline:
             theirs = values[baseline.name]
             difference = paired_difference(theirs, mine)
             # Of trials that diverged, or ended without a number, nothing enters: what is left flatters.
-            is_left_out = any(_num_lost(view, each, len(values[each.name])) for each in (baseline, cell))
+            is_left_out = any(_num_lost(results, each, len(values[each.name])) for each in (baseline, cell))
             finding = _judged(metric, difference, theirs, is_left_out=is_left_out)
         yield Measurement(
             cell=cell,
             metric=metric,
             found=SampleMean.of(mine) if len(mine) else None,
-            num_ended=num_ended(view, cell),
+            num_ended=num_ended(results, cell),
             difference=difference,
             finding=finding,
             p_holm=None,
             family=0,
-            others=others(view, cell, but=ENDED),
+            others=others(results, cell, but=ENDED),
         )
 
 
-def _num_lost(view: View, cell: Cell, num_values: int) -> int:
-    return int((view.trials_of(cell)["state"] == State.DIVERGED).sum()) + num_ended(view, cell) - num_values
+def _num_lost(results: Results, cell: Cell, num_values: int) -> int:
+    return int((results.trials_of(cell)["state"] == State.DIVERGED).sum()) + num_ended(results, cell) - num_values
 
 
 def _judged(

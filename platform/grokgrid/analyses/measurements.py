@@ -22,8 +22,8 @@ from grokgrid.analyses.wording import (
     slug,
 )
 from grokgrid.plurals import plural
+from grokgrid.results import Results, State
 from grokgrid.statistics import FEW_SEEDS, SIGNIFICANT, Interval, SampleMean
-from grokgrid.view import State, View
 from search_spaces.search import measured_by
 from search_spaces.study import Measurements
 
@@ -38,23 +38,23 @@ LEFT_OUT = {
 }
 
 
-def measurements_section(view: View, analysis: Measurements, *, name: str = "measurements") -> Section:
-    found = measure(view, analysis)
-    rows = rows_of(view.study, found)
-    tables = [_table(view, analysis, rows, name)]
-    if any(reference.metric in analysis.metrics for reference in view.study.reference):
+def measurements_section(results: Results, analysis: Measurements, *, name: str = "measurements") -> Section:
+    found = measure(results, analysis)
+    rows = rows_of(results.study, found)
+    tables = [_table(results, analysis, rows, name)]
+    if any(reference.metric in analysis.metrics for reference in results.study.reference):
         means = [(m.cell, m.metric, m.found) for m in found]
-        tables.append(published_measurements(view.study, means, f"{name}-published"))
+        tables.append(published_measurements(results.study, means, f"{name}-published"))
     return Section(
         title="At the end of training",
         tables=tuple(tables),
-        notes=(*absent(view, LEFT_OUT), *_notes(view, found)),
+        notes=(*absent(results, LEFT_OUT), *_notes(results, found)),
         metrics=dict(_metrics(found, name)),
         sentence=measured(rows, analysis.baseline, f"the table “{TITLE}”"),
     )
 
 
-def _table(view: View, analysis: Measurements, rows: Sequence[Row], name: str) -> Table:
+def _table(results: Results, analysis: Measurements, rows: Sequence[Row], name: str) -> Table:
     def column(label: str, text: Callable[[Row], str], kind: Literal["name", "value", "prose"] = "value") -> Column:
         return Column(label, tuple(map(text, rows)), kind)
 
@@ -62,7 +62,7 @@ def _table(view: View, analysis: Measurements, rows: Sequence[Row], name: str) -
     family = max((row.m.family for row in rows), default=0)
     columns = [
         column("metric", lambda row: row.metric, "name"),
-        column(cell_label(view.study), lambda row: row.cell, "name"),
+        column(cell_label(results.study), lambda row: row.cell, "name"),
         column("mean ± sd", lambda row: row.mean),
         column(f"{PERCENT} interval", lambda row: row.interval),
         column("min", lambda row: row.min),
@@ -82,14 +82,14 @@ def _table(view: View, analysis: Measurements, rows: Sequence[Row], name: str) -
         ]
     if any(row.why != NOTHING for row in rows):
         columns.append(column("why", lambda row: open_because(row.why), "prose"))
-    caption = " ".join(_caption(view, analysis, rows, family))
-    return Table(name, TITLE, _tidy(analysis, rows, len(view.study.seed_list)), tuple(columns), caption)
+    caption = " ".join(_caption(results, analysis, rows, family))
+    return Table(name, TITLE, _tidy(analysis, rows, len(results.study.seed_list)), tuple(columns), caption)
 
 
-def _caption(view: View, analysis: Measurements, rows: Sequence[Row], family: int) -> Iterator[str]:
+def _caption(results: Results, analysis: Measurements, rows: Sequence[Row], family: int) -> Iterator[str]:
     yield f"Where training ended, over seeds; the {PERCENT} interval is Student's of the mean."
-    if view.study.goal is not None:
-        yield f"A trial ends when it reaches {view.study.goal}: not all at the same time."
+    if results.study.goal is not None:
+        yield f"A trial ends when it reaches {results.study.goal}: not all at the same time."
     if analysis.baseline is not None:
         yield (
             f"Minus {analysis.baseline}: the difference, paired by seed, its mean ± sd and {PERCENT} interval. p is of "
@@ -98,7 +98,7 @@ def _caption(view: View, analysis: Measurements, rows: Sequence[Row], family: in
         )
     if family > 1:
         yield (
-            f"By each metric {family} {cell_label(view.study)}s are compared with {analysis.baseline}: Holm’s p "
+            f"By each metric {family} {cell_label(results.study)}s are compared with {analysis.baseline}: Holm’s p "
             "allows for so many tests, p and the interval do not."
         )
     if any(row.is_but_p for row in rows):
@@ -154,7 +154,7 @@ def _figures(m: Measurement) -> dict[str, float | None]:
     }
 
 
-def _notes(view: View, found: Sequence[Measurement]) -> Iterator[str]:
+def _notes(results: Results, found: Sequence[Measurement]) -> Iterator[str]:
     if few := sorted({m.n for m in found if 0 < m.n < FEW_SEEDS}):
         sizes = listed([str(n) for n in few])
         yield f"n = {sizes}: with fewer than {FEW_SEEDS} seeds the spread, and so any interval, is hardly known."
@@ -162,10 +162,11 @@ def _notes(view: View, found: Sequence[Measurement]) -> Iterator[str]:
     if weak := [tests[num] for num in sorted(tests) if num and tests[num].floor > 1 - LEVEL]:
         sizes = listed([plural(test.num_pairs, "pair") for test in weak])
         yield f"With {sizes} the {weak[0].kind} cannot give a p below {listed([f'{test.floor:g}' for test in weak])}."
-    names, metrics = labels(view.study), dict.fromkeys(m.metric for m in found)
+    names, metrics = labels(results.study), dict.fromkeys(m.metric for m in found)
     if chosen := [metric for metric in metrics if metric != measured_by(metric) and "test_" in metric]:
         yield (
-            f"{listed(chosen)}: taken of the look that is best (or worst) on the test images themselves, in every arm;"
+            f"{listed(chosen)}: taken of the evaluation that is best (or worst) on the test examples themselves, in "
+            f"every arm;"
             " a network that was chosen otherwise comes to less."
         )
     for metric in metrics:

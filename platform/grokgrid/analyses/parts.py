@@ -1,4 +1,4 @@
-"""What an answer is made of. It holds what is to be said, not how: grokgrid.report turns it into pages and files."""
+"""What a report is made of. It holds what is to be said, not how: grokgrid.report turns it into pages and files."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -66,8 +66,8 @@ class Section:
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
-    """A study's answer as things stood at a time."""
+class Report:
+    """A study's report as things stood at a time."""
 
     study: Study
     at: datetime

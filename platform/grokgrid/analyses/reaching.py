@@ -11,20 +11,20 @@ from grokgrid.analyses.parts import Column, Figure, Section, Table
 from grokgrid.analyses.times import goal_times
 from grokgrid.analyses.trials import others
 from grokgrid.analyses.wording import LEVEL, NOTHING, cell_label, count, labels, slug
+from grokgrid.results import Results, State
 from grokgrid.statistics import Times, fraction_reached
-from grokgrid.view import State, View
 
 ReachedTimes = dict[str, Times]
 """By the name of the cell, in the unit of the study's budget."""
 
 
-def reached_times(view: View) -> ReachedTimes:
-    return {cell.name: goal_times(view, cell, cell.config.budget.unit) for cell in view.study.cells}
+def reached_times(results: Results) -> ReachedTimes:
+    return {cell.name: goal_times(results, cell, cell.config.budget.unit) for cell in results.study.cells}
 
 
-def reaching_section(view: View, *, is_told: bool = False) -> Section:
+def reaching_section(results: Results, *, is_told: bool = False) -> Section:
     """is_told: whether the headline says who reached the goal, since no analysis compares times to it."""
-    study, times = view.study, reached_times(view)
+    study, times = results.study, reached_times(results)
     unit = study.cells[0].config.budget.unit
     fractions = _fractions(times, unit)
     figure = Figure(
@@ -34,7 +34,7 @@ def reaching_section(view: View, *, is_told: bool = False) -> Section:
         f"The fraction of trials whose {study.goal} has been seen, a step where one gets there; a cross where a trial "
         "was last seen without.",
     )
-    summary = _summary(view, times, unit)
+    summary = _summary(results, times, unit)
     return Section(
         title="Who reached the goal, and when",
         tables=(
@@ -48,10 +48,10 @@ def reaching_section(view: View, *, is_told: bool = False) -> Section:
     )
 
 
-def _summary(view: View, times: ReachedTimes, unit: str) -> Table:
-    num_seeds = len(view.study.seed_list)
+def _summary(results: Results, times: ReachedTimes, unit: str) -> Table:
+    num_seeds = len(results.study.seed_list)
     rows = []
-    for cell in view.study.cells:
+    for cell in results.study.cells:
         mine = times[cell.name]
         done = np.sort(mine.value[mine.reached])
         rows.append(
@@ -65,18 +65,18 @@ def _summary(view: View, times: ReachedTimes, unit: str) -> Table:
                 "first": done[0] if len(done) else None,
                 "median": _median(mine),
                 "last": done[-1] if len(done) and len(done) == num_seeds else None,
-                "others": others(view, cell, but=[State.REACHED]),
+                "others": others(results, cell, but=[State.REACHED]),
             }
         )
     data = pd.DataFrame(rows)
     some = bool((data["others"] != NOTHING).any())
     columns = (
-        Column(cell_label(view.study), tuple(labels(view.study).values()), "name"),
+        Column(cell_label(results.study), tuple(labels(results.study).values()), "name"),
         Column("reached", tuple(f"{row['reached']}/{num_seeds}" for row in rows)),
         *(Column(f"{name} at", tuple(count(value) for value in data[name])) for name in ("first", "median", "last")),
         *([Column("the others", tuple(data["others"]))] if some else []),
     )
-    title = f"Seeds that reached {view.study.goal}, and the {unit} they took"
+    title = f"Seeds that reached {results.study.goal}, and the {unit} they took"
     return Table("reached", title, data, columns)
 
 

@@ -10,17 +10,17 @@ import numpy as np
 import pandas as pd
 
 from grokgrid.analyses import drawing_searches
-from grokgrid.analyses.answers import answer
-from grokgrid.analyses.parts import Answer, Column, Figure, Section, Table
+from grokgrid.analyses.parts import Column, Figure, Report, Section, Table
+from grokgrid.analyses.reports import make_report
 from grokgrid.analyses.trials import without_folders
 from grokgrid.analyses.wording import NOTHING, finite, listed, number
 from grokgrid.plurals import plural
+from grokgrid.results import Results, State
 from grokgrid.search.objectives import Worth, in_units
 from grokgrid.search.proposals import Fate
 from grokgrid.search.race import ERROR_RATE
 from grokgrid.search.searching import NOT_RUN, Entrant, Searched
 from grokgrid.statistics import FEW_SEEDS, NUM_RESAMPLES, WhyOpen, wins
-from grokgrid.view import State, View
 from search_spaces.search import Objective
 from trainables.names import file_part
 
@@ -31,15 +31,15 @@ IN, OUT, FAILED, LEFT = "not told apart", "out", "failed", "not run"
 _STATES = {Fate.OPEN: IN, Fate.DONE: IN, Fate.OUT: OUT, Fate.FAILED: FAILED}
 
 
-def search_answer(searched: Searched, view: View) -> Answer:
-    """view: of the claim. Its answer comes first, and then how the best were found."""
+def search_report(searched: Searched, results: Results) -> Report:
+    """results: of the claim. Its report comes first, and then how the best were found."""
     section = search_section(searched)
     study = searched.study
     if not searched.best or not searched.is_over:
         open_ = f"The search is not over: {_state(searched)}." if not searched.is_over else ""
         none = f"Nothing is chosen: {searched.why_none}." if searched.is_over else ""
-        return Answer(study, view.at, open_ or none, (section,))
-    claim = answer(view)
+        return Report(study, results.at, open_ or none, (section,))
+    claim = make_report(results)
     return replace(
         claim,
         study=study,
@@ -207,7 +207,8 @@ def _table(searched: Searched, shares: dict[int, float]) -> Table:
         "on top, how far they differ on the seeds of both."
     )
     caption.append(
-        "Out: another candidate is told to be better, by a test that holds at every look; the best of all is ever out "
+        "Out: another candidate is told to be better, by a test that holds at every evaluation; the best of all is "
+        "ever out "
         f"with a probability of at most {ERROR_RATE:.0%}, if paired differences are normal and few are censored."
     )
     if shares:
@@ -295,7 +296,8 @@ def _notes(searched: Searched, shares: dict[int, float]) -> Iterator[str]:
     goal = searched.study.goal
     if goal is not None and goal.metric.startswith("test_") and any(o.is_time for o in search.objectives):
         yield (
-            f"Times to {goal} were chosen by test images too: the seeds of the claim are fresh, its images are not. A "
+            f"Times to {goal} were chosen by test examples too: the seeds of the claim are fresh, its examples are "
+            f"not. A "
             "goal by validation_accuracy leaves them out of the choice."
         )
     hours = sum(found.hours for found in searched.worth.values())

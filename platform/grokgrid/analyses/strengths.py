@@ -15,6 +15,7 @@ from grokgrid.analyses.ends import ENDED, end_values
 from grokgrid.analyses.times import TimeColumn, goal_times
 from grokgrid.analyses.trials import others, ran_differently
 from grokgrid.analyses.wording import LEVEL, NOTHING
+from grokgrid.results import Results, State
 from grokgrid.statistics import (
     FEW_SEEDS,
     VAGUE,
@@ -28,7 +29,6 @@ from grokgrid.statistics import (
     typical_time,
     wins,
 )
-from grokgrid.view import State, View
 from search_spaces import Cell
 from search_spaces.study import LambdaCurve
 
@@ -148,50 +148,50 @@ def is_time(metric: str) -> bool:
     return metric in get_args(TimeColumn)
 
 
-def lambda_curves(view: View, analysis: LambdaCurve) -> LambdaCurves:
-    cells = view.study.cells
+def lambda_curves(results: Results, analysis: LambdaCurve) -> LambdaCurves:
+    cells = results.study.cells
     strengths = {float(value): cell for cell in cells if cell.arm == analysis.arm for _, value in cell.point}
     (baseline,) = (cell for cell in cells if cell.arm == analysis.baseline)
     places = [(0.0, baseline), *sorted(strengths.items())]
-    why = ran_differently(view, (cell for _, cell in places)) if "seconds" in analysis.metrics else None
+    why = ran_differently(results, (cell for _, cell in places)) if "seconds" in analysis.metrics else None
     points = {
         metric: tuple(
             Point(cell, strength, metric, _NO_SEEDS, None, NOTHING)
             if why and metric == "seconds"
-            else _point(view, cell, strength, metric)
+            else _point(results, cell, strength, metric)
             for strength, cell in places
         )
         for metric in analysis.metrics
     }
-    return LambdaCurves(analysis, points, _choose(view, analysis, points[analysis.metrics[0]]), why)
+    return LambdaCurves(analysis, points, _choose(results, analysis, points[analysis.metrics[0]]), why)
 
 
-def _point(view: View, cell: Cell, strength: float, metric: str) -> Point:
+def _point(results: Results, cell: Cell, strength: float, metric: str) -> Point:
     found: Typical | SampleMean | None
     but: tuple[State, ...]
     if is_time(metric):
-        times = goal_times(view, cell, metric)  # type: ignore[arg-type]
+        times = goal_times(results, cell, metric)  # type: ignore[arg-type]
         seeds = pd.DataFrame({"seed": times.seeds, "value": times.value, "known": times.reached})
         found, but = typical_time(times), (State.REACHED,)
     else:
-        values = end_values(view, cell, metric)
+        values = end_values(results, cell, metric)
         seeds = pd.DataFrame({"seed": values.index, "value": values.to_numpy(), "known": True})
         found, but = (SampleMean.of(values) if len(values) else None), ENDED
-    return Point(cell, strength, metric, seeds, found, others(view, cell, but=but))
+    return Point(cell, strength, metric, seeds, found, others(results, cell, but=but))
 
 
-def _choose(view: View, analysis: LambdaCurve, points: tuple[Point, ...]) -> Choice | None:
+def _choose(results: Results, analysis: LambdaCurve, points: tuple[Point, ...]) -> Choice | None:
     better = analysis.chosen_for
     assert better is not None
     worst = math.inf if better == "less" else -math.inf
-    values = pd.DataFrame({index: _values(view, point, worst) for index, point in enumerate(points)})
+    values = pd.DataFrame({index: _values(results, point, worst) for index, point in enumerate(points)})
     seen = values.to_numpy()[np.isfinite(values)]
     if len(seen):
         values = values.replace(worst, seen.max() if better == "less" else seen.min())
     values = values.dropna()
     if not len(seen) or not len(values):
         return None
-    known = pd.DataFrame({index: _known(view, point) for index, point in enumerate(points)}).reindex(values.index)
+    known = pd.DataFrame({index: _known(results, point) for index, point in enumerate(points)}).reindex(values.index)
     # The same trials give the same shares: a report that is made again is the same report.
     shares = wins(values, better, np.random.default_rng(0)).tolist() if len(values) >= FEW_SEEDS else None
     means = values.mean().to_numpy()
@@ -200,19 +200,19 @@ def _choose(view: View, analysis: LambdaCurve, points: tuple[Point, ...]) -> Cho
     return Choice(best, tuple(shares) if shares else None, p, len(values))
 
 
-def _values(view: View, point: Point, worst: float) -> "pd.Series[float]":
+def _values(results: Results, point: Point, worst: float) -> "pd.Series[float]":
     """By seed, of trials that are over, what the choice rests on: log min(time, budget), or the metric at the end.
 
     A trial that diverged wins nothing by it: its time is the budget, and its metric the worst.
     """
-    trials = view.over[view.over["cell"] == point.cell.name].set_index("seed")
+    trials = results.over[results.over["cell"] == point.cell.name].set_index("seed")
     values = point.seeds.set_index("seed")["value"].astype(float).reindex(trials.index)
     return values.map(math.log) if point.is_time else values.mask(trials["state"] == State.DIVERGED, worst)
 
 
-def _known(view: View, point: Point) -> "pd.Series[bool]":
+def _known(results: Results, point: Point) -> "pd.Series[bool]":
     """By seed, of trials that are over, whether the value is known: one that was censored or diverged may be worse."""
-    trials = view.over[view.over["cell"] == point.cell.name].set_index("seed")
+    trials = results.over[results.over["cell"] == point.cell.name].set_index("seed")
     if point.is_time:
         return point.seeds.set_index("seed")["known"].reindex(trials.index)
     return trials["state"] != State.DIVERGED

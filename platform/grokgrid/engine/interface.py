@@ -1,7 +1,7 @@
 """What an engine is given, what it hands back, and what it must do in between.
 
-Events are news, for progress; the record is the trial's folder. A look that was computed by a worker that then died may
-never arrive as an event, although it is in the curves of the snapshot that the trial continues from.
+Events are news, for progress; the record is the trial's folder. An evaluation that was computed by a worker that then
+died may never arrive as an event, although it is in the curves of the snapshot that the trial continues from.
 """
 
 from collections.abc import Mapping
@@ -10,8 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from trainables.own.source import SourceCode
-from trainables.records import Look
+from trainables.plugins.source import SourceCode
+from trainables.records import Evaluation
 from trainables.trial import Trial
 
 
@@ -22,7 +22,7 @@ class Block:
     id       names the block; unique within an engine
     storage  root of the trials' folders, reachable by every worker
     device   "cpu" or "cuda"
-    sources  of the trials' own parts, for workers that do not see their files
+    sources  of the trials' plugins, for workers that do not see their files
     data_digests
              trial's key -> digest of the data that its function made where the study was started
     share    of the device that a trial has to itself, for the record; an engine that divides devices fills it in
@@ -47,9 +47,9 @@ class Started:
 
 
 @dataclass(frozen=True)
-class Looked:
+class Evaluated:
     key: str
-    look: Look
+    evaluation: Evaluation
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class Restarted:
     key: str = ""
 
 
-Event = Started | Looked | Warned | Waits | Finished | Failed | OutOfMemory | Lost | Restarted
+Event = Started | Evaluated | Warned | Waits | Finished | Failed | OutOfMemory | Lost | Restarted
 
 
 WANTS_TOKEN = (
@@ -132,7 +132,7 @@ class Engine(Protocol):
     """Runs blocks, `num_slots` of them at a time.
 
     Every trial of a block ends in exactly one of Finished, Failed, OutOfMemory and Lost, unless the engine is closed
-    first. Looks at a trial arrive in order, each at most once.
+    first. Evaluations at a trial arrive in order, each at most once.
     """
 
     num_slots: int

@@ -21,7 +21,7 @@ from ray.exceptions import AuthenticationError
 from ray.job_submission import JobSubmissionClient
 
 from grokgrid.engine.interface import WANTS_TOKEN, EngineError
-from trainables.mistakes import nearest
+from trainables.validation import nearest
 
 STOP_WAIT_S = 60
 """What a job that is stopped gets to save what it has in hand. Ray gives it 3 seconds unless told, then kills it."""

@@ -22,7 +22,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any, NoReturn
 
-_LOOKED_EVERY_S = 0.2
+_CHECKED_EVERY_S = 0.2
 _KILLED_WITHIN_S = 8.0
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -113,7 +113,7 @@ def _print(answer: int, content: dict[str, str]) -> None:
 
 def _is_ready(stop: int) -> bool:
     """Whether the driver has asked for the end, or has closed the pipe; waits a moment for it."""
-    return bool(select.select([stop], [], [], _LOOKED_EVERY_S)[0])
+    return bool(select.select([stop], [], [], _CHECKED_EVERY_S)[0])
 
 
 def _ended() -> Iterator[int]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from grokgrid.engine.interface import Block, Event, Looked, Started, Waits, Warned
+from grokgrid.engine.interface import Block, Evaluated, Event, Started, Waits, Warned
 from trainables.trial import Trial
 
 
@@ -34,9 +34,9 @@ class Ledger:
             case Started():
                 self._seen[event.key] = max(seen, 0)
                 return seen < 0
-            case Looked(look=look):
-                self._seen[event.key] = max(seen, look.updates)
-                return seen < look.updates
+            case Evaluated(evaluation=evaluation):
+                self._seen[event.key] = max(seen, evaluation.steps)
+                return seen < evaluation.steps
             case Waits() | Warned():
                 return True
             case _:

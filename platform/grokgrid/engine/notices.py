@@ -23,7 +23,7 @@ METADATA = "http://169.254.169.254"
 """Where AWS tells a machine about itself."""
 
 _WORKER = "ray::_Worker"
-_LOOKED_EVERY_S = 5.0
+_CHECKED_EVERY_S = 5.0
 _ASKED_EVERY_S = 20.0
 _TOKEN_S = 21_600
 
@@ -94,7 +94,7 @@ def _wait_for_notice(metadata: str) -> None:
             # It has its hiccups, and tokens lapse: a new one, and again.
             token = None
             print(f"{metadata}: {error}", file=sys.stderr, flush=True)
-        time.sleep(_LOOKED_EVERY_S)
+        time.sleep(_CHECKED_EVERY_S)
 
 
 def _tell(asked: list[int]) -> None:

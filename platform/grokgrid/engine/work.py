@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
-from grokgrid.engine.interface import Block, Event, Failed, Finished, Looked, OutOfMemory, Started, Waits, Warned
+from grokgrid.engine.interface import Block, Evaluated, Event, Failed, Finished, OutOfMemory, Started, Waits, Warned
 from trainables.faults import Fault, fault_of, reason
 from trainables.records import TrialFolder, Waiting
 from trainables.snapshot_requests import snapshot_requests
@@ -28,7 +28,7 @@ def work(block: Block) -> Generator[Event, None, None]:
     does upon SIGUSR1, and goes on.
     """
     # Not above: it imports torch, which an engine's driver has no use for.
-    from trainables.own.loading import provide
+    from trainables.plugins.loading import provide
 
     for source in block.sources:
         provide(source)
@@ -61,9 +61,9 @@ def _attempt(block: Block, trial: "Trial", snapshot_asked: Callable[[], bool], s
     from trainables.run import run_trial
 
     folder = TrialFolder(block.storage, trial.key)
-    os.stat(block.storage)  # Where its mount is gone, all trials look as if they had never run.
+    os.stat(block.storage)  # Where its mount is gone, all trials evaluation as if they had never run.
     folder.clear_failure()
-    looks = run_trial(
+    evaluations = run_trial(
         trial,
         folder,
         device=block.device,
@@ -74,13 +74,13 @@ def _attempt(block: Block, trial: "Trial", snapshot_asked: Callable[[], bool], s
         say=said.append,
         data_digest=block.data_digests.get(trial.key),
     )
-    with closing(looks):
-        for look in looks:
+    with closing(evaluations):
+        for evaluation in evaluations:
             yield from _warned(trial.key, said)
-            if isinstance(look, Waiting):
-                yield Waits(trial.key, look.reason, socket.gethostname())
+            if isinstance(evaluation, Waiting):
+                yield Waits(trial.key, evaluation.reason, socket.gethostname())
             else:
-                yield Looked(trial.key, look)
+                yield Evaluated(trial.key, evaluation)
     yield from _warned(trial.key, said)
     yield Finished(trial.key)
 
@@ -91,9 +91,9 @@ def _warned(key: str, said: list[str]) -> Iterator[Event]:
 
 
 def _users_files(trial: "Trial") -> Iterator[str]:
-    from trainables.own.loading import source_of
+    from trainables.plugins.loading import source_of
 
-    for _, part in trial.config.own_parts:
+    for _, part in trial.config.plugins:
         with suppress(Exception):  # A source that is not found has raised nothing.
             yield from map(str, source_of(part).paths)
 

@@ -1,4 +1,4 @@
-"""The figures of an answer as files. One that cannot be drawn is missing with a note; all else of a report is there.
+"""The figures of a report as files. One that cannot be drawn is missing with a note; all else of a report is there.
 
 What a figure needs is another library's: fonts, settings, folders. None of it is worth the report.
 """
@@ -8,21 +8,21 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from grokgrid.analyses import Answer, Figure, Section
+from grokgrid.analyses import Figure, Report, Section
 from grokgrid.report.files import put
 from grokgrid.report.rendering import pdf, svg
 
 
-def write(answer: Answer, folder: Path, *, with_pdf: bool = False) -> tuple[Answer, list[Path]]:
+def write(report: Report, folder: Path, *, with_pdf: bool = False) -> tuple[Report, list[Path]]:
     """Each figure as NAME.svg and, if asked for, as NAME.pdf, which takes longer than all else of a figure.
 
     Returns:
-        The answer without the figures that cannot be drawn, with notes in their places; and the files.
+        The report without the figures that cannot be drawn, with notes in their places; and the files.
     """
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
-    sections = tuple(_write_section(section, folder, with_pdf, written) for section in answer.sections)
-    return replace(answer, sections=sections), written
+    sections = tuple(_write_section(section, folder, with_pdf, written) for section in report.sections)
+    return replace(report, sections=sections), written
 
 
 def _write_section(section: Section, folder: Path, with_pdf: bool, written: list[Path]) -> Section:
@@ -44,6 +44,6 @@ def _try(draw: Callable[[Figure], bytes], figure: Figure, path: Path, written: l
         written.append(put(path, draw(figure)))
     except Exception as error:
         with suppress(OSError):
-            path.unlink()  # An older one would be taken for this answer's.
+            path.unlink()  # An older one would be taken for this report's.
         return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")[:200]
     return None

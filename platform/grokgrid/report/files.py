@@ -1,9 +1,9 @@
-"""The tables of an answer as files for other programs and for papers."""
+"""The tables of a report as files for other programs and for papers."""
 
 import os
 from pathlib import Path
 
-from grokgrid.analyses import Answer, Column, Table
+from grokgrid.analyses import Column, Report, Table
 from grokgrid.report.rendering import said_once, split_columns
 
 _LATEX = str.maketrans(
@@ -32,11 +32,11 @@ _LATEX = str.maketrans(
 )
 
 
-def write(answer: Answer, folder: Path) -> list[Path]:
+def write(report: Report, folder: Path) -> list[Path]:
     """Each table as NAME.parquet and NAME.csv, tidy, and as NAME.tex, as people read it."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for section in answer.sections:
+    for section in report.sections:
         for table in section.tables:
             content = {
                 "parquet": table.data.to_parquet(None, index=False),

@@ -1,4 +1,4 @@
-"""An answer as one page that needs nothing else: no scripts, no other files, no other hosts."""
+"""A report as one page that needs nothing else: no scripts, no other files, no other hosts."""
 
 import functools
 import importlib.resources
@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
-from grokgrid.analyses import Answer, Table
+from grokgrid.analyses import Report, Table
 from grokgrid.report.files import put
 from grokgrid.report.rendering import inline_svg, said_once, split_columns
 from search_spaces import Study, to_yaml
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 _VERSIONS = ("grokgrid", "numpy", "scipy", "pandas")
 
 
-def write(answer: Answer, folder: Path) -> Path:
+def write(report: Report, folder: Path) -> Path:
     """Writes report.html."""
     folder.mkdir(parents=True, exist_ok=True)
-    return put(folder / "report.html", render(answer).encode())
+    return put(folder / "report.html", render(report).encode())
 
 
-def render(answer: Answer) -> str:
-    trials = answer.tables.get("trials")
+def render(report: Report) -> str:
+    trials = report.tables.get("trials")
     return _template().render(
-        answer=answer,
-        study_yaml=portable_yaml(answer.study),
+        report=report,
+        study_yaml=portable_yaml(report.study),
         versions=[(name, found) for name in _VERSIONS if (found := _version(name))],
         trials=trials[["cell", "seed", "key", "state"]].to_dict("records") if trials is not None else [],
     )

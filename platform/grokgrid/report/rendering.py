@@ -43,7 +43,7 @@ def svg(figure: Figure) -> bytes:
     if figure not in _DRAWN:
         file = io.BytesIO()
         with _drawing(figure) as drawing:
-            # Without the date, the same answer gives the same file.
+            # Without the date, the same report gives the same file.
             FigureCanvasSVG(drawing).print_svg(file, metadata={"Date": None})  # type: ignore[no-untyped-call]
         _DRAWN[figure] = file.getvalue()
     return _DRAWN[figure]

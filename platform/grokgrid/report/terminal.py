@@ -1,4 +1,4 @@
-"""An answer in a terminal. A table that is too wide is split, its names repeated; a number is never cut short."""
+"""A report in a terminal. A table that is too wide is split, its names repeated; a number is never cut short."""
 
 from collections.abc import Iterator
 
@@ -7,22 +7,22 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from grokgrid.analyses import Answer, Column, Table
+from grokgrid.analyses import Column, Report, Table
 from grokgrid.analyses.wording import NOTHING
 from grokgrid.report.rendering import said_once, split_columns
 
 _ASCII = str.maketrans({"±": "+/-", "≥": ">=", "≤": "<=", "–": "-", "∞": "inf", "“": '"', "”": '"', "’": "'"})
 
 
-def show(answer: Answer, console: Console) -> None:
-    """Everything but the figures; the headline last, where one looks after a long table."""
+def show(report: Report, console: Console) -> None:
+    """Everything but the figures; the headline last, where one evaluations after a long table."""
 
     def say(text: str, style: str = "") -> None:
         console.print(Text(_plain(text, console), style))
 
     console.print()
-    say(f"{answer.study.name}: {answer.study.question}", "bold")
-    for section in answer.sections:
+    say(f"{report.study.name}: {report.study.question}", "bold")
+    for section in report.sections:
         shown = [table for table in section.tables if table.num_rows]
         if not shown and not section.notes:
             continue
@@ -43,7 +43,7 @@ def show(answer: Answer, console: Console) -> None:
         for note in section.notes:
             say(f"* {note}")
     console.print()
-    say(answer.headline, "bold")
+    say(report.headline, "bold")
 
 
 def _plain(text: str, console: Console) -> str:

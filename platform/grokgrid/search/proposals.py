@@ -36,7 +36,7 @@ from search_spaces.search import Range, Search, rounded
 
 SERVERS = ("postgresql", "mysql")
 _HALF_ASKED_FOR = timedelta(minutes=1)
-_LOOKED_AT = 64
+_CHECKED_AT = 64
 """Points of the Sobol sequence that are looked at for one that was not tried."""
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -178,7 +178,7 @@ class Proposer:
         tried = [dict(each.settings) for each in scored]
         if proposed not in tried:
             return proposed
-        others = map(self._spread, range(number, number + _LOOKED_AT))
+        others = map(self._spread, range(number, number + _CHECKED_AT))
         return next((other for other in others if other not in tried), proposed)
 
     def snapshot(self, scored: Sequence[Scored], sampler: BaseSampler | None = None) -> optuna.Study:

@@ -5,7 +5,7 @@ been tried, each new one gets one seed. From then on new candidates alternate wi
 search goes on: the more candidates, the luckier is the luckiest. A further seed goes to the candidate that would be the
 best if its seeds so far were unlucky by two standard errors: so good luck on the first seeds is found out, and bad luck
 is, too. At the end of a budget in trials no new candidates are tried. A candidate is out once another one is told to be
-better in every objective, by a test that holds at every look (statistics/sequential.py).
+better in every objective, by a test that holds at every evaluation (statistics/sequential.py).
 
 What is guaranteed: the best of all candidates is ever out with a probability of at most `ERROR_RATE`, if paired
 differences are independent and normal. For it to be out, one of the others must be told to be better, which is wrong;

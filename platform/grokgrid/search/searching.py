@@ -17,18 +17,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from grokgrid.planning import Need, need_of
+from grokgrid.results import State
 from grokgrid.running import Outcome
 from grokgrid.search.objectives import Worth, in_units, worth
 from grokgrid.search.proposals import Candidate, Fate, Proposals, Scored, num_first
 from grokgrid.search.race import Race, is_turn_of_a_new_one, last_seeds
 from grokgrid.tracking import Tracking, TrackingAway, TrackingRefused
-from grokgrid.view import State
 from search_spaces import Cell, Study
 from search_spaces.search import MOST_CANDIDATES, Search, measured_by
 from search_spaces.study import Acceleration, Analysis, Curves, Measurements
-from trainables.mistakes import Mistakes
 from trainables.names import numbered
 from trainables.trial import Trial
+from trainables.validation import ValidationErrors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -212,9 +212,9 @@ class Searching:
             return
         try:
             cell = self._study.candidate(candidate.settings)
-        except Mistakes as mistakes:
+        except ValidationErrors as problems:
             self._cells[candidate.number] = None
-            self._fail(candidate, str(mistakes))
+            self._fail(candidate, str(problems))
             return
         key = cell.key_of(0)
         twin = next((number for number, other in self._cells.items() if other and other.key_of(0) == key), None)
@@ -243,11 +243,11 @@ class Searching:
     def _read_worth(self, over: Mapping[str, Candidate]) -> None:
         if not over:
             return
-        facts = self._tracking.read(over)
+        trial_results = self._tracking.read(over)
         for owner in {owner.number: owner for owner in over.values()}.values():
             cell = self._cells[owner.number]
             assert cell is not None
-            for key, found in worth(self._study, cell, facts).items():
+            for key, found in worth(self._study, cell, trial_results).items():
                 self._worth[key] = found
                 without = [
                     objective.metric
@@ -445,5 +445,5 @@ def claim_study(study: Study, cells: Sequence[Cell]) -> Study:
 
 
 def _claimed(metric: str) -> str:
-    """What was chosen on validation images is claimed on test images."""
+    """What was chosen on validation examples is claimed on test examples."""
     return metric.replace("validation_", "test_", 1) if measured_by(metric).startswith("validation_") else metric

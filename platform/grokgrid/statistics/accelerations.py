@@ -183,8 +183,9 @@ def _warnings(found: Acceleration) -> Iterator[str]:
 def _estimate_warnings(found: Acceleration) -> Iterator[str]:
     if found.num(RatioKind.UNDEFINED):
         yield (
-            "No estimate, for a time of 0, begun and ended at the same look, has no ratio, and leaving it out would "
-            f"favour one side; look more often: {_seeds(_of(found, RatioKind.UNDEFINED))}."
+            "No estimate, for a time of 0, begun and ended at the same evaluation, has no ratio, and leaving it out "
+            "would "
+            f"favour one side; evaluate more often: {_seeds(_of(found, RatioKind.UNDEFINED))}."
         )
     elif found.headline is None:
         yield "No estimate: fewer than two different ratios are exact, and the bounds, if any, point both ways."

@@ -95,7 +95,7 @@ def fraction_reached(times: Times, grid: ArrayLike) -> FractionReached:
 
 @dataclass(frozen=True, eq=False)
 class MeanCurve:
-    """Over `grid` (g,) of updates: mean and sd (ddof=1) over the `n` trials that have a value there; NaN without, the
+    """Over `grid` (g,) of steps: mean and sd (ddof=1) over the `n` trials that have a value there; NaN without, the
     sd at n = 1, too. Where `n` falls, trials have ended, the quick ones first: the mean is then that of the slow ones.
     """
 
@@ -113,18 +113,18 @@ class MeanCurve:
 
 
 def mean_curve(curves: pd.DataFrame, metric: str, grid: ArrayLike | None = None) -> MeanCurve:
-    """The mean of `metric` over the trials in `curves` (key, updates, metrics), at `grid` or at every look of any.
+    """The mean of `metric` over the trials in `curves` (key, steps, metrics), at `grid` or at every evaluation of any.
 
-    Between two of its looks a trial's value is interpolated linearly; before its first and beyond its last it has none.
-    Values that are not finite count as not measured.
+    Between two of its evaluations a trial's value is interpolated linearly; before its first and beyond its last it has
+    none. Values that are not finite count as not measured.
     """
-    if missing := [name for name in ("key", "updates", metric) if name not in curves.columns]:
+    if missing := [name for name in ("key", "steps", metric) if name not in curves.columns]:
         raise ValueError(f"curves: no column {', '.join(missing)}; there are {', '.join(map(str, curves.columns))}")
     measured = list(by_trial(curves, metric))
     if grid is None:
-        grid = np.unique(np.concatenate([[], *(updates for updates, _ in measured)]))
+        grid = np.unique(np.concatenate([[], *(steps for steps, _ in measured)]))
     points = _grid(grid)
-    trials = [np.interp(points, updates, values, left=np.nan, right=np.nan) for updates, values in measured]
+    trials = [np.interp(points, steps, values, left=np.nan, right=np.nan) for steps, values in measured]
     values = np.stack(trials) if trials else np.empty((0, len(points)))
     n = np.isfinite(values).sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -134,17 +134,17 @@ def mean_curve(curves: pd.DataFrame, metric: str, grid: ArrayLike | None = None)
 
 
 def by_trial(curves: pd.DataFrame, metric: str) -> Iterator[tuple[Ints, Floats]]:
-    """The finite values of `metric` of each trial that has any, and after how many updates: increasing."""
+    """The finite values of `metric` of each trial that has any, and after how many steps: increasing."""
     values = curves[metric].to_numpy(float)
     finite = np.isfinite(values)
-    codes, updates, values = (
+    codes, steps, values = (
         pd.factorize(curves["key"])[0][finite],
-        curves["updates"].to_numpy()[finite],
+        curves["steps"].to_numpy()[finite],
         values[finite],
     )
-    order = np.lexsort((updates, codes))
+    order = np.lexsort((steps, codes))
     cuts = np.flatnonzero(np.diff(codes[order])) + 1
-    yield from zip(np.split(updates[order], cuts), np.split(values[order], cuts), strict=True) if len(order) else ()
+    yield from zip(np.split(steps[order], cuts), np.split(values[order], cuts), strict=True) if len(order) else ()
 
 
 def _grid(grid: ArrayLike) -> Floats:

@@ -25,7 +25,7 @@ class RatioKind(StrEnum):
     UNKNOWN = "unknown"
     """Both are censored (or one is, at time 0, which bounds nothing)."""
     UNDEFINED = "undefined"
-    """A time is 0, a phase between two looks: the ratio is 0, infinite or 0/0, and not to be estimated."""
+    """A time is 0, a phase between two evaluations: the ratio is 0, infinite or 0/0, and not to be estimated."""
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,14 @@
 """Times read from curves, ready for `Times.of`.
 
-    curves   one row a look of a trial: key, updates, passes, seconds and metrics, NaN where a probe was not due
-    trials   one row a trial, how far it is: key, seed, updates, passes, seconds, diverged_at (blank if it did not)
+    curves   one row an evaluation of a trial: key, steps, epochs, seconds and metrics, NaN where a probe was not due
+    trials   one row a trial, how far it is: key, seed, steps, epochs, seconds, diverged_at (blank if it did not)
     result   one row a trial, in the order of `trials`: key, seed, time, reached, diverged, budget
 
 `time` is where the trial was last seen within the budget if it was not seen to reach the goal. `budget` is the budget
 in the unit of `time`; for seconds, of which a study has no budget, it is what the trial would have taken to its end at
 its own pace (at the others' median pace if it has none). A diverged trial is censored there.
 
-The goal of a trial is met at looks alone, so a budget is best given as that of its last look.
+The goal of a trial is met at evaluations alone, so a budget is best given as that of its last evaluation.
 """
 
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ import pandas as pd
 
 from grokgrid.statistics.times import Bools, Floats, Ints
 
-Unit = Literal["updates", "passes"]
-Column = Literal["updates", "passes", "seconds"]
+Unit = Literal["steps", "epochs"]
+Column = Literal["steps", "epochs", "seconds"]
 
 
 def time_to_goal(
@@ -30,17 +30,17 @@ def time_to_goal(
     metric: str,
     above: float | None = None,
     below: float | None = None,
-    column: Column = "updates",
+    column: Column = "steps",
     budget: float,
-    budget_unit: Unit = "updates",
+    budget_unit: Unit = "steps",
 ) -> pd.DataFrame:
-    """The first look within the budget at which `metric` is strictly above, or below, a threshold."""
+    """The first evaluation within the budget at which `metric` is strictly above, or below, a threshold."""
     if (above is None) == (below is None):
         raise ValueError(f"above: {above}, below: {below}; one of the two is needed")
-    looks = _within(curves, trials, metric, column, budget, budget_unit)
-    holds = looks.value > above if above is not None else looks.value < below  # type: ignore[operator]
-    met = looks.first(holds)
-    seen = np.where(np.isfinite(met), met, looks.last)
+    evaluations = _within(curves, trials, metric, column, budget, budget_unit)
+    holds = evaluations.value > above if above is not None else evaluations.value < below  # type: ignore[operator]
+    met = evaluations.first(holds)
+    seen = np.where(np.isfinite(met), met, evaluations.last)
     return _table(trials, np.nan_to_num(seen), np.isfinite(met), column, budget, budget_unit)
 
 
@@ -52,26 +52,26 @@ def phase_seconds(
     lower: float = 0.2,
     upper: float = 0.85,
     budget: float,
-    budget_unit: Unit = "updates",
+    budget_unit: Unit = "steps",
 ) -> pd.DataFrame:
-    """Seconds from the first look at which `metric` is at least `lower` to the first at which it is above `upper`:
-    the grokking phase (Walker et al., Table 1).
+    """Seconds from the first evaluation at which `metric` is at least `lower` to the first at which it is above
+    `upper`: the grokking phase (Walker et al., Table 1).
 
-    0 if both are met at the same look: shorter than the looks can tell. Censored at what was seen of the phase if
-    `upper` was not met, which is 0, and says nothing, if `lower` was not met either; but a diverged trial is censored
-    at the whole budget, so that failing before the phase gains nothing.
+    0 if both are met at the same evaluation: shorter than the evaluations can tell. Censored at what was seen of the
+    phase if `upper` was not met, which is 0, and says nothing, if `lower` was not met either; but a diverged trial is
+    censored at the whole budget, so that failing before the phase gains nothing.
     """
     if not lower < upper:
         raise ValueError(f"lower: {lower}; less than upper, {upper}, is allowed")
-    looks = _within(curves, trials, metric, "seconds", budget, budget_unit)
-    begun, done = looks.first(looks.value >= lower), looks.first(looks.value > upper)
-    seen = np.where(np.isfinite(done), done, looks.last)
+    evaluations = _within(curves, trials, metric, "seconds", budget, budget_unit)
+    begun, done = evaluations.first(evaluations.value >= lower), evaluations.first(evaluations.value > upper)
+    seen = np.where(np.isfinite(done), done, evaluations.last)
     return _table(trials, np.nan_to_num(seen - begun), np.isfinite(done), "seconds", budget, budget_unit)
 
 
 @dataclass(frozen=True, eq=False)
-class _Looks:
-    """Looks (n,) of the trials (t,): of which row of them, when, and the metric."""
+class _Evaluations:
+    """Evaluations (n,) of the trials (t,): of which row of them, when, and the metric."""
 
     num_trials: int
     row: Ints
@@ -79,14 +79,14 @@ class _Looks:
     value: Floats
 
     def first(self, where: Bools) -> Floats:
-        """The time of each trial's first look of these, (t,); NaN without any."""
+        """The time of each trial's first evaluation of these, (t,); NaN without any."""
         found = np.full(self.num_trials, np.nan)
         np.fmin.at(found, self.row[where], self.time[where])
         return found
 
     @property
     def last(self) -> Floats:
-        """The time of each trial's last look, (t,); NaN without any."""
+        """The time of each trial's last evaluation, (t,); NaN without any."""
         found = np.full(self.num_trials, np.nan)
         np.fmax.at(found, self.row, self.time)
         return found
@@ -94,8 +94,8 @@ class _Looks:
 
 def _within(
     curves: pd.DataFrame, trials: pd.DataFrame, metric: str, column: Column, budget: float, budget_unit: Unit
-) -> _Looks:
-    """The looks within the budget."""
+) -> _Evaluations:
+    """The evaluations within the budget."""
     problems = []
     for name, table, wanted in (
         ("curves", curves, {"key", column, budget_unit, metric}),
@@ -111,7 +111,7 @@ def _within(
     row = pd.Index(trials["key"]).get_indexer(pd.Index(keys, dtype=object))[codes]
     within = (curves[budget_unit].to_numpy(float) <= budget) & (row >= 0)
     time, value = (curves[name].to_numpy(float)[within] for name in (column, metric))
-    return _Looks(len(trials), row[within], time, value)
+    return _Evaluations(len(trials), row[within], time, value)
 
 
 def _table(
@@ -127,7 +127,7 @@ def _table(
         pace[~has_pace] = np.median(pace[has_pace]) if has_pace.any() else 0.0
         at_pace = pace * budget
         # Times jitter: what was seen within the budget is within it.
-        limit = np.maximum(at_pace.round() if column == "updates" else at_pace, time)
+        limit = np.maximum(at_pace.round() if column == "steps" else at_pace, time)
     columns = {
         "key": trials["key"],
         "seed": trials["seed"],

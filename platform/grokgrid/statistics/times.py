@@ -19,11 +19,11 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Times:
-    """Times to the goal of n trials of one cell, in any one unit (updates, passes, seconds).
+    """Times to the goal of n trials of one cell, in any one unit (steps, epochs, seconds).
 
     `value` (n,): the time at which the goal was reached or, where `reached` is False, the time up to which it is known
-    not to have been. Finite, not negative: 0 is a phase that began and ended at the same look, or, censored, one that
-    was not seen to begin.
+    not to have been. Finite, not negative: 0 is a phase that began and ended at the same evaluation, or, censored, one
+    that was not seen to begin.
     `reached` (n,), `seeds` (n,): distinct whole numbers, in any order.
     """
 

@@ -101,7 +101,7 @@ def typical(
 
 def typical_time(times: Times) -> Typical:
     """Of a cell's times to the goal: a censored one is longer than it was watched for. A time of 0 is undefined, for it
-    was shorter than looks can tell.
+    was shorter than evaluations can tell.
     """
     some = times.value > 0
     exact, at_least = times.value[times.reached & some], times.value[~times.reached & some]

@@ -1,31 +1,31 @@
 """Everything that touches MLflow. Importing it is cheap: MLflow is imported at the first call that needs it.
 
-Tracking      find, claim, ingest, fail, restore trials; open and read answers
-AnswerRun     an answer being worked on: whose process owns the claims
-Answer        a finished answer
-Facts         all that is known of some trials, with their looks
+Tracking      find, claim, ingest, fail, restore trials; open and read reports
+ReportRun     a report being worked on: whose process owns the claims
+Report        a finished report
+TrialResults         all that is known of some trials, with their evaluations
 Claim, Claims       what came of claiming trials
 TrialRecord, TrialStatus    what is known of a trial
 TrackingAway  the server or database cannot be reached: try again later
 TrackingError something the user has to put right
-TrackingRefused  such a thing that the server or database refuses: it may pass while a run waits
+TrackingRefused  such a thing that the server or database refuses: it may epoch while a run waits
 TRIALS        the name of the experiment that holds all trials
 """
 
-from grokgrid.tracking.answers import Answer, AnswerRun
 from grokgrid.tracking.away import TrackingAway, TrackingError, TrackingRefused, is_away, redact
 from grokgrid.tracking.claims import Claim, Claims
-from grokgrid.tracking.facts import Facts
 from grokgrid.tracking.records import TRIALS, TrialRecord, TrialStatus
+from grokgrid.tracking.report_runs import Report, ReportRun
 from grokgrid.tracking.tracking import Tracking
+from grokgrid.tracking.trial_results import TrialResults
 
 __all__ = [
     "TRIALS",
-    "Answer",
-    "AnswerRun",
+    "Report",
+    "ReportRun",
     "Claim",
     "Claims",
-    "Facts",
+    "TrialResults",
     "Tracking",
     "TrackingAway",
     "TrackingError",

@@ -1,4 +1,4 @@
-"""Telling "MLflow cannot be reached" from a mistake, and keeping passwords out of what is shown."""
+"""Telling "MLflow cannot be reached" from a problem, and keeping passwords out of what is shown."""
 
 import re
 import sys

@@ -74,7 +74,7 @@ class Point:
 
     name: str
     value: float
-    updates: int
+    steps: int
     time_ms: int
 
 
@@ -222,7 +222,7 @@ class Client:
 
             mlflow.log_batch(
                 run_id,
-                metrics=[Metric(point.name, point.value, point.time_ms, point.updates) for point in points],
+                metrics=[Metric(point.name, point.value, point.time_ms, point.steps) for point in points],
                 params=[Param(names[name], shortened(value, MAX_PARAM)) for name, value in (params or {}).items()],
                 tags=[RunTag(name, shortened(value, MAX_TAG)) for name, value in (tags or {}).items()],
             )

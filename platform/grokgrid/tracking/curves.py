@@ -14,7 +14,7 @@ from trainables.schedule import Goal
 if TYPE_CHECKING:
     import pyarrow
 
-POSITION = ("updates", "passes", "seconds")
+POSITION = ("steps", "epochs", "seconds")
 
 MAX_POINTS_A_METRIC = 100
 MAX_POINTS = 400
@@ -27,7 +27,7 @@ def from_csv(path: Path) -> "pyarrow.Table":
 
     with path.open(newline="") as file:
         names = next(csv.reader(file))
-    types = {name: pyarrow.int64() if name == "updates" else pyarrow.float64() for name in names}
+    types = {name: pyarrow.int64() if name == "steps" else pyarrow.float64() for name in names}
     options = arrow_csv.ConvertOptions(column_types=types, null_values=[""])
     return arrow_csv.read_csv(path, convert_options=options)
 
@@ -42,13 +42,13 @@ def to_csv(table: "pyarrow.Table", path: Path) -> None:
 
 
 def first_reached(table: "pyarrow.Table", goal: Goal) -> tuple[float, float] | None:
-    """Updates and seconds at the first look that meets the goal."""
+    """Steps and seconds at the first evaluation that meets the goal."""
     if goal.metric not in table.column_names:
         return None
-    columns = (table.column(name).to_pylist() for name in ("updates", "seconds", goal.metric))
-    for updates, seconds, value in zip(*columns, strict=True):
+    columns = (table.column(name).to_pylist() for name in ("steps", "seconds", goal.metric))
+    for steps, seconds, value in zip(*columns, strict=True):
         if value is not None and goal.met_by(low=value, high=value):
-            return updates, seconds
+            return steps, seconds
     return None
 
 
@@ -61,13 +61,13 @@ def sparse(table: "pyarrow.Table", started_ms: int) -> Iterator[Point]:
 
     metrics = [name for name in table.column_names if name not in POSITION]
     num_points = min(MAX_POINTS_A_METRIC, max(10, MAX_POINTS // max(1, len(metrics))))
-    updates, seconds = (table.column(name).to_numpy() for name in ("updates", "seconds"))
+    steps, seconds = (table.column(name).to_numpy() for name in ("steps", "seconds"))
     for metric in metrics:
         values = table.column(metric).to_numpy()
         rows = numpy.flatnonzero(numpy.isfinite(values))
         for index in numpy.unique(numpy.linspace(0, len(rows) - 1, min(num_points, len(rows))).round().astype(int)):
             row = rows[index]
-            yield Point(metric, float(values[row]), int(updates[row]), started_ms + int(1000 * seconds[row]))
+            yield Point(metric, float(values[row]), int(steps[row]), started_ms + int(1000 * seconds[row]))
 
 
 def join(tables: Iterable[tuple[str, "pyarrow.Table"]]) -> "pyarrow.Table":
@@ -88,8 +88,8 @@ def concat(tables: Iterable["pyarrow.Table"]) -> "pyarrow.Table":
     empty = pyarrow.schema(
         [
             ("key", pyarrow.dictionary(pyarrow.int32(), pyarrow.string())),
-            ("updates", pyarrow.int64()),
-            ("passes", pyarrow.float64()),
+            ("steps", pyarrow.int64()),
+            ("epochs", pyarrow.float64()),
             ("seconds", pyarrow.float64()),
         ]
     ).empty_table()

@@ -45,8 +45,8 @@ def checked_file(client: Client, finished: TrialRecord, name: str, into: Path) -
     return path
 
 
-def checked_file_of_answer(client: Client, artifact_uri: str, name: str, into: Path) -> Path:
-    """A file of an answer, which has a SHA256SUMS of its own. Errors are those of `checked_file`."""
+def checked_file_of_report(client: Client, artifact_uri: str, name: str, into: Path) -> Path:
+    """A file of a report, which has a SHA256SUMS of its own. Errors are those of `checked_file`."""
     sums = checksums.read(_fetched(client, artifact_uri, checksums.NAME, into).parent)
     if name not in sums:
         raise Damaged(f"{name} is missing")

@@ -1,6 +1,6 @@
 """Who is at work, and whether they still are.
 
-An owner is one `grokgrid run`. It opens an MLflow run for the answer it works towards, and that run carries its lease:
+An owner is one `grokgrid run`. It opens an MLflow run for the report it works towards, and that run carries its lease:
 
     grokgrid.lease_until        unix seconds; renewed every 20 s or so, each time for two minutes
     grokgrid.host, .pid         for people
@@ -34,7 +34,7 @@ def lease_tag(lease_s: float) -> dict[str, str]:
 
 
 def owner_tags(lease_s: float) -> dict[str, str]:
-    """What this process puts on its answer run to be recognised as its owner."""
+    """What this process puts on its report run to be recognised as its owner."""
     pid = os.getpid()
     return lease_tag(lease_s) | {
         _HOST: socket.gethostname(),
@@ -61,7 +61,7 @@ class Owners:
 
 
 def is_alive(run: Run) -> bool:
-    """Whether the owner behind an answer run is still at work."""
+    """Whether the owner behind a report run is still at work."""
     if not run.live or run.state is not RunState.RUNNING:
         return False
     if time.time() > float(run.tags.get(LEASE_UNTIL, 0)):

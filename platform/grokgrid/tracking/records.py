@@ -2,12 +2,12 @@
 
 run name, tag grokgrid.key      the trial key
 tag grokgrid.status             a TrialStatus
-tag grokgrid.owner              the answer run of the `grokgrid run` that claimed it
+tag grokgrid.owner              the report run of the `grokgrid run` that claimed it
 tags grokgrid.end, .goal, .diverged_at, .reason, .segments, .data_digest, .device, .device_name, .host, .torch_version
 params                          the settings, flat: data.num_train, regulariser.strength, …; and the seed
-metrics updates, passes, seconds, wall_seconds
-        final/M, min/M, max/M   every metric M at the end, and its extremes over all looks
-        updates_to/GOAL, seconds_to/GOAL    if the goal was reached: at the first look that met it
+metrics steps, epochs, seconds, wall_seconds
+        final/M, min/M, max/M   every metric M at the end, and its extremes over all evaluations
+        steps_to/GOAL, seconds_to/GOAL    if the goal was reached: at the first evaluation that met it
         M                       a sparse curve for MLflow's own pages; all of it is in curves.parquet
 files   config.yaml, curves.parquet, summary.json, state.safetensors; failure.log of a failed one
 tag grokgrid.checksums              of these files, as a SHA256SUMS has them
@@ -27,7 +27,7 @@ from typing import Any
 
 from grokgrid.tracking.client import Run
 from trainables.names import MAX_TAG, TRIALS_EXPERIMENT
-from trainables.own.config import is_own
+from trainables.plugins.config import is_plugin
 from trainables.records import End, Segment, Summary
 
 TRIALS = TRIALS_EXPERIMENT
@@ -57,7 +57,7 @@ class TrialRecord:
     reason      why it failed
     failed_run  the run with the log of the latest failure: of a failed trial its own, of a finished one that of an
                 attempt to continue it
-    reached     `goal_name` -> (updates, seconds) of the first look that met it, for the goals it was run towards
+    reached     `goal_name` -> (steps, seconds) of the first evaluation that met it, for the goals it was run towards
     """
 
     key: str
@@ -121,7 +121,7 @@ def record(runs: Iterable[Run]) -> TrialRecord | None:
 
 def rank(run: Run) -> tuple[float, str]:
     """Of several finished runs of a key the first in this order counts: the longest, and of equals the lowest id."""
-    return (-run.metrics.get("updates", 0), run.id)
+    return (-run.metrics.get("steps", 0), run.id)
 
 
 # Writing
@@ -133,12 +133,12 @@ def params(config: Mapping[str, Any]) -> dict[str, str]:
     for name, value in config.items():
         if name in ("budget", "goal", "probes"):
             continue
-        if name in ("regulariser", "gradient_filter", "input_noise") and value is None:
+        if name in ("regulariser", "gradient_filter", "input_transform") and value is None:
             value = {"name": "none"}
         if isinstance(value, Mapping):
             # Paths are of one machine.
             kept = {part: inner for part, inner in value.items() if part not in ("root", "path")}
-            if is_own(kept.get("name")):
+            if is_plugin(kept.get("name")):
                 kept["name"] = Path(kept["name"]).name
             flat |= {f"{name}.{part}": str(inner) for part, inner in kept.items()}
         else:
@@ -163,8 +163,8 @@ def summary_tags(summary: Summary) -> dict[str, str]:
 
 def summary_metrics(summary: Summary) -> dict[str, float]:
     values = {
-        "updates": float(summary.updates),
-        "passes": summary.passes,
+        "steps": float(summary.steps),
+        "epochs": summary.epochs,
         "seconds": summary.seconds,
         "wall_seconds": summary.wall_seconds,
     }
@@ -174,8 +174,8 @@ def summary_metrics(summary: Summary) -> dict[str, float]:
     return values
 
 
-def reached_metrics(goal: str, updates: float, seconds: float) -> dict[str, float]:
-    return {f"updates_to/{goal_name(goal)}": updates, f"seconds_to/{goal_name(goal)}": seconds}
+def reached_metrics(goal: str, steps: float, seconds: float) -> dict[str, float]:
+    return {f"steps_to/{goal_name(goal)}": steps, f"seconds_to/{goal_name(goal)}": seconds}
 
 
 def goal_name(goal: str) -> str:
@@ -188,8 +188,8 @@ def _segments_text(segments: tuple[Segment, ...]) -> str:
     text = _dump(segments)
     if len(text) <= MAX_TAG:
         return text
-    kinds = {segment.model_copy(update={"from_updates": 0}): segment for segment in reversed(segments)}
-    chosen = sorted({*kinds.values(), segments[-1]}, key=lambda segment: segment.from_updates)
+    kinds = {segment.model_copy(update={"from_steps": 0}): segment for segment in reversed(segments)}
+    chosen = sorted({*kinds.values(), segments[-1]}, key=lambda segment: segment.from_steps)
     while len(text := _dump(chosen)) > MAX_TAG:
         del chosen[1]
     return text
@@ -209,8 +209,8 @@ def _summary(run: Run) -> Summary:
     return Summary(
         key=run.tags[KEY],
         seed=int(run.params["seed"]),
-        updates=int(metrics["updates"]),
-        passes=metrics["passes"],
+        steps=int(metrics["steps"]),
+        epochs=metrics["epochs"],
         seconds=metrics["seconds"],
         wall_seconds=metrics["wall_seconds"],
         end=End(run.tags[_END]) if run.tags.get(_END) else None,
@@ -231,9 +231,7 @@ def _group(metrics: Mapping[str, float], group: str) -> dict[str, float]:
 
 def _reached(metrics: Mapping[str, float]) -> dict[str, tuple[float, float]]:
     seconds = _group(metrics, "seconds_to")
-    return {
-        goal: (updates, seconds[goal]) for goal, updates in _group(metrics, "updates_to").items() if goal in seconds
-    }
+    return {goal: (steps, seconds[goal]) for goal, steps in _group(metrics, "steps_to").items() if goal in seconds}
 
 
 def _unclipped(value: float) -> float:

@@ -9,7 +9,7 @@ from grokgrid.tracking.records import OWNER, TRIALS
 
 
 def clean_up(client: Client) -> None:
-    """Removes the claims of dead owners, finishes what they had all but recorded, and ends their answer runs."""
+    """Removes the claims of dead owners, finishes what they had all but recorded, and ends their report runs."""
     owners = Owners(client)
     for run in open_runs(client):
         if not owners.is_alive(run.tags[OWNER]):

@@ -4,20 +4,20 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import final
 
 from grokgrid import home
-from grokgrid.tracking import answers, claims, facts, runs, sweep, trials, trying
-from grokgrid.tracking.answers import Answer, AnswerRun
+from grokgrid.tracking import claims, report_runs, runs, sweep, trial_results, trials, trying
 from grokgrid.tracking.claims import Claim, Claims
 from grokgrid.tracking.client import Client
-from grokgrid.tracking.facts import Facts
 from grokgrid.tracking.owners import LEASE_S
 from grokgrid.tracking.records import TRIALS, TrialRecord
+from grokgrid.tracking.report_runs import Report, ReportRun
+from grokgrid.tracking.trial_results import TrialResults
 from trainables.records import Snapshot, TrialFolder
 from trainables.trial import Trial
 
 
 @final
 class Tracking:
-    """Trials and answers in MLflow. Any call may raise TrackingAway, and can be repeated then.
+    """Trials and reports in MLflow. Any call may raise TrackingAway, and can be repeated then.
 
     uri      MLflow's tracking URI; by default MLFLOW_TRACKING_URI, else the database under GROKGRID_HOME
     lease_s  how long an owner that nobody hears of is taken to be alive
@@ -58,10 +58,10 @@ class Tracking:
         """What is known of each trial; those of which nothing is known are left out. Creates nothing."""
         return runs.find(self._client, keys)
 
-    def claim(self, answer: AnswerRun, keys: Iterable[str], enough: Callable[[TrialRecord], bool]) -> Claims:
+    def claim(self, report: ReportRun, keys: Iterable[str], enough: Callable[[TrialRecord], bool]) -> Claims:
         """Claims every trial that it can get; `enough` says which finished or failed ones need no run."""
-        answer.keep_alive()
-        return claims.claim(self._client, answer.run_id, keys, enough)
+        report.keep_alive()
+        return claims.claim(self._client, report.run_id, keys, enough)
 
     def withdraw(self, held: Iterable[Claim]) -> None:
         """Gives trials back that were not run to their end."""
@@ -82,21 +82,21 @@ class Tracking:
         """Lays the trial's last snapshot into its folder, for a worker to continue from."""
         trials.restore(self._client, finished, folder)
 
-    def facts(self, study: str, study_digest: str, keys: Iterable[str]) -> Facts:
-        """What is known of the trials of a study, and all their looks: from what its last answer has kept where that
-        still holds, so that thousands are read in seconds.
+    def trial_results(self, study: str, study_digest: str, keys: Iterable[str]) -> TrialResults:
+        """What is known of the trials of a study, and all their evaluations: from what its last report has kept where
+        that still holds, so that thousands are read in seconds.
         """
-        return facts.load(self._client, self.last_answer(study, study_digest) or self.last_answer(study), keys)
+        return trial_results.load(self._client, self.last_report(study, study_digest) or self.last_report(study), keys)
 
-    def read(self, keys: Iterable[str]) -> Facts:
-        """What is known of a few trials, and their looks, straight from their runs."""
-        return facts.load(self._client, None, keys)
+    def read(self, keys: Iterable[str]) -> TrialResults:
+        """What is known of a few trials, and their evaluations, straight from their runs."""
+        return trial_results.load(self._client, None, keys)
 
-    # Answers
+    # Reports
 
-    def open_answer(self, study: str, study_digest: str, tags: Mapping[str, str] | None = None) -> AnswerRun:
-        """Opens the run that owns this process's claims, and that the answer goes into."""
-        return answers.open_answer(self._client, study, study_digest, self._lease_s, tags or {})
+    def open_report(self, study: str, study_digest: str, tags: Mapping[str, str] | None = None) -> ReportRun:
+        """Opens the run that owns this process's claims, and that the report goes into."""
+        return report_runs.open_report(self._client, study, study_digest, self._lease_s, tags or {})
 
-    def last_answer(self, study: str, study_digest: str | None = None) -> Answer | None:
-        return answers.last_answer(self._client, study, study_digest)
+    def last_report(self, study: str, study_digest: str | None = None) -> Report | None:
+        return report_runs.last_report(self._client, study, study_digest)

@@ -34,10 +34,10 @@ from grokgrid.tracking.records import (
 from grokgrid.tracking.runs import complete, in_parallel
 from trainables import checksums
 from trainables.checksums import Damaged
-from trainables.mistakes import printable
 from trainables.records import Snapshot, TrialFolder, warn
 from trainables.schedule import Goal
 from trainables.trial import Trial
+from trainables.validation import printable
 
 if TYPE_CHECKING:
     import pyarrow
@@ -60,8 +60,8 @@ def ingest(client: Client, held: Claim, snapshot: Snapshot, tags: Mapping[str, s
     try:
         return _ingest(client, held, snapshot, tags)
     except RunGone:
-        updates = snapshot.summary().updates
-        again = claim(client, held.owner, [held.key], lambda known: _has(known, updates))
+        steps = snapshot.summary().steps
+        again = claim(client, held.owner, [held.key], lambda known: _has(known, steps))
     if held.key in again.won:
         return _ingest(client, again.won[held.key], snapshot, tags)
     return again.settled.get(held.key)
@@ -98,18 +98,18 @@ def restore(client: Client, finished: TrialRecord, folder: TrialFolder) -> None:
     """
     assert finished.summary is not None
     present = folder.latest()
-    if present is not None and present.summary().updates >= finished.summary.updates:
+    if present is not None and present.summary().steps >= finished.summary.steps:
         return
     try:
         if CHECKPOINT in checksums_of(finished):
-            folder.write(finished.summary.updates, partial(_restore, client, finished))
+            folder.write(finished.summary.steps, partial(_restore, client, finished))
     except Damaged as error:
         warn(f"{where(finished)}: {error}. The trial starts anew.")
 
 
-def looks(client: Client, records: Iterable[TrialRecord]) -> tuple["pyarrow.Table", set[str]]:
-    """Every look of the given finished trials: columns key, updates, passes, seconds and the metrics. And the keys of
-    those of which the looks are damaged, so that they were set aside.
+def evaluations(client: Client, records: Iterable[TrialRecord]) -> tuple["pyarrow.Table", set[str]]:
+    """Every evaluation of the given finished trials: columns key, steps, epochs, seconds and the metrics. And the keys
+    of those of which the evaluations are damaged, so that they were set aside.
 
     A metric is null where its probe was not due, and NaN where it gave no number.
     """
@@ -143,8 +143,8 @@ def _restore(client: Client, finished: TrialRecord, snapshot: Snapshot) -> None:
                 checksums.check_file(snapshot.path / name, wanted, name)
 
 
-def _has(known: TrialRecord, updates: int) -> bool:
-    return known.summary is not None and known.summary.updates >= updates
+def _has(known: TrialRecord, steps: int) -> bool:
+    return known.summary is not None and known.summary.steps >= steps
 
 
 def _ingest(client: Client, held: Claim, snapshot: Snapshot, tags: Mapping[str, str]) -> TrialRecord | None:
@@ -196,7 +196,7 @@ def _log_result(
     for other in earlier:
         # Goals that the trial was run towards before are reached as ever.
         metrics |= {
-            name: value for name, value in other.metrics.items() if name.startswith(("updates_to/", "seconds_to/"))
+            name: value for name, value in other.metrics.items() if name.startswith(("steps_to/", "seconds_to/"))
         }
     if config.get("goal") is not None:
         goal = Goal.model_validate(config["goal"])
@@ -207,7 +207,7 @@ def _log_result(
     client.log(
         run.id,
         points=[
-            *(Point(name, value, summary.updates, end_ms) for name, value in metrics.items()),
+            *(Point(name, value, summary.steps, end_ms) for name, value in metrics.items()),
             *curve_tables.sparse(table, run.started_ms),
         ],
         params=params(config),

@@ -1,4 +1,4 @@
-"""Mistakes in what people write, told all at once: where, what was given, what is allowed, what is nearest.
+"""Validation errors in what people write, told all at once: where, what was given, what is allowed, what is nearest.
 
 `validate` is pydantic's own validation with its errors put into sentences.
 """
@@ -13,7 +13,7 @@ from pydantic import BaseModel, Tag, ValidationError
 from pydantic_core import ErrorDetails
 
 ENOUGH = 100
-"""Mistakes to look for: nobody reads more at a time."""
+"""ValidationErrors to look for: nobody reads more at a time."""
 
 _MOST_LINES, _MOST_CHARACTERS, _MOST_ALLOWED, _MOST_SHOWN = 18, 1_900, 40, 100
 
@@ -22,8 +22,8 @@ M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True)
-class Mistake:
-    """One mistake: the path of the field, what is wrong, and the line (from 1) if it is known."""
+class Problem:
+    """One problem: the path of the field, what is wrong, and the line (from 1) if it is known."""
 
     path: Path
     message: str
@@ -40,28 +40,28 @@ class Mistake:
         return f"{line}{where}: {message}" if self.path else f"{line}{message}"
 
 
-class Mistakes(ValueError):
+class ValidationErrors(ValueError):
     """Everything that is wrong with one file or one call."""
 
-    def __init__(self, source: str, mistakes: Iterable[Mistake]) -> None:
+    def __init__(self, source: str, problems: Iterable[Problem]) -> None:
         self.source = source
-        self.mistakes = tuple(dict.fromkeys(mistakes))
-        super().__init__(source, self.mistakes)
+        self.problems = tuple(dict.fromkeys(problems))
+        super().__init__(source, self.problems)
 
     def __str__(self) -> str:
-        """Under 20 lines and 2,000 characters: the first mistakes, and how many more there are."""
+        """Under 20 lines and 2,000 characters: the first problems, and how many more there are."""
         source = printable(self.source.replace("\n", r"\n"))
         source = source if len(source) <= 300 else f"…{source[-300:]}"
-        if len(self.mistakes) == 1:
-            return cut(f"{source}: {self.mistakes[0]}", _MOST_CHARACTERS, _MOST_LINES)
+        if len(self.problems) == 1:
+            return cut(f"{source}: {self.problems[0]}", _MOST_CHARACTERS, _MOST_LINES)
         # Whoever looks for them may have stopped there.
-        or_more = " or more" if len(self.mistakes) >= ENOUGH else ""
-        lines = [f"{source}: {len(self.mistakes):,} mistakes{or_more}"]
-        for index, mistake in enumerate(self.mistakes):
-            told = f"  {cut(str(mistake), 600, 6)}".split("\n")
+        or_more = " or more" if len(self.problems) >= ENOUGH else ""
+        lines = [f"{source}: {len(self.problems):,} problems{or_more}"]
+        for index, problem in enumerate(self.problems):
+            told = f"  {cut(str(problem), 600, 6)}".split("\n")
             num = sum(map(len, lines)) + len(lines) + sum(map(len, told)) + len(told)
             if num > _MOST_CHARACTERS or len(lines) + len(told) > _MOST_LINES:
-                lines.append(f"  and {len(self.mistakes) - index:,} more{or_more and ', or still more'}")
+                lines.append(f"  and {len(self.problems) - index:,} more{or_more and ', or still more'}")
                 break
             lines += told
         return "\n".join(lines)
@@ -94,34 +94,34 @@ def validate(model: type[M], content: Any, *, source: str, lines: dict[Path, int
     """`content` as a `model`.
 
     Raises:
-        Mistakes: all that pydantic finds, each with its path, its line if `lines` has it, and what is allowed.
+        ValidationErrors: all that pydantic finds, each with its path, its line if `lines` has it, and what is allowed.
     """
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        mistakes = mistakes_of(model, error)
-        placed = [with_line(mistake, lines or {}) for mistake in mistakes]
-        raise Mistakes(source, sorted(placed, key=lambda mistake: mistake.line or 0)) from None
+        problems = problems_of(model, error)
+        placed = [with_line(problem, lines or {}) for problem in problems]
+        raise ValidationErrors(source, sorted(placed, key=lambda problem: problem.line or 0)) from None
 
 
-def with_line(mistake: Mistake, lines: dict[Path, int]) -> Mistake:
-    """The mistake with the line of its field, or of the nearest field around it."""
-    for length in range(len(mistake.path), 0, -1):
-        if mistake.path[:length] in lines:
-            return Mistake(mistake.path, mistake.message, lines[mistake.path[:length]])
-    return mistake
+def with_line(problem: Problem, lines: dict[Path, int]) -> Problem:
+    """The problem with the line of its field, or of the nearest field around it."""
+    for length in range(len(problem.path), 0, -1):
+        if problem.path[:length] in lines:
+            return Problem(problem.path, problem.message, lines[problem.path[:length]])
+    return problem
 
 
-def mistakes_of(model: type[BaseModel], error: ValidationError) -> list[Mistake]:
-    """The mistakes behind pydantic's errors; a validator that raises `Mistakes` tells several at once."""
-    mistakes = []
+def problems_of(model: type[BaseModel], error: ValidationError) -> list[Problem]:
+    """The problems behind pydantic's errors; a validator that raises `ValidationErrors` tells several at once."""
+    problems = []
     for details in _without_other_branches(model, error.errors()):
         path, inner = _path(model, details["loc"]), details.get("ctx", {}).get("error")
-        if isinstance(inner, Mistakes):
-            mistakes += [Mistake((*path, *mistake.path), mistake.message) for mistake in inner.mistakes]
+        if isinstance(inner, ValidationErrors):
+            problems += [Problem((*path, *problem.path), problem.message) for problem in inner.problems]
         else:
-            mistakes.append(Mistake(path, _message(model, details)))
-    return mistakes
+            problems.append(Problem(path, _message(model, details)))
+    return problems
 
 
 def _without_other_branches(model: type[BaseModel], errors: list[ErrorDetails]) -> list[ErrorDetails]:

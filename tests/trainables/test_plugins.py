@@ -1,4 +1,4 @@
-"""Parts of one's own: they compute what ours would, are saved and continued alike, and what is wrong is told early."""
+"""Plugins: they compute what ours would, are saved and continued alike, and what is wrong is told early."""
 
 import re
 import sys
@@ -13,17 +13,17 @@ from pydantic import ValidationError
 from tiny_trials import assert_same_bits, curves, run, run_for, state, tiny_trial
 from torch.nn import functional as F
 
-from trainables.mistakes import Mistake, Mistakes
-from trainables.own.listing import in_file
-from trainables.own.loading import load_part, provide, source_of
-from trainables.own.rehearsal import check_parts, rehearse_parts
-from trainables.own.scope import Scope
-from trainables.own.source import read_source
-from trainables.regularisers.config import OwnRegulariserConfig
+from trainables.plugins.listing import in_file
+from trainables.plugins.loading import load_plugin, provide, source_of
+from trainables.plugins.rehearsal import check_plugins, rehearse_parts
+from trainables.plugins.scope import Scope
+from trainables.plugins.source import read_source
+from trainables.regularisers.config import PluginRegulariserConfig
 from trainables.training import Training
 from trainables.trial import Trial
+from trainables.validation import Problem, ValidationErrors
 
-FILE = Path(__file__).with_name("parts_of_ones_own.py")
+FILE = Path(__file__).with_name("example_plugins.py")
 
 
 def own(object: str, **settings: Any) -> dict[str, Any]:
@@ -58,24 +58,32 @@ class TestTheyComputeWhatOursDo:
 
     def test_probes(self, tmp_path: Path):
         probes = [own("hits", on="test", every=1), own("weights", gives=["least", "greatest"], every=2)]
-        looks = run(tiny_trial(probes=probes), tmp_path)
-        assert [look.values["test_hits"] for look in looks] == [look.values["test_accuracy"] for look in looks]
-        assert [("train_weights_least" in look.values) for look in looks] == [True, False, True, False, True]
-        assert looks[0].values["train_weights_least"] < looks[0].values["train_weights_greatest"]
+        evaluations = run(tiny_trial(probes=probes), tmp_path)
+        assert [evaluation.values["test_hits"] for evaluation in evaluations] == [
+            evaluation.values["test_accuracy"] for evaluation in evaluations
+        ]
+        assert [("train_weights_least" in evaluation.values) for evaluation in evaluations] == [
+            True,
+            False,
+            True,
+            False,
+            True,
+        ]
+        assert evaluations[0].values["train_weights_least"] < evaluations[0].values["train_weights_greatest"]
 
     def test_model(self):
         """A loop by hand over the same module, the third batch partial: running averages and all."""
         trial = tiny_trial(model=own("Net"), dtype="float64")
         training = Training(trial, torch.device("cpu"))
-        module = load_part(trial.config.model)(input_shape=(8, 8), num_classes=10).double()
+        module = load_plugin(trial.config.model)(input_shape=(8, 8), num_classes=10).double()
         start = training.state()
         module.load_state_dict(
             {n.split(".", 1)[1]: t.clone() for n, t in start.items() if n.startswith(("parameters.", "buffers."))}
         )
         optimiser = torch.optim.AdamW([p for p in module.parameters() if p.requires_grad], lr=1e-2)
         x, y = training.data.x_train, training.data.y_train
-        for update in range(7):
-            rows = slice(32 * (update % 3), 32 * (update % 3) + 32)
+        for step in range(7):
+            rows = slice(32 * (step % 3), 32 * (step % 3) + 32)
             optimiser.zero_grad()
             F.cross_entropy(module(x[rows]), y[rows]).backward()
             optimiser.step()
@@ -99,12 +107,12 @@ EVERYTHING = {
 }
 
 
-@pytest.mark.parametrize("looks", [1, 3])
-def test_a_trial_of_them_continues_bit_for_bit(looks: int, tmp_path: Path):
+@pytest.mark.parametrize("evaluations", [1, 3])
+def test_a_trial_of_them_continues_bit_for_bit(evaluations: int, tmp_path: Path):
     """Dropout's masks, running averages, the filter's state and what the regulariser draws are all where they were."""
     trial = tiny_trial(**EVERYTHING)
     run(trial, tmp_path / "whole")
-    run_for(trial, tmp_path / "parts", looks)
+    run_for(trial, tmp_path / "parts", evaluations)
     run(trial, tmp_path / "parts")
     assert_same_bits(state(trial, tmp_path / "whole"), state(trial, tmp_path / "parts"))
     assert curves(trial, tmp_path / "whole") == curves(trial, tmp_path / "parts")
@@ -216,37 +224,37 @@ class TestKey:
 class TestShipped:
     def test_a_process_that_does_not_see_the_files_computes_with_what_it_was_given(self, tmp_path: Path):
         (tmp_path / "shipped_helper.py").write_text("strength = 3.0\n")
-        file = tmp_path / "shipped_part.py"
+        file = tmp_path / "shipped_component.py"
         file.write_text(
             "from shipped_helper import strength\ndef term(step):\n    return strength * step.outputs.mean()\n"
         )
-        config = OwnRegulariserConfig(name=f"{file}:term")
+        config = PluginRegulariserConfig(name=f"{file}:term")
         source = source_of(config)
         file.unlink()
         (tmp_path / "shipped_helper.py").unlink()
-        with pytest.raises(Mistakes, match="is not there"):
-            load_part(config)
+        with pytest.raises(ValidationErrors, match="is not there"):
+            load_plugin(config)
         provide(source)
-        assert load_part(config).__code__ is not None
+        assert load_plugin(config).__code__ is not None
         assert source_of(config).root != tmp_path
 
     def test_another_source_than_the_declared_one_is_refused(self, tmp_path: Path):
         file = tmp_path / "edited.py"
         file.write_text("def term(step):\n    return 0\n")
-        config = OwnRegulariserConfig(name=f"{file}:term")
+        config = PluginRegulariserConfig(name=f"{file}:term")
         file.write_text("def term(step):\n    return 1\n")
-        with pytest.raises(Mistakes, match="it was changed, or is another"):
-            load_part(config)
+        with pytest.raises(ValidationErrors, match="it was changed, or is another"):
+            load_plugin(config)
 
     def test_what_was_edited_is_loaded_anew_a_helper_beside_it_too(self, tmp_path: Path):
         file, helper = tmp_path / "main_part.py", tmp_path / "helper_of_it.py"
         file.write_text("from helper_of_it import value\ndef term(step):\n    return value\n")
         helper.write_text("value = 1\n")
-        assert load_part(OwnRegulariserConfig(name=f"{file}:term"))(None) == 1
+        assert load_plugin(PluginRegulariserConfig(name=f"{file}:term"))(None) == 1
         file.write_text("from helper_of_it import value\ndef term(step):\n    return 10 * value\n")
-        assert load_part(OwnRegulariserConfig(name=f"{file}:term"))(None) == 10
+        assert load_plugin(PluginRegulariserConfig(name=f"{file}:term"))(None) == 10
         helper.write_text("value = 2\n")
-        assert load_part(OwnRegulariserConfig(name=f"{file}:term"))(None) == 20
+        assert load_plugin(PluginRegulariserConfig(name=f"{file}:term"))(None) == 20
 
     def test_two_modules_of_one_name_are_refused_in_one_trial(self, tmp_path: Path):
         for folder in ("one", "other"):
@@ -256,11 +264,11 @@ class TestShipped:
                 "from same_name import value\ndef term(step):\n    return value\n"
             )
         scope = Scope()
-        one, other = (OwnRegulariserConfig(name=f"{tmp_path / folder}/part.py:term") for folder in ("one", "other"))
-        assert (load_part(one)(None), load_part(other)(None)) == ("one", "other")
-        load_part(one, scope)
-        with pytest.raises(Mistakes, match="module 'same_name' is another one for a second part of this trial"):
-            load_part(other, scope)
+        one, other = (PluginRegulariserConfig(name=f"{tmp_path / folder}/part.py:term") for folder in ("one", "other"))
+        assert (load_plugin(one)(None), load_plugin(other)(None)) == ("one", "other")
+        load_plugin(one, scope)
+        with pytest.raises(ValidationErrors, match="module 'same_name' is another one for a second part of this trial"):
+            load_plugin(other, scope)
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
@@ -282,7 +290,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no number": ({"probes": [own("weights")]}, "weights should return one number"),
     "other values than it gives": ({"probes": [own("weights", gives=["mean"])]}, "a dict of numbers for its `gives`"),
     "no pair": ({"gradient_filter": own("no_pair")}, "no_pair should return (gradients, state), two dicts"),
-    "data that raise": ({"data": own("lost")}, "parts_of_ones_own.py, line"),
+    "data that raise": ({"data": own("lost")}, "example_plugins.py, line"),
     "no gradient": ({"gradient_filter": own("no_gradients")}, "gradient as a tensor of shape (12, 64), not as None"),
     "a state of more than tensors": (
         {"gradient_filter": own("counting")},
@@ -290,53 +298,53 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a class that cannot be made": (
         {"regulariser": own("Unmakeable")},
-        "Unmakeable cannot be made: parts_of_ones_own.py",
+        "Unmakeable cannot be made: example_plugins.py",
     ),
     "what exits": ({"regulariser": own("exits")}, "SystemExit: 3"),
-    "what raises": ({"regulariser": own("broken")}, "parts_of_ones_own.py, line"),
+    "what raises": ({"regulariser": own("broken")}, "example_plugins.py, line"),
 }
 
 
 @pytest.fixture(scope="module")
-def all_refused() -> list[Mistake]:
+def all_refused() -> list[Problem]:
     """What is wrong with any of them, by signatures first; and with a part that takes one precision alone."""
     trials = {what: tiny_trial(**settings) for what, (settings, _) in WRONG.items()}
     trials |= {dtype: tiny_trial(regulariser=own("single"), dtype=dtype) for dtype in ("float32", "float64")}
-    mistakes: list[Mistake] = []
-    for check in (check_parts, rehearse_parts):
-        wrong = {mistake.path[0] for mistake in mistakes}
-        with pytest.raises(Mistakes) as raised:
+    problems: list[Problem] = []
+    for check in (check_plugins, rehearse_parts):
+        wrong = {problem.path[0] for problem in problems}
+        with pytest.raises(ValidationErrors) as raised:
             check({name: trial for name, trial in trials.items() if name not in wrong})
-        mistakes += raised.value.mistakes
-    return mistakes
+        problems += raised.value.problems
+    return problems
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_what_is_wrong_with_a_part_is_told_before_anything_starts(what: str, all_refused: list[Mistake]):
-    said = [str(mistake) for mistake in all_refused if mistake.path[0] == what]
+def test_what_is_wrong_with_a_part_is_told_before_anything_starts(what: str, all_refused: list[Problem]):
+    said = [str(problem) for problem in all_refused if problem.path[0] == what]
     assert any(WRONG[what][1] in sentence for sentence in said)
     assert all(len(sentence) < 400 for sentence in said), "not a screen of numbers"
 
 
-def test_every_combination_is_rehearsed(all_refused: list[Mistake]):
+def test_every_combination_is_rehearsed(all_refused: list[Problem]):
     """The part is the same in both."""
-    (mistake,) = (each for each in all_refused if each.path[0] in ("float32", "float64"))
-    assert re.match("float64: .*AssertionError", str(mistake))
+    (problem,) = (each for each in all_refused if each.path[0] in ("float32", "float64"))
+    assert re.match("float64: .*AssertionError", str(problem))
 
 
 def test_a_file_is_listed_whatever_else_is_in_it(tmp_path: Path):
     file = tmp_path / "odd.py"
     file.write_text("class Wrong(Exception): pass\ndef gone(x): pass\ndel gone\ndef term(step, *, strength): pass\n")
     assert [(part.field, part.settings) for part in in_file(file)] == [("regulariser", "strength")]
-    with pytest.raises(Mistakes, match="is no .py file"):
+    with pytest.raises(ValidationErrors, match="is no .py file"):
         list(in_file(tmp_path / "noext"))
 
 
-def test_all_mistakes_are_told_at_once():
+def test_all_problems_are_told_at_once():
     settings = {"regulariser": own("exact_jacobian"), "loss": own("cross_entropy", wait=1)}
-    with pytest.raises(Mistakes) as raised:
-        check_parts({"arms.mine": tiny_trial(**settings)})
-    assert len(raised.value.mistakes) == 2
+    with pytest.raises(ValidationErrors) as raised:
+        check_plugins({"arms.mine": tiny_trial(**settings)})
+    assert len(raised.value.problems) == 2
 
 
 def test_a_name_that_is_none_is_told_with_what_is_allowed():
@@ -362,7 +370,7 @@ def test_what_a_part_writes_into_is_its_own(tmp_path: Path):
         regulariser={"name": f"{file}:term", "levels": [1]}, probes=[{"name": f"{file}:zero", "on": "test", "every": 1}]
     )
     key = careless.key
-    looks = run(careless, tmp_path / "careless")
+    evaluations = run(careless, tmp_path / "careless")
     assert careless.key == key
-    plain = [look.values["test_accuracy"] for look in run(tiny_trial(), tmp_path / "plain")]
-    assert [look.values["test_accuracy"] for look in looks] == plain
+    plain = [evaluation.values["test_accuracy"] for evaluation in run(tiny_trial(), tmp_path / "plain")]
+    assert [evaluation.values["test_accuracy"] for evaluation in evaluations] == plain

@@ -12,25 +12,25 @@ from typing import Any, NamedTuple, final
 import torch
 from torch import Tensor, nn
 
-from trainables.own.config import OwnConfig
-from trainables.own.interfaces import Evaluation, Step
+from trainables.plugins.config import PluginConfig
+from trainables.plugins.interfaces import ProbeInput, Step
 
 TRAINING = "training"
-"""Stands in for a call after each update: it returned the whole state."""
+"""Stands in for a call after each step: it returned the whole state."""
 
 
 class Call(NamedTuple):
     """part: its field and its number among the trial's parts, or TRAINING; given, returned: digests."""
 
     part: str
-    update: int
+    step: int
     given: str
     returned: str
 
 
 @dataclass
 class Seen:
-    """What a regulariser's term or a filter did in all updates: whether it ever depended on a parameter, had a gradient
+    """What a regulariser's term or a filter did in all steps: whether it ever depended on a parameter, had a gradient
     that is not zero, or changed a gradient.
     """
 
@@ -40,18 +40,18 @@ class Seen:
 
 @final
 class Recorder:
-    """`note` is for a `Scope`. The code that trains sets `update`, and adds to `trained` the parameters that got a
+    """`note` is for a `Scope`. The code that trains sets `step`, and adds to `trained` the parameters that got a
     gradient.
     """
 
-    def __init__(self, parts: Sequence[OwnConfig]) -> None:
+    def __init__(self, parts: Sequence[PluginConfig]) -> None:
         self._names = {part.model_dump_json(): str(index) for index, part in enumerate(parts)}
         self.calls: list[Call] = []
         self.seen: dict[str, Seen] = {}
         self.trained: set[str] = set()
-        self.update = 0
+        self.step = 0
 
-    def note(self, config: OwnConfig, given: Sequence[Any], returned: Any) -> None:
+    def note(self, config: PluginConfig, given: Sequence[Any], returned: Any) -> None:
         part = self._names[config.model_dump_json()]
         match config.kind:
             case "regulariser":
@@ -66,14 +66,14 @@ class Recorder:
                 given = [given[2]]
             case "probe":
                 (evaluation,) = given
-                assert isinstance(evaluation, Evaluation)
+                assert isinstance(evaluation, ProbeInput)
                 given = [evaluation.x, evaluation.y]
             case _:
                 pass
-        self.calls.append(Call(part, self.update, digest_of(given), digest_of(returned)))
+        self.calls.append(Call(part, self.step, digest_of(given), digest_of(returned)))
 
     def state(self, state: Mapping[str, Tensor]) -> None:
-        self.calls.append(Call(TRAINING, self.update, "", digest_of(state)))
+        self.calls.append(Call(TRAINING, self.step, "", digest_of(state)))
 
     @staticmethod
     def _note_term(seen: Seen, step: Step, term: Any) -> None:

@@ -1,10 +1,10 @@
 """One rehearsal in a process of its own: it reads trials from its input and reports line by line.
 
-    python -c "from trainables.own.rehearsing import main; main()"
+    python -c "from trainables.plugins.rehearsing import main; main()"
 
-A trial is trained in the small, four updates on eight images in batches of three, three and two; then once more, in
-modules imported anew, from the state after two updates. Updates with later numbers follow, for terms that change with
-`step.number`, and at last two updates of the size that the trial has: its first batch and the last one of an epoch.
+A trial is trained in the small, four steps on eight examples in batches of three, three and two; then once more, in
+modules imported anew, from the state after two steps. Steps with later numbers follow, for terms that change with
+`step.number`, and at last two steps of the size that the trial has: its first batch and the last one of an epoch.
 """
 
 import json
@@ -19,17 +19,17 @@ from typing import Any
 
 import torch
 
-from trainables.data.config import OwnDataConfig
+from trainables.data.config import PluginDataConfig
 from trainables.data.place import DataError
-from trainables.mistakes import Mistakes
-from trainables.own.config import OwnConfig
-from trainables.own.loading import place, provide, source_of, told
-from trainables.own.recording import TRAINING, Call, Recorder, first_difference, kept
-from trainables.own.scope import Scope
+from trainables.plugins.config import PluginConfig
+from trainables.plugins.loading import place, provide, source_of, told
+from trainables.plugins.recording import TRAINING, Call, Recorder, first_difference, kept
+from trainables.plugins.scope import Scope
 from trainables.training import Training
 from trainables.trial import Trial, TrialConfig
+from trainables.validation import ValidationErrors
 
-_NUM_IMAGES, _BATCH, _UPDATES, _CONTINUED = 8, 3, 4, 2
+_NUM_EXAMPLES, _BATCH, _STEPS, _CONTINUED = 8, 3, 4, 2
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -47,7 +47,7 @@ def main() -> None:
         wrong = set[str]()
 
         def report(line: dict[str, Any]) -> None:
-            if line["kind"] == "mistake":
+            if line["kind"] == "problem":
                 wrong.add(line["trial"])
             lines.write(json.dumps(line) + "\n")
             lines.flush()
@@ -55,13 +55,13 @@ def main() -> None:
         report({"kind": "ready"})
         for name, trial in task["trials"].items():
             report({"kind": "begun", "trial": name})
-            with _reporting(name, trial.config, "one update on a few images fails", report):
+            with _reporting(name, trial.config, "one step on a few examples fails", report):
                 rehearse(name, trial, report)
         for name, trial in task["trials"].items() if task["in_full"] else ():
             if name in wrong:
                 continue
             report({"kind": "begun", "trial": name})
-            with _reporting(name, trial.config, "one update of its own size fails", report):
+            with _reporting(name, trial.config, "one step of its own size fails", report):
                 _rehearse_in_full(trial)
                 report({"kind": "full", "trial": name})
         report({"kind": "done"})
@@ -69,115 +69,115 @@ def main() -> None:
 
 @contextmanager
 def _reporting(name: str, config: TrialConfig, what: str, report: Report) -> Iterator[None]:
-    """What a part of one's own raises, as mistakes of the trial of that name."""
+    """What a plugin raises, as problems of the trial of that name."""
 
     def wrong(path: list[Any], message: str) -> None:
-        report({"kind": "mistake", "trial": name, "path": path, "message": message})
+        report({"kind": "problem", "trial": name, "path": path, "message": message})
 
     try:
         yield
-    except Mistakes as found:
-        fields = {part.kind: field for field, part in config.own_parts}
+    except ValidationErrors as found:
+        fields = {part.kind: field for field, part in config.plugins}
         inside = [fields[found.source]] if found.source in fields else []
-        for mistake in found.mistakes:
-            wrong([*inside, *mistake.path], mistake.message)
+        for problem in found.problems:
+            wrong([*inside, *problem.path], problem.message)
     except DataError as error:
         report({"kind": "data error", "message": str(error)})
     except (Exception, SystemExit) as error:
-        wrong([], f"{what}: {told(error, *(source_of(part).root for _, part in config.own_parts))}")
+        wrong([], f"{what}: {told(error, *(source_of(part).root for _, part in config.plugins))}")
 
 
 def rehearse(name: str, trial: Trial, report: Report) -> None:
     """Reports what is wrong or suspicious, and the calls, which another process must have made alike."""
     small = trial.model_copy(update={"config": _in_the_small(trial.config)})
-    parts = [part for _, part in small.config.own_parts]
+    parts = [part for _, part in small.config.plugins]
     recorder, scope, training = _begun(small, parts)
-    if isinstance(small.config.data, OwnDataConfig) and small.config.data.digest is None:
+    if isinstance(small.config.data, PluginDataConfig) and small.config.data.digest is None:
         data = {"function": small.config.data.function, "name": small.config.data.name}
         report({"kind": "data", **data, "digest": training.data.digest, "digests": dict(training.data.digests)})
     _advance(training, recorder, _CONTINUED)
     before = {key: tensor.clone() for key, tensor in training.state().items()}
     values = kept(scope.modules, scope.objects)
     start = len(recorder.calls)
-    _advance(training, recorder, _UPDATES)
+    _advance(training, recorder, _STEPS)
     whole = recorder.calls[start:]
     changed = [key for key, value in kept(scope.modules, scope.objects).items() if values.get(key, value) != value]
 
     again, _, continued = _begun(small, parts)
     start = len(again.calls)
     _restore(continued, before, _CONTINUED)
-    _advance(continued, again, _UPDATES)
+    _advance(continued, again, _STEPS)
     blamed = first_difference(whole, again.calls[start:])
     if blamed is not None:
         _report_continued(name, small.config, blamed, changed, report)
     elif changed:
         where = ", ".join(f"`{key}`" for key in changed[:5])
         message = (
-            f"{where} changed between two updates and {'is' if len(changed) == 1 else 'are'} not part of a snapshot: a"
+            f"{where} changed between two steps and {'is' if len(changed) == 1 else 'are'} not part of a snapshot: a"
             " trial that is continued has the first value again. Keep what matters in a gradient filter's `state`, in a"
             " buffer of the model, or compute it from step.number"
         )
         report({"kind": "warning", "message": message})
     for number in _later_numbers(trial.config, training):
         _restore(training, before, number - 1)
-        recorder.update = number
+        recorder.step = number
         training.advance(number)
     _report_useless(small.config, recorder, training, report, name)
     report({"kind": "calls", "trial": name, "calls": recorder.calls})
 
 
-def _begun(trial: Trial, parts: list[OwnConfig]) -> tuple[Recorder, Scope, Training]:
+def _begun(trial: Trial, parts: list[PluginConfig]) -> tuple[Recorder, Scope, Training]:
     recorder = Recorder(parts)
     scope = Scope(note=recorder.note)
     return recorder, scope, Training(trial, torch.device("cpu"), scope=scope)
 
 
-def _advance(training: Training, recorder: Recorder, updates: int) -> None:
-    while training.updates < updates:
-        recorder.update = training.updates + 1
-        training.advance(recorder.update)
+def _advance(training: Training, recorder: Recorder, steps: int) -> None:
+    while training.steps < steps:
+        recorder.step = training.steps + 1
+        training.advance(recorder.step)
         recorder.state(training.state())
         recorder.trained |= {name for name, gradient in training.gradients().items() if bool(gradient.any())}
     training.measure(training.config.all_probes)
 
 
-def _restore(training: Training, state: Mapping[str, torch.Tensor], updates: int) -> None:
+def _restore(training: Training, state: Mapping[str, torch.Tensor], steps: int) -> None:
     copies = {key: tensor.clone() for key, tensor in state.items()}
-    training.restore(copies, updates=updates, seconds=0.0, diverged_at=None)
+    training.restore(copies, steps=steps, seconds=0.0, diverged_at=None)
 
 
 def _in_the_small(config: TrialConfig) -> TrialConfig:
-    few = {"num_train": _NUM_IMAGES, "num_test": _NUM_IMAGES}
+    few = {"num_train": _NUM_EXAMPLES, "num_test": _NUM_EXAMPLES}
     few = {field: min(getattr(config.data, field) or number, number) for field, number in few.items()}
     return config.model_copy(
         update={
             "data": config.data.model_copy(update=few),
-            "batch_size": min(config.batch_size or _NUM_IMAGES, few["num_train"], _BATCH),
+            "batch_size": min(config.batch_size or _NUM_EXAMPLES, few["num_train"], _BATCH),
         }
     )
 
 
 def _later_numbers(config: TrialConfig, training: Training) -> list[int]:
-    """Of updates: powers of ten and the last one."""
-    last = config.budget.last_look
-    if config.budget.unit == "passes":
+    """Of steps: powers of ten and the last one."""
+    last = config.budget.last_evaluation
+    if config.budget.unit == "epochs":
         num_train = config.data.num_train or len(training.data.x_train)
         last *= -(-num_train // (config.batch_size or num_train))
-    return [number for number in (10, 100, 1_000, 10_000, 100_000, last) if _UPDATES < number <= last]
+    return [number for number in (10, 100, 1_000, 10_000, 100_000, last) if _STEPS < number <= last]
 
 
 def _rehearse_in_full(trial: Trial) -> None:
     training = Training(trial, torch.device("cpu"))
     training.advance(1)
-    if training.updates_per_pass > 1:
-        _restore(training, training.state(), training.updates_per_pass - 1)
-        training.advance(training.updates_per_pass)
+    if training.steps_per_epoch > 1:
+        _restore(training, training.state(), training.steps_per_epoch - 1)
+        training.advance(training.steps_per_epoch)
     training.measure(trial.config.all_probes)
 
 
 def blamed_part(config: TrialConfig, part: str) -> tuple[list[str], str]:
     """Its path in the configuration, and its name for people."""
-    own = config.own_parts
+    own = config.plugins
     if part == TRAINING:
         training = [place(each) for field, each in own if field not in ("data", "probes")] or [place(own[0][1])]
         return [], training[0] if len(training) == 1 else f"one of {', '.join(training)}"
@@ -189,17 +189,17 @@ def _report_continued(name: str, config: TrialConfig, blamed: Call, changed: lis
     path, part = blamed_part(config, blamed.part)
     where = f", in {', '.join(f'`{key}`' for key in changed[:5])}" if changed else ""
     message = (
-        f"{part} gives something else at update {blamed.update} in a trial that was continued after update"
+        f"{part} gives something else at step {blamed.step} in a trial that was continued after step"
         f" {_CONTINUED} than in one that was not: it keeps something that is not part of a snapshot{where}. Keep it in"
         " a gradient filter's `state` or in a buffer of the model, or compute it from step.number"
     )
-    # Not yet a mistake: where two runs differ by themselves, that says more.
+    # Not yet a problem: where two runs differ by themselves, that says more.
     report({"kind": "continued", "trial": name, "path": path, "message": message})
 
 
 def _report_useless(config: TrialConfig, recorder: Recorder, training: Training, report: Report, name: str) -> None:
     unused = [name for name in training.gradients() if name not in recorder.trained]
-    if isinstance(config.model, OwnConfig) and unused:
+    if isinstance(config.model, PluginConfig) and unused:
         listed = ", ".join(unused[:5]) + (f" and {len(unused) - 5} more" if len(unused) > 5 else "")
         message = f"{place(config.model)} has parameters that got no gradient: {listed}. Are they meant to be used?"
         report({"kind": "warning", "message": message})
@@ -207,11 +207,11 @@ def _report_useless(config: TrialConfig, recorder: Recorder, training: Training,
         path, who = blamed_part(config, part)
         if not seen.depends:
             message = (
-                f"{who} depends on no parameter of the network in any update, so that training would be as without it:"
+                f"{who} depends on no parameter of the network in any step, so that training would be as without it:"
                 " compute it from outputs, vjp, f or parameters of `step`, without detach(), item(), .data or"
                 " torch.no_grad()"
             )
-            report({"kind": "mistake", "trial": name, "path": path, "message": message})
+            report({"kind": "problem", "trial": name, "path": path, "message": message})
         elif not seen.acts:
             did = "had a gradient of exactly zero" if path == ["regulariser"] else "returned its gradients unchanged"
-            report({"kind": "warning", "message": f"{who} {did} in all updates of a rehearsal: is that meant?"})
+            report({"kind": "warning", "message": f"{who} {did} in all steps of a rehearsal: is that meant?"})

@@ -28,8 +28,8 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, final
 
-from trainables.mistakes import Mistake, Mistakes
-from trainables.own.source import SourceCode, module_of, read_text
+from trainables.plugins.source import SourceCode, module_of, read_text
+from trainables.validation import Problem, ValidationErrors
 
 _OURS = frozenset({"grokgrid", "search_spaces", "trainables"})
 """A file that lies beside these packages and imports them gets the ones that run it."""
@@ -62,7 +62,7 @@ class Scope:
         """What a source is of, as it is in its module; None if the module has deleted it.
 
         Raises:
-            Mistakes: the module's name, or that of one beside it, is taken.
+            ValidationErrors: the module's name, or that of one beside it, is taken.
             Exception: whatever importing the module raises.
         """
         if source.is_installed or source.module.partition(".")[0] in _OURS:
@@ -157,15 +157,15 @@ class _Finder(MetaPathFinder):
         """is_checked: whether `import` could find another module under this name.
 
         Raises:
-            Mistakes: it could.
+            ValidationErrors: it could.
         """
         if is_checked and _is_taken(name.partition(".")[0]):
             wrong = f"module {name!r} has the name of a module of Python or of an installed package: rename the file"
-            raise Mistakes(str(file), [Mistake((), wrong)])
+            raise ValidationErrors(str(file), [Problem((), wrong)])
         known, known_text = self.files.setdefault(name, (file, text))
         if known_text != text:
             wrong = f"module {name!r} is another one for a second part of this trial, {known}: rename one of the files"
-            raise Mistakes(str(file), [Mistake((), wrong)])
+            raise ValidationErrors(str(file), [Problem((), wrong)])
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> ModuleSpec | None:
         if name not in self.files:
@@ -213,7 +213,7 @@ def _check_installed(source: SourceCode) -> None:
         imported = sys.modules[module_of(path)]
         if read_text(Path(imported.__file__ or "")) != text:
             wrong = f"module {module_of(path)!r} was imported from another source, {imported.__file__}"
-            raise Mistakes(str(source.root / path), [Mistake((), wrong)])
+            raise ValidationErrors(str(source.root / path), [Problem((), wrong)])
 
 
 # The state of the process

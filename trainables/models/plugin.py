@@ -1,4 +1,4 @@
-"""A torch.nn.Module of one's own as a pure function."""
+"""a torch.nn.Module plugin as a pure function."""
 
 import copy
 from collections.abc import Iterator
@@ -8,23 +8,23 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from trainables.mistakes import Mistake, Mistakes
 from trainables.models.build import Model, Tensors
-from trainables.models.config import OwnModelConfig
-from trainables.own.loading import load_part, place, shown
-from trainables.own.scope import Scope
+from trainables.models.config import PluginModelConfig
+from trainables.plugins.loading import load_plugin, place, shown
+from trainables.plugins.scope import Scope
+from trainables.validation import Problem, ValidationErrors
 
 
-def own_model(
-    config: OwnModelConfig, *, input_shape: torch.Size, num_classes: int, dtype: torch.dtype, scope: Scope
+def plugin_model(
+    config: PluginModelConfig, *, input_shape: torch.Size, num_classes: int, dtype: torch.dtype, scope: Scope
 ) -> Model:
     """Parameters that need no gradient count as buffers. What the module draws at random in its forward pass, dropout
     say, it draws from the global generators, which the caller seeds.
 
     Raises:
-        Mistakes: the part makes no module, or one without anything to train.
+        ValidationErrors: the part makes no module, or one without anything to train.
     """
-    make = load_part(config, scope)
+    make = load_plugin(config, scope)
 
     def made(seed: int) -> nn.Module:
         with scope.active(), _default(dtype):
@@ -32,7 +32,7 @@ def own_model(
             module = make(input_shape=tuple(input_shape), num_classes=num_classes)
         if not isinstance(module, nn.Module):
             wrong = f"{config.object} should make a torch.nn.Module, it made a {type(module).__name__}"
-            raise Mistakes(config.kind, [Mistake(("name",), wrong)])
+            raise ValidationErrors(config.kind, [Problem(("name",), wrong)])
         return module.to(dtype)
 
     # The computation; its tensors are handed in.
@@ -48,7 +48,7 @@ def own_model(
                 scope.note(config, (parameters, buffers, x), outputs)
         if getattr(outputs, "shape", None) != (len(x), num_classes):
             wrong = f"{config.object} should map {tuple(x.shape)} to {(len(x), num_classes)}, not {shown(outputs)}"
-            raise Mistakes(config.kind, [Mistake(("name",), wrong)])
+            raise ValidationErrors(config.kind, [Problem(("name",), wrong)])
         return outputs
 
     def init(generator: torch.Generator) -> tuple[Tensors, Tensors]:
@@ -57,7 +57,7 @@ def own_model(
         trained = {name for name, p in module.named_parameters() if p.requires_grad}
         if not trained:
             wrong = f"{place(config)} has no parameter that requires a gradient: there is nothing to train"
-            raise Mistakes(config.kind, [Mistake(("name",), wrong)])
+            raise ValidationErrors(config.kind, [Problem(("name",), wrong)])
         parameters = {name: p for name, p in tensors.items() if name in trained}
         return parameters, dict(module.named_buffers()) | {n: p for n, p in tensors.items() if n not in trained}
 
@@ -74,16 +74,16 @@ def own_model(
     return Model(init, apply, evaluate)
 
 
-def check_depends(config: OwnModelConfig, outputs: Tensor, parameters: Tensors) -> None:
+def check_depends(config: PluginModelConfig, outputs: Tensor, parameters: Tensors) -> None:
     """Raises:
-    Mistakes: `outputs`, made while gradients are recorded, depend on none of the parameters.
+    ValidationErrors: `outputs`, made while gradients are recorded, depend on none of the parameters.
     """
     if not outputs.requires_grad and any(p.requires_grad for p in parameters.values()):
         wrong = (
             f"{place(config)} gives outputs that depend on no parameter, so that there is no gradient: compute them"
             " without detach(), .data, argmax or torch.no_grad()"
         )
-        raise Mistakes(config.kind, [Mistake(("name",), wrong)])
+        raise ValidationErrors(config.kind, [Problem(("name",), wrong)])
 
 
 @contextmanager

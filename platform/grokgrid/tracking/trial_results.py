@@ -1,15 +1,17 @@
 """What is known of a study's trials, read in few, large pieces.
 
-Searching MLflow costs some milliseconds a run, and a file of curves a trial as much again. So an answer keeps, beside
-its tables, what it rests on: `facts/trials.parquet`, a row a trial, and `facts/curves.parquet`, the looks of those
-trials that no earlier answer of the study has kept. A later report reads these, and from MLflow only what is newer:
+Searching MLflow costs some milliseconds a run, and a file of curves a trial as much again. So a report keeps, beside
+its tables, what it rests on: `results/trials.parquet`, a row a trial, and `results/curves.parquet`, the evaluations of
+those
+trials that no earlier report of the study has kept. A later report reads these, and from MLflow only what is newer:
 
-    trials.parquet   key, run_id, `looks_in`: the answer whose curves.parquet has its looks, and its TrialRecord as JSON
-    curves.parquet   key, updates, passes, seconds and the metrics, a row a look
+    trials.parquet   key, run_id, `evaluations_in`: the report whose curves.parquet has its evaluations, and its
+                     TrialRecord as JSON
+    curves.parquet   key, steps, epochs, seconds and the metrics, a row an evaluation
 
-Both are checked against the answer's SHA256SUMS: what is damaged is read from the trials' own runs, as is what is
+Both are checked against the report's SHA256SUMS: what is damaged is read from the trials' own runs, as is what is
 newer. A kept trial is trusted unless a run of it has ended since, or its run was deleted. (A run that is removed for
-good, by `mlflow gc`, leaves no trace: what an answer kept of it stays in reports until `grokgrid run` looks for the
+good, by `mlflow gc`, leaves no trace: what a report kept of it stays in reports until `grokgrid run` looks for the
 trial.)
 """
 
@@ -28,20 +30,20 @@ from grokgrid.tracking import curves as curve_tables
 from grokgrid.tracking import trials
 from grokgrid.tracking.away import TrackingError
 from grokgrid.tracking.client import Client, RunGone
-from grokgrid.tracking.kept import checked_file_of_answer
+from grokgrid.tracking.kept import checked_file_of_report
 from grokgrid.tracking.records import KEY, TRIALS, TrialRecord
 from grokgrid.tracking.runs import find
 from trainables.checksums import Damaged
-from trainables.mistakes import Mistake, Mistakes
 from trainables.records import warn
+from trainables.validation import Problem, ValidationErrors
 
 if TYPE_CHECKING:
     import pandas
     import pyarrow
 
-    from grokgrid.tracking.answers import Answer
+    from grokgrid.tracking.report_runs import Report
 
-FOLDER = "facts"
+FOLDER = "results"
 _TRIALS, CURVES, _READ_AT = "trials.parquet", "curves.parquet", b"grokgrid.read_at"
 
 _CLOCKS_DIFFER_BY = timedelta(minutes=2)
@@ -51,61 +53,68 @@ _RECORD = TypeAdapter(TrialRecord)
 
 
 @dataclass(frozen=True)
-class Facts:
+class TrialResults:
     """Trials and their curves as they stood at a time.
 
     records   by key; those of which nothing is known are left out
-    looks     a table: key (a dictionary), updates, passes, seconds, metrics; null where a probe was not due, NaN where
+    evaluations     a table: key (a dictionary), steps, epochs, seconds, metrics; null where a probe was not due, NaN
+                    where
               it gave none
-    looks_in  key -> the answer that keeps its looks already
+    evaluations_in  key -> the report that keeps its evaluations already
     """
 
     records: Mapping[str, TrialRecord]
-    looks: "pyarrow.Table"
-    looks_in: Mapping[str, str]
+    evaluations: "pyarrow.Table"
+    evaluations_in: Mapping[str, str]
     read_at: datetime
 
     @property
     def curves(self) -> "pandas.DataFrame":
-        """The looks as a DataFrame: NaN where a probe was not due, and where it gave none."""
-        return self.looks.unify_dictionaries().to_pandas()  # type: ignore[no-any-return]
+        """The evaluations as a DataFrame: NaN where a probe was not due, and where it gave none."""
+        return self.evaluations.unify_dictionaries().to_pandas()  # type: ignore[no-any-return]
 
     def of(self, key: str) -> "pyarrow.Table":
-        """The looks of one trial."""
+        """The evaluations of one trial."""
         import pyarrow.compute
 
-        return self.looks.filter(pyarrow.compute.equal(self.looks["key"], key))
+        return self.evaluations.filter(pyarrow.compute.equal(self.evaluations["key"], key))
 
 
-def load(client: Client, answer: "Answer | None", keys: Iterable[str]) -> Facts:
-    """What MLflow has of these trials now, `answer` being the one that may have kept most of them."""
+def load(client: Client, report: "Report | None", keys: Iterable[str]) -> TrialResults:
+    """What MLflow has of these trials now, `report` being the one that may have kept most of them."""
     wanted, read_at = set(keys), datetime.now(UTC)
-    kept = _kept(client, answer, wanted) if answer is not None else None
+    kept = _kept(client, report, wanted) if report is not None else None
     rest = find(client, wanted - kept.records.keys() if kept else wanted)
-    looks, damaged = trials.looks(client, [record for record in rest.values() if record.summary is not None])
+    evaluations, damaged = trials.evaluations(
+        client, [record for record in rest.values() if record.summary is not None]
+    )
     rest = {key: record for key, record in rest.items() if key not in damaged}
     if kept is None:
-        return Facts(rest, looks, {}, read_at)
-    return Facts({**kept.records, **rest}, curve_tables.concat([kept.looks, looks]), kept.looks_in, read_at)
+        return TrialResults(rest, evaluations, {}, read_at)
+    return TrialResults(
+        {**kept.records, **rest}, curve_tables.concat([kept.evaluations, evaluations]), kept.evaluations_in, read_at
+    )
 
 
-def keep(facts: Facts, folder: Path, answer: str) -> None:
-    """Writes the two files, for the answer of that run id."""
+def keep(trial_results: TrialResults, folder: Path, report: str) -> None:
+    """Writes the two files, for the report of that run id."""
     import pyarrow
     import pyarrow.compute
     import pyarrow.parquet
 
-    records = [record for record in facts.records.values() if record.summary is not None]
+    records = [record for record in trial_results.records.values() if record.summary is not None]
     columns = {
         "key": [record.key for record in records],
         "run_id": [record.run_id for record in records],
-        "looks_in": [facts.looks_in.get(record.key, answer) for record in records],
+        "evaluations_in": [trial_results.evaluations_in.get(record.key, report) for record in records],
         "record": [_RECORD.dump_json(record).decode() for record in records],
     }
     table = pyarrow.table(columns, schema=pyarrow.schema([(name, pyarrow.string()) for name in columns]))
-    table = table.replace_schema_metadata({_READ_AT: facts.read_at.isoformat().encode()})
-    kept = pyarrow.array(list(facts.looks_in), pyarrow.string())
-    new = facts.looks.filter(pyarrow.compute.invert(pyarrow.compute.is_in(facts.looks["key"], kept)))
+    table = table.replace_schema_metadata({_READ_AT: trial_results.read_at.isoformat().encode()})
+    kept = pyarrow.array(list(trial_results.evaluations_in), pyarrow.string())
+    new = trial_results.evaluations.filter(
+        pyarrow.compute.invert(pyarrow.compute.is_in(trial_results.evaluations["key"], kept))
+    )
     pyarrow.parquet.write_table(table, folder / _TRIALS, compression="zstd")
     # The first bytes of measurements are much alike, the last ones noise: apart they take two thirds of the room.
     numbers = [field.name for field in new.schema if pyarrow.types.is_floating(field.type)]
@@ -118,27 +127,27 @@ def keep(facts: Facts, folder: Path, answer: str) -> None:
     )
 
 
-def read_kept(folder: Path) -> Facts | None:
+def read_kept(folder: Path) -> TrialResults | None:
     """What `keep` wrote, all of it in this folder; None if it is not there.
 
     Raises:
-        Mistakes: a file is damaged, or the two are not of the same trials.
+        ValidationErrors: a file is damaged, or the two are not of the same trials.
     """
     import pyarrow
 
     if not ((folder / _TRIALS).exists() and (folder / CURVES).exists()):
         return None
     text, number = pyarrow.string(), pyarrow.float64()
-    look = {"key": pyarrow.dictionary(pyarrow.int32(), text), "updates": pyarrow.int64()}
-    columns = {_TRIALS: {"key": text, "record": text}, CURVES: look | {"passes": number, "seconds": number}}
-    tables, mistakes = {}, []
+    evaluation = {"key": pyarrow.dictionary(pyarrow.int32(), text), "steps": pyarrow.int64()}
+    columns = {_TRIALS: {"key": text, "record": text}, CURVES: evaluation | {"epochs": number, "seconds": number}}
+    tables, problems = {}, []
     for name, types in columns.items():
         try:
             tables[name] = _whole(folder / name, types, number if name == CURVES else text)
         except ValueError as error:
-            mistakes.append(Mistake((name,), str(error)))
-    if mistakes:
-        raise Mistakes(str(folder), mistakes)
+            problems.append(Problem((name,), str(error)))
+    if problems:
+        raise ValidationErrors(str(folder), problems)
 
     records, wrong = {}, []
     for row in tables[_TRIALS].select(["key", "record"]).to_pylist():
@@ -151,23 +160,25 @@ def read_kept(folder: Path) -> Facts | None:
     try:
         read_at = _read_at(tables[_TRIALS])
     except (TypeError, KeyError, ValueError):
-        mistakes.append(Mistake((_TRIALS,), "does not say when the trials were read from MLflow"))
-    mistakes += told(_TRIALS, wrong)
-    # Of a record that cannot be read the looks are not strange as well.
+        problems.append(Problem((_TRIALS,), "does not say when the trials were read from MLflow"))
+    problems += told(_TRIALS, wrong)
+    # Of a record that cannot be read the evaluations are not strange as well.
     strange = set(tables[CURVES]["key"].unique().to_pylist()).difference(records, (key for key, _ in wrong))
-    mistakes += told(CURVES, [(key, "there are looks, but no record") for key in sorted(strange, key=str)])
-    if mistakes:
-        raise Mistakes(str(folder), mistakes)
-    return Facts(records, tables[CURVES], {}, read_at)
+    problems += told(CURVES, [(key, "there are evaluations, but no record") for key in sorted(strange, key=str)])
+    if problems:
+        raise ValidationErrors(str(folder), problems)
+    return TrialResults(records, tables[CURVES], {}, read_at)
 
 
-def told(name: str, wrong: Iterable[tuple[str, str]]) -> list[Mistake]:
-    """Mistakes in a file of many trials from pairs of a key and what is wrong there: one for each thing that is."""
+def told(name: str, wrong: Iterable[tuple[str, str]]) -> list[Problem]:
+    """ValidationErrors in a file of many trials from pairs of a key and what is wrong there: one for each thing that
+    is.
+    """
     keys: dict[str, list[str]] = defaultdict(list)
     for key, what in wrong:
         keys[what].append(str(key))
     return [
-        Mistake((name,), f"of {plural(len(those), 'trial')} {what}: {', '.join(those[:3])}{', …' * (len(those) > 3)}")
+        Problem((name,), f"of {plural(len(those), 'trial')} {what}: {', '.join(those[:3])}{', …' * (len(those) > 3)}")
         for what, those in keys.items()
     ]
 
@@ -225,11 +236,11 @@ def _read_at(table: "pyarrow.Table") -> datetime:
     return datetime.fromisoformat(table.schema.metadata[_READ_AT].decode())
 
 
-def _kept(client: Client, answer: "Answer", wanted: set[str]) -> Facts | None:
-    """What an answer keeps of these trials and is still so."""
+def _kept(client: Client, report: "Report", wanted: set[str]) -> TrialResults | None:
+    """What a report keeps of these trials and is still so."""
     import pyarrow.compute
 
-    table = _read(client, answer.artifact_uri, _TRIALS)
+    table = _read(client, report.artifact_uri, _TRIALS)
     if table is None:
         return None
     read_at = _read_at(table)
@@ -242,16 +253,18 @@ def _kept(client: Client, answer: "Answer", wanted: set[str]) -> Facts | None:
     deleted = {run.id for run in client.search(experiment, "attributes.status = 'FINISHED'", deleted=True)}
     rows = [row for row in rows if row["key"] not in changed and row["run_id"] not in deleted]
     parts, complete = [], set()
-    for source in sorted({row["looks_in"] for row in rows}):
-        uri = answer.artifact_uri if source == answer.run_id else _artifacts(client, source)
+    for source in sorted({row["evaluations_in"] for row in rows}):
+        uri = report.artifact_uri if source == report.run_id else _artifacts(client, source)
         part = _read(client, uri, CURVES) if uri is not None else None
         if part is not None:
-            mine = pyarrow.array([row["key"] for row in rows if row["looks_in"] == source], pyarrow.string())
+            mine = pyarrow.array([row["key"] for row in rows if row["evaluations_in"] == source], pyarrow.string())
             parts.append(part.filter(pyarrow.compute.is_in(part["key"], mine)))
             complete.add(source)
-    rows = [row for row in rows if row["looks_in"] in complete]
+    rows = [row for row in rows if row["evaluations_in"] in complete]
     records = {row["key"]: _RECORD.validate_json(row["record"]) for row in rows}
-    return Facts(records, curve_tables.concat(parts), {row["key"]: row["looks_in"] for row in rows}, read_at)
+    return TrialResults(
+        records, curve_tables.concat(parts), {row["key"]: row["evaluations_in"] for row in rows}, read_at
+    )
 
 
 def _artifacts(client: Client, run_id: str) -> str | None:
@@ -268,9 +281,9 @@ def _read(client: Client, artifact_uri: str, name: str) -> "pyarrow.Table | None
 
     with tempfile.TemporaryDirectory() as folder:
         try:
-            path = checked_file_of_answer(client, artifact_uri, f"{FOLDER}/{name}", Path(folder))
+            path = checked_file_of_report(client, artifact_uri, f"{FOLDER}/{name}", Path(folder))
         except (Damaged, TrackingError) as error:
             warn(f"{artifact_uri}: {error}. What it told is read from the trials' own runs.")
             return None
-        # There may be millions of looks, and each key is told once.
+        # There may be millions of evaluations, and each key is told once.
         return pyarrow.parquet.read_table(path, read_dictionary=["key"])

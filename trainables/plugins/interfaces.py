@@ -1,4 +1,4 @@
-"""What parts of one's own are called with. `settings` are those that a study gives beside the name.
+"""What plugins are called with. `settings` are those that a study gives beside the name.
 
     model            make(input_shape, num_classes, **settings) -> torch.nn.Module, which maps (batch, *input_shape) to
                      (batch, num_classes)
@@ -7,7 +7,7 @@
     regulariser      (step) -> scalar, which is added to the loss; see Step
     gradient_filter  (gradients, state) -> (gradients, state), both name -> tensor; `state` is empty at first and part
                      of every checkpoint
-    probe            (evaluation) -> number, or name -> number for the names in its `gives`; see Evaluation
+    probe            (evaluation) -> number, or name -> number for the names in its `gives`; see ProbeInput
 
 Of the last four a function takes the settings by name at every call; a class is made with them, once, and the object is
 then called.
@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from trainables.mistakes import Mistake, nearest
+from trainables.validation import Problem, nearest
 
 if TYPE_CHECKING:
     import torch
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Step:
-    """What a regulariser sees of one update.
+    """What a regulariser sees of one step.
 
     parameters  name -> tensor
     x, y        inputs (batch, …), with their noise if there is any, and classes (batch,)
@@ -36,7 +36,7 @@ class Step:
     vjp         v (batch, classes) -> (v'J (batch, …),), J the Jacobian of the outputs with respect to the inputs; from
                 the forward pass that the loss uses
     f           inputs -> outputs, another forward pass
-    number      the update's, from 1: a tensor of one int64, for a term that changes while training goes on
+    number      the step's, from 1: a tensor of one int64, for a term that changes while training goes on
     generator   for whatever the regulariser draws; on the tensors' device, and part of every checkpoint
     """
 
@@ -51,14 +51,14 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """What a probe sees of the network at a look.
+class ProbeInput:
+    """What a probe sees of the network at an evaluation.
 
     f           inputs -> outputs, as it is evaluated; may be differentiated by its inputs, with torch.func say
     parameters  name -> tensor
     x, y        inputs (points, …) and classes (points,)
     generator   for whatever the probe draws; on the tensors' device. What comes out of it depends on the seed, the
-                probe's metrics and the number of updates done, not on other probes or on where training was continued
+                probe's metrics and the number of steps done, not on other probes or on where training was continued
     """
 
     f: "Callable[[Tensor], Tensor]"
@@ -75,15 +75,15 @@ class Interface:
     given: tuple[str, ...] = ()
     named: tuple[str, ...] = ()
 
-    def mistakes(self, part: Any, settings: Mapping[str, Any]) -> Iterator[Mistake]:
+    def problems(self, part: Any, settings: Mapping[str, Any]) -> Iterator[Problem]:
         """Why `part` cannot be called so; nothing if it can."""
         if not callable(part):
-            yield Mistake(("name",), f"is {part!r}: it should be a function or a class")
+            yield Problem(("name",), f"is {part!r}: it should be a function or a class")
         elif self.given and isinstance(part, type):
             yield from _misfits(part, (), (), settings)
             # Of the class itself: type has a __call__, too.
             if "__call__" not in dir(part):
-                yield Mistake(("name",), f"{part.__name__} has no __call__, which takes {_listed(self.given)}")
+                yield Problem(("name",), f"{part.__name__} has no __call__, which takes {_listed(self.given)}")
             else:
                 yield from _misfits(inspect.getattr_static(part, "__call__"), ("self", *self.given), (), {})
         else:
@@ -108,7 +108,7 @@ INTERFACES: dict[str, Interface] = {
 
 def _misfits(
     part: Any, given: tuple[str, ...], named: tuple[str, ...], settings: Mapping[str, Any]
-) -> Iterator[Mistake]:
+) -> Iterator[Problem]:
     try:
         parameters = list(inspect.signature(part).parameters.values())
     except (ValueError, TypeError):
@@ -119,7 +119,7 @@ def _misfits(
     takes_any = any(p.kind is kinds.VAR_KEYWORD for p in parameters)
     called = getattr(part, "__name__", "it")
     if len(positional) < len(given) and not takes_more:
-        yield Mistake(("name",), f"{called}{inspect.signature(part)} should take {_listed(given)} first, by position")
+        yield Problem(("name",), f"{called}{inspect.signature(part)} should take {_listed(given)} first, by position")
         return
     rest = [
         p
@@ -129,17 +129,17 @@ def _misfits(
     names = [p.name for p in rest]
     for name in named:
         if name not in names and not takes_any:
-            yield Mistake(("name",), f"{called}{inspect.signature(part)} should take {name}, by name")
+            yield Problem(("name",), f"{called}{inspect.signature(part)} should take {name}, by name")
     for p in rest:
         if p.default is kinds.empty and p.name not in {*named, *settings}:
-            yield Mistake((p.name,), f"is missing: {called} needs it")
+            yield Problem((p.name,), f"is missing: {called} needs it")
     allowed = [name for name in names if name not in named]
     for name in settings:
         if name in named:
-            yield Mistake((name,), f"is not a setting: {called} gets it anyway")
+            yield Problem((name,), f"is not a setting: {called} gets it anyway")
         elif name not in names and not takes_any:
             told = nearest(name, allowed) if allowed else "it has none"
-            yield Mistake((name,), f"is not a setting of {called}; {told}")
+            yield Problem((name,), f"is not a setting of {called}; {told}")
 
 
 def _listed(names: tuple[str, ...]) -> str:

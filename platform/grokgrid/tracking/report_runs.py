@@ -1,4 +1,4 @@
-"""Answers: runs in the study's own experiment. An open one also tells that somebody is at work, see owners."""
+"""Reports: runs in the study's own experiment. An open one also tells that somebody is at work, see owners."""
 
 import getpass
 import hashlib
@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, final
 from grokgrid.tracking.away import TrackingError
 from grokgrid.tracking.claims import release
 from grokgrid.tracking.client import Client, Point, Run, RunState
-from grokgrid.tracking.facts import FOLDER as FACTS
-from grokgrid.tracking.facts import Facts, keep
-from grokgrid.tracking.kept import checked_file_of_answer
+from grokgrid.tracking.kept import checked_file_of_report
 from grokgrid.tracking.owners import lease_tag, owner_tags
 from grokgrid.tracking.records import TRIALS
+from grokgrid.tracking.trial_results import FOLDER as RESULTS
+from grokgrid.tracking.trial_results import TrialResults, keep
 from trainables import checksums
 from trainables.checksums import Damaged
 from trainables.names import fitted
@@ -32,8 +32,8 @@ RENEW_EVERY_S = 20.0
 
 
 @final
-class AnswerRun:
-    """An answer being worked on, and the lease of whoever does."""
+class ReportRun:
+    """A report being worked on, and the lease of whoever does."""
 
     def __init__(self, client: Client, run: Run, lease_s: float) -> None:
         self._client = client
@@ -68,15 +68,15 @@ class AnswerRun:
         tables: Mapping[str, "pandas.DataFrame"],
         files: Iterable[Path],
         metrics: Mapping[str, float],
-        facts: Facts,
+        trial_results: TrialResults,
     ) -> None:
-        """Keeps the answer and gives up what is still claimed. Can be repeated until it returns.
+        """Keeps the report and gives up what is still claimed. Can be repeated until it returns.
 
         keys     the trials it rests on: a column `key`, and whatever says where each belongs
         tables   name -> table, kept as tables/NAME.parquet
         files    figures, report.html: kept under their names
         metrics  what `mlflow.search_runs` shall find; values that are not finite are left out
-        facts    what it was made from: kept for the next report
+        trial_results    what it was made from: kept for the next report
         """
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
@@ -87,8 +87,8 @@ class AnswerRun:
                 table.to_parquet(folder / "tables" / f"{name}.parquet", index=False)
             for path in files:
                 shutil.copyfile(path, folder / path.name)
-            (folder / FACTS).mkdir()
-            keep(facts, folder / FACTS, self.run_id)
+            (folder / RESULTS).mkdir()
+            keep(trial_results, folder / RESULTS, self.run_id)
             checksums.write(folder)
             self._client.upload(self._run.artifact_uri, folder)
         names = fitted(metrics)
@@ -105,15 +105,15 @@ class AnswerRun:
         self._client.set_state(self.run_id, RunState.FINISHED)
 
     def abandon(self) -> None:
-        """Gives up without an answer: after Ctrl-C, or when there turned out to be nothing to do."""
+        """Gives up without a report: after Ctrl-C, or when there turned out to be nothing to do."""
         release(self._client, self.run_id)
         self._client.discard(self.run_id)
 
 
-def open_answer(client: Client, study: str, study_digest: str, lease_s: float, tags: Mapping[str, str]) -> AnswerRun:
+def open_report(client: Client, study: str, study_digest: str, lease_s: float, tags: Mapping[str, str]) -> ReportRun:
     if study == TRIALS:
         raise TrackingError(f"A study may not be named {TRIALS}: that is the MLflow experiment that holds all trials.")
-    name = f"answer {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+    name = f"report {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
     own = {
         _STUDY: study,
         _STUDY_DIGEST: study_digest,
@@ -121,12 +121,12 @@ def open_answer(client: Client, study: str, study_digest: str, lease_s: float, t
         "mlflow.source.name": "grokgrid",
         **owner_tags(lease_s),
     }
-    return AnswerRun(client, client.create_run(client.experiment(study, "study"), name, {**tags, **own}), lease_s)
+    return ReportRun(client, client.create_run(client.experiment(study, "study"), name, {**tags, **own}), lease_s)
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A finished answer. Reading one of its files raises a TrackingError if that is missing or damaged."""
+class Report:
+    """A finished report. Reading one of its files raises a TrackingError if that is missing or damaged."""
 
     run_id: str
     study: str
@@ -158,13 +158,13 @@ class Answer:
 
     def _file(self, path: str, into: Path) -> Path:
         try:
-            return checked_file_of_answer(self._client, self.artifact_uri, path, into)
+            return checked_file_of_report(self._client, self.artifact_uri, path, into)
         except Damaged as error:
-            raise TrackingError(f"{self.artifact_uri}: {error}. `grokgrid report` gives the answer again.") from None
+            raise TrackingError(f"{self.artifact_uri}: {error}. `grokgrid report` gives the report again.") from None
 
 
-def last_answer(client: Client, study: str, study_digest: str | None = None) -> Answer | None:
-    """The latest answer of a study; of one version of it, if that is given."""
+def last_report(client: Client, study: str, study_digest: str | None = None) -> Report | None:
+    """The latest report of a study; of one version of it, if that is given."""
     experiment = None if client.is_empty() else client.find_experiment(study)
     if experiment is None:
         return None
@@ -176,7 +176,7 @@ def last_answer(client: Client, study: str, study_digest: str | None = None) -> 
         return None
     run = found[0]
     assert run.ended_ms is not None
-    return Answer(
+    return Report(
         run_id=run.id,
         study=study,
         study_digest=run.tags.get(_STUDY_DIGEST, ""),

@@ -7,11 +7,11 @@ training accuracy grows.
 import torch
 from torch import Tensor
 
-from trainables.input_noise.config import TanHuangConfig
+from trainables.input_transforms.config import TanHuangConfig
 
 
 def noise_scale(config: TanHuangConfig, train_accuracy: Tensor) -> Tensor:
-    """The noise's standard deviation for the next pass."""
+    """The noise's standard deviation for the next epoch."""
     return (config.scale * (1 - train_accuracy)).clamp(min=config.floor)
 
 

@@ -20,11 +20,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO, Any, final
 
-from trainables.data.config import OwnDataConfig
+from trainables.data.config import PluginDataConfig
 from trainables.data.place import DataError
-from trainables.mistakes import Mistake, Mistakes
-from trainables.own.loading import load_part, place, source_of
+from trainables.plugins.loading import load_plugin, place, source_of
 from trainables.trial import Trial
+from trainables.validation import Problem, ValidationErrors
 
 LIMIT_S = 60.0
 _START_S = 120.0
@@ -32,52 +32,52 @@ _START_S = 120.0
 
 _END_S = 5.0
 
-_WHAT = "parts of one's own"
+_WHAT = "plugins"
 
 
 @dataclass(frozen=True)
 class Rehearsed:
-    """digests: of what the functions of data made, by `OwnDataConfig.function`."""
+    """digests: of what the functions of data made, by `PluginDataConfig.function`."""
 
     warnings: tuple[str, ...] = ()
     digests: Mapping[str, str] = field(default_factory=dict)
 
 
-def check_parts(trials: Mapping[str, Trial]) -> None:
-    """Imports the parts of one's own of some trials, given by names for people, and sees whether they can be called.
+def check_plugins(trials: Mapping[str, Trial]) -> None:
+    """Imports the plugins of some trials, given by names for people, and sees whether they can be called.
 
     Raises:
-        Mistakes: all that is wrong with any of them.
+        ValidationErrors: all that is wrong with any of them.
     """
     checked = set()
-    mistakes: list[Mistake] = []
+    problems: list[Problem] = []
     for name, trial in trials.items():
-        for where, part in trial.config.own_parts:
+        for where, part in trial.config.plugins:
             if (known := (where, part.model_dump_json())) in checked:
                 continue
             checked.add(known)
             try:
-                load_part(part)
-            except Mistakes as found:
-                mistakes += [Mistake((name, where, *each.path), each.message) for each in found.mistakes]
-    if mistakes:
-        raise Mistakes(_WHAT, mistakes)
+                load_plugin(part)
+            except ValidationErrors as found:
+                problems += [Problem((name, where, *each.path), each.message) for each in found.problems]
+    if problems:
+        raise ValidationErrors(_WHAT, problems)
 
 
 def rehearse_parts(trials: Mapping[str, Trial], *, limit_s: float = LIMIT_S) -> Rehearsed:
-    """Trains each combination of parts of one's own for some updates on a few images, twice, and compares. That needs
+    """Trains each combination of plugins for some steps on a few examples, twice, and compares. That needs
     the data, and tells what a signature does not: shapes, types, state that no snapshot holds, draws without a seed.
 
     limit_s  what is not rehearsed by then is left out, with a warning
 
     Raises:
-        Mistakes: all that is wrong with any of them.
+        ValidationErrors: all that is wrong with any of them.
         DataError: the data is missing, or is not what it should be.
     """
     combinations: dict[str, tuple[str, Trial]] = {}
     for name, trial in trials.items():
-        if trial.config.own_parts:
-            # Goal and budget make no difference to a few updates.
+        if trial.config.plugins:
+            # Goal and budget make no difference to a few steps.
             combination = trial.config.model_dump_json(exclude={"goal", "budget"})
             combinations.setdefault(combination, (name, trial))
     chosen = dict(combinations.values())
@@ -103,10 +103,10 @@ class _Run:
         self._rest = b""
         self.is_open = True
         self.reads, writes = os.pipe()
-        sources = {part.source: source_of(part) for trial in trials.values() for _, part in trial.config.own_parts}
+        sources = {part.source: source_of(part) for trial in trials.values() for _, part in trial.config.plugins}
         task = {"to": writes, "trials": dict(trials), "sources": list(sources.values()), "in_full": in_full}
         # Another hash of texts than here and than in the other process, whatever the environment says.
-        code = f"import sys; sys.path[:] = {sys.path!r}; from trainables.own.rehearsing import main; main()"
+        code = f"import sys; sys.path[:] = {sys.path!r}; from trainables.plugins.rehearsing import main; main()"
         self._process = subprocess.Popen(
             [sys.executable, "-c", code],
             stdin=subprocess.PIPE,
@@ -182,15 +182,15 @@ def _wait(runs: list[_Run], limit_s: float) -> None:
 def _judged(trials: Mapping[str, Trial], runs: list[_Run], limit_s: float) -> Rehearsed:
     if errors := [line["message"] for run in runs for line in run.of("data error")]:
         raise DataError("\n".join(dict.fromkeys(errors)))
-    mistakes = _reported("mistake", trials, runs)
-    if not mistakes:
-        mistakes += [_death(trials, run, how) for run in runs if (how := run.died)]
+    problems = _reported("problem", trials, runs)
+    if not problems:
+        problems += [_death(trials, run, how) for run in runs if (how := run.died)]
     digests, different = _digests(trials, runs)
-    mistakes += different
-    mistakes += _differences(_without(trials, mistakes), runs)
-    mistakes += _reported("continued", _without(trials, mistakes), runs)
-    if mistakes:
-        raise Mistakes(_WHAT, mistakes)
+    problems += different
+    problems += _differences(_without(trials, problems), runs)
+    problems += _reported("continued", _without(trials, problems), runs)
+    if problems:
+        raise ValidationErrors(_WHAT, problems)
     warnings = [line["message"] for line in runs[0].of("warning")]
     if not all(run.has("done") for run in runs):
         done = [{line["trial"] for line in run.of("calls")} for run in runs]
@@ -201,26 +201,26 @@ def _judged(trials: Mapping[str, Trial], runs: list[_Run], limit_s: float) -> Re
     return Rehearsed(tuple(dict.fromkeys(warnings)), digests)
 
 
-def _death(trials: Mapping[str, Trial], run: _Run, how: str) -> Mistake:
+def _death(trials: Mapping[str, Trial], run: _Run, how: str) -> Problem:
     """Of a process, with the trial that it was at and the parts that may have ended it."""
     begun = run.of("begun")
     if not begun:
-        return Mistake((), f"the process that rehearses {how}")
+        return Problem((), f"the process that rehearses {how}")
     name = begun[-1]["trial"]
-    parts = trials[name].config.own_parts
+    parts = trials[name].config.plugins
     path = (name, parts[0][0]) if len(parts) == 1 else (name,)
-    return Mistake(path, f"{' or '.join(place(part) for _, part in parts)}: the process that rehearses {how}")
+    return Problem(path, f"{' or '.join(place(part) for _, part in parts)}: the process that rehearses {how}")
 
 
-def _reported(kind: str, trials: Mapping[str, Trial], runs: list[_Run]) -> list[Mistake]:
+def _reported(kind: str, trials: Mapping[str, Trial], runs: list[_Run]) -> list[Problem]:
     """Each sentence once: cells of a grid share their parts."""
     lines = [line for run in runs for line in run.of(kind) if line["trial"] in trials]
     first = {line["message"]: line for line in reversed(lines)}
-    return [Mistake((line["trial"], *line["path"]), line["message"]) for line in reversed(first.values())]
+    return [Problem((line["trial"], *line["path"]), line["message"]) for line in reversed(first.values())]
 
 
-def _without(trials: Mapping[str, Trial], mistakes: list[Mistake]) -> dict[str, Trial]:
-    wrong = {mistake.path[0] for mistake in mistakes if mistake.path}
+def _without(trials: Mapping[str, Trial], problems: list[Problem]) -> dict[str, Trial]:
+    wrong = {problem.path[0] for problem in problems if problem.path}
     return {name: trial for name, trial in trials.items() if name not in wrong}
 
 
@@ -228,7 +228,7 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def _digests(trials: Mapping[str, Trial], runs: list[_Run]) -> tuple[dict[str, str], list[Mistake]]:
+def _digests(trials: Mapping[str, Trial], runs: list[_Run]) -> tuple[dict[str, str], list[Problem]]:
     """Of the data of functions; and where a function made two that differ."""
     digests: dict[str, str] = {}
     arrays: dict[str, dict[str, str]] = {}
@@ -239,34 +239,34 @@ def _digests(trials: Mapping[str, Trial], runs: list[_Run]) -> tuple[dict[str, s
         digests.setdefault(function, line["digest"])
         if other := [name for name, digest in line["digests"].items() if digest != first[name]]:
             different[function] = other
-    mistakes = []
+    problems = []
     for name, trial in trials.items():
         data = trial.config.data
-        if isinstance(data, OwnDataConfig) and (names := different.pop(data.function, None)):
+        if isinstance(data, PluginDataConfig) and (names := different.pop(data.function, None)):
             listed = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
             message = (
                 f"{place(data)} makes other data at every call, {listed} here: every worker would train on its own."
                 " Draw from a generator with a fixed seed, numpy.random.default_rng(0) say; read nothing that changes"
             )
-            mistakes.append(Mistake((name, "data"), message))
-    return digests, mistakes
+            problems.append(Problem((name, "data"), message))
+    return digests, problems
 
 
-def _differences(trials: Mapping[str, Trial], runs: list[_Run]) -> list[Mistake]:
+def _differences(trials: Mapping[str, Trial], runs: list[_Run]) -> list[Problem]:
     """Between the calls of the two runs; each part is named once."""
-    from trainables.own.recording import Call, first_difference
-    from trainables.own.rehearsing import blamed_part
+    from trainables.plugins.recording import Call, first_difference
+    from trainables.plugins.rehearsing import blamed_part
 
-    mistakes: dict[tuple[str, str], Mistake] = {}
+    problems: dict[tuple[str, str], Problem] = {}
     first, second = ({line["trial"]: [Call(*call) for call in line["calls"]] for line in r.of("calls")} for r in runs)
     for name in (name for name in trials if name in first and name in second):
         if (blamed := first_difference(first[name], second[name])) is not None:
             path, part = blamed_part(trials[name].config, blamed.part)
-            at = f" at update {blamed.update}" if blamed.update else ""
+            at = f" at step {blamed.step}" if blamed.step else ""
             message = (
                 f"{part} gives something else{at} in two runs of one seed: it depends on a generator without a seed,"
                 " the time, the order of a set, an address or the process. Draw from the `generator` that it is given"
                 " or from the global generators, which are seeded; sort sets"
             )
-            mistakes.setdefault((part, at), Mistake((name, *path), message))
-    return list(mistakes.values())
+            problems.setdefault((part, at), Problem((name, *path), message))
+    return list(problems.values())

@@ -1,4 +1,4 @@
-"""The source of a part of one's own: found and read, never run.
+"""The source of a plugin: found and read, never run.
 
     file.py:Object              a file
     package.module:Object       a module, found as `import` finds it, and at last in the current folder
@@ -18,7 +18,7 @@ from importlib.machinery import PathFinder
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
-from trainables.mistakes import nearest
+from trainables.validation import nearest
 
 
 @dataclass(frozen=True)

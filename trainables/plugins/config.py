@@ -1,4 +1,4 @@
-"""Settings of the parts of one's own, and how a component's field tells them from ours."""
+"""Settings of the plugins, and how a component's field tells them from ours."""
 
 import copy
 from collections.abc import Mapping
@@ -7,17 +7,17 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import ConfigDict, Discriminator, Tag, model_validator
 
 from trainables.configuration import NOT_IN_KEY, Config, named, spelled
-from trainables.mistakes import Mistake, Mistakes
-from trainables.own.source import read_source
+from trainables.plugins.source import read_source
+from trainables.validation import Problem, ValidationErrors
 
-OWN = "package.module:object or file.py:object"
-"""How the name of a part of one's own is written; among the names that messages say are allowed."""
+PLUGIN = "package.module:object or file.py:object"
+"""How the name of a plugin is written; among the names that messages say are allowed."""
 
 Digest = Annotated[str, spelled(r"sha256:[0-9a-f]{64}", "sha256: and 64 hexadecimal digits")]
 
 
-class OwnConfig(Config):
-    """A part of one's own; fields that are not below are its settings, which it is called with by name.
+class PluginConfig(Config):
+    """A plugin; fields that are not below are its settings, which it is called with by name.
 
     name    where it lies, no part of the key
     source  the digest of its source, which is; read from where it lies unless given
@@ -26,17 +26,17 @@ class OwnConfig(Config):
     model_config = ConfigDict(extra="allow", frozen=True)
     kind: ClassVar[str]
 
-    name: Annotated[str, spelled(r"(.+\.py|[A-Za-z_][\w.]*):[A-Za-z_]\w*", OWN), NOT_IN_KEY]
+    name: Annotated[str, spelled(r"(.+\.py|[A-Za-z_][\w.]*):[A-Za-z_]\w*", PLUGIN), NOT_IN_KEY]
     source: Digest | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _read_source(cls, value: Any) -> Any:
-        if isinstance(value, Mapping) and value.get("source") is None and is_own(value.get("name")):
+        if isinstance(value, Mapping) and value.get("source") is None and is_plugin(value.get("name")):
             try:
                 return {**value, "source": read_source(value["name"]).digest}
             except ValueError as error:
-                raise Mistakes(cls.kind, [Mistake(("name",), str(error))]) from None
+                raise ValidationErrors(cls.kind, [Problem(("name",), str(error))]) from None
         return value
 
     @model_validator(mode="after")
@@ -44,9 +44,9 @@ class OwnConfig(Config):
         wrong = [name for name, value in self.settings.items() if not _is_plain(value)]
         if wrong:
             told = "should be a number, a text, true, false, null, or a list or set of fields of those"
-            raise Mistakes(
+            raise ValidationErrors(
                 self.kind,
-                [Mistake((name,), f"{self.settings[name]!r} is not allowed: it {told}") for name in wrong],
+                [Problem((name,), f"{self.settings[name]!r} is not allowed: it {told}") for name in wrong],
             )
         return self
 
@@ -61,8 +61,8 @@ class OwnConfig(Config):
         return self.name.rpartition(":")[2]
 
 
-def is_own(name: Any) -> bool:
-    """Whether a component's name says where a part of one's own lies."""
+def is_plugin(name: Any) -> bool:
+    """Whether a component's name says where a plugin lies."""
     return isinstance(name, str) and ":" in name
 
 
@@ -74,7 +74,7 @@ def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, bool | int | float | str)
 
 
-def component(own: type[OwnConfig], *ours: type[Config]) -> Any:
+def component(own: type[PluginConfig], *ours: type[Config]) -> Any:
     """The type of a component's field: one of `ours` by its name, or `own`. Where there is one of ours alone its name
     may be left out.
     """
@@ -83,9 +83,9 @@ def component(own: type[OwnConfig], *ours: type[Config]) -> Any:
 
     def tag(value: Any) -> Any:
         name = value.get("name", alone) if isinstance(value, Mapping) else getattr(value, "name", None)
-        return OWN if is_own(name) else name
+        return PLUGIN if is_plugin(name) else name
 
-    members: Any = Annotated[own, Tag(OWN)]
+    members: Any = Annotated[own, Tag(PLUGIN)]
     for name, each in reversed(tagged.items()):
         members = Annotated[each, Tag(name)] | members
     return named(Annotated[members, Discriminator(tag)])

@@ -1,4 +1,4 @@
-"""Studies with parts of one's own: docs/extending.md as written, what is kept, what is refused, shipping to Ray."""
+"""Studies with plugins: docs/extending.md as written, what is kept, what is refused, shipping to Ray."""
 
 import re
 import shutil
@@ -10,21 +10,21 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from driver_studies import SMALL, drive, folders, same, study, view
+from driver_studies import SMALL, drive, folders, results, same, study
 
 from grokgrid import api, home
 from grokgrid.engine import InlineEngine
 from grokgrid.engine.interface import Block, Failed, Finished
 from grokgrid.engine.work import work
 from search_spaces import Study, digest, narrow, read_study
-from trainables.data.config import OwnDataConfig
+from trainables.data.config import PluginDataConfig
 from trainables.data.load import load
 from trainables.data.place import DataError
 from trainables.data.read import inspect
-from trainables.mistakes import Mistakes
-from trainables.own.source import read_source
+from trainables.plugins.source import read_source
 from trainables.records import TrialFolder
 from trainables.run import run_trial
+from trainables.validation import ValidationErrors
 
 EXTENDING = (Path(__file__).parents[2] / "docs" / "extending.md").read_text()
 
@@ -45,12 +45,12 @@ def grokgrid(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def part(tmp_path: Path) -> Path:
-    path = tmp_path / "my_part.py"
+    path = tmp_path / "my_plugin.py"
     path.write_text(PART)
     return path
 
 
-def with_part(part: Path, **settings: object):
+def with_plugin(part: Path, **settings: object):
     regulariser = {"name": f"{part}:shrink", "strength": 0.1, **settings}
     return study(arms={"baseline": {}, "shrunk": {"regulariser": regulariser}}, seeds=1)
 
@@ -60,7 +60,7 @@ class TestTheDocumentation:
     def folder(self, tmp_path: Path) -> Path:
         folder = tmp_path / "extending"
         folder.mkdir()
-        (folder / "my_parts.py").write_text("\n\n".join(blocks("python")))
+        (folder / "my_plugins.py").write_text("\n\n".join(blocks("python")))
         (folder / "my-study.yaml").write_text(blocks("yaml")[0])
         return folder
 
@@ -77,7 +77,7 @@ class TestTheDocumentation:
             assert done.returncode == 0, done.stderr
             last = done.stdout
         assert "train_effective_rank" in last
-        trials = view(read_study(folder / "my-study.yaml")).trials
+        trials = results(read_study(folder / "my-study.yaml")).trials
         assert list(trials["state"]) == ["finished"] * 9
         # By its definition between 1 and the number of classes.
         assert trials["final/train_effective_rank"].between(1, 10).all()
@@ -85,25 +85,27 @@ class TestTheDocumentation:
 
 class TestKept:
     def test_the_source_is_an_artifact_and_params_name_no_folder(self, part: Path):
-        drive(with_part(part))
-        record = next(r for r in view(with_part(part)).facts.records.values() if "regulariser.strength" in r.params)
-        assert record.params["regulariser.name"] == "my_part.py:shrink"
-        kept = yaml.safe_load((Path(record.artifact_uri.removeprefix("file://")) / "parts.yaml").read_text())
-        assert kept == {record.params["regulariser.source"]: {"object": "shrink", "files": {"my_part.py": PART}}}
+        drive(with_plugin(part))
+        record = next(
+            r for r in results(with_plugin(part)).trial_results.records.values() if "regulariser.strength" in r.params
+        )
+        assert record.params["regulariser.name"] == "my_plugin.py:shrink"
+        kept = yaml.safe_load((Path(record.artifact_uri.removeprefix("file://")) / "plugins.yaml").read_text())
+        assert kept == {record.params["regulariser.source"]: {"object": "shrink", "files": {"my_plugin.py": PART}}}
 
     def test_an_edited_part_is_another_trial_and_another_version_of_the_study(self, part: Path):
-        drive(with_part(part))
-        before = digest(with_part(part))
+        drive(with_plugin(part))
+        before = digest(with_plugin(part))
         part.write_text(PART + "# edited\n")
-        after = with_part(part)
+        after = with_plugin(part)
         assert digest(after) != before
-        assert list(view(after).trials["state"]) == ["reached", "missing"]
+        assert list(results(after).trials["state"]) == ["reached", "missing"]
 
     def test_the_page_names_no_folder(self, part: Path, tmp_path: Path):
-        drive(with_part(part))
-        report = api.report(with_part(part), folder=tmp_path / "report")
+        drive(with_plugin(part))
+        report = api.report(with_plugin(part), folder=tmp_path / "report")
         page = report.path.read_text()
-        assert "my_part.py:shrink" in page
+        assert "my_plugin.py:shrink" in page
         assert str(part.parent) not in page
 
 
@@ -112,19 +114,19 @@ class TestRefused:
 
     @pytest.mark.parametrize("verb", ["plan", "run"])
     def test_what_cannot_be_called(self, part: Path, verb: str):
-        with pytest.raises(Mistakes, match="arms.shrunk.regulariser.strenght: is not a setting of shrink"):
-            getattr(api, verb)(with_part(part, strenght=1))
-        assert set(view(with_part(part)).trials["state"]) == {"missing"}
+        with pytest.raises(ValidationErrors, match="arms.shrunk.regulariser.strenght: is not a setting of shrink"):
+            getattr(api, verb)(with_plugin(part, strenght=1))
+        assert set(results(with_plugin(part)).trials["state"]) == {"missing"}
 
     def test_what_fails_in_rehearsal(self, part: Path):
         part.write_text("def shrink(step, *, strength):\n    return step.outputs @ step.outputs\n")
-        with pytest.raises(Mistakes, match="my_part.py, line 2: RuntimeError"):
-            api.run(with_part(part), engine=InlineEngine)
-        assert set(view(with_part(part)).trials["state"]) == {"missing"}
+        with pytest.raises(ValidationErrors, match="my_plugin.py, line 2: RuntimeError"):
+            api.run(with_plugin(part), engine=InlineEngine)
+        assert set(results(with_plugin(part)).trials["state"]) == {"missing"}
 
     def test_from_the_command_line_in_sentences(self, part: Path):
         file = part.with_name("s.yaml")
-        settings = {**SMALL, "arms": {"mine": {"regulariser": {"name": "my_part.py:shrink"}}}}
+        settings = {**SMALL, "arms": {"mine": {"regulariser": {"name": "my_plugin.py:shrink"}}}}
         file.write_text(yaml.safe_dump(settings))
         done = grokgrid("plan", "s.yaml", cwd=part.parent)
         assert (done.returncode, done.stdout) == (2, "")
@@ -132,16 +134,16 @@ class TestRefused:
         assert "Traceback" not in done.stderr
 
     def test_reading_and_reporting_run_nothing_of_it(self, part: Path):
-        drive(with_part(part))
+        drive(with_plugin(part))
         part.write_text(PART)
         part.with_name("s.yaml").write_text(
-            yaml.safe_dump(with_part(part).model_dump(mode="json", exclude_defaults=True))
+            yaml.safe_dump(with_plugin(part).model_dump(mode="json", exclude_defaults=True))
         )
         code = f"""
 import sys
 from grokgrid import api, home
 api.view({str(part.with_name("s.yaml"))!r})
-print([name for name in sys.modules if name.startswith("my_part")])
+print([name for name in sys.modules if name.startswith("my_plugin")])
 """
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
         assert done.stdout == "[]\n"
@@ -174,19 +176,19 @@ class TestDataThatAFunctionReads:
 
     def made(self, table: Path, seeds: int = 1, **settings: Any) -> Study:
         data = {"name": f"{table.with_name('reads.py')}:table", **settings}
-        trial = {"data": data, "batch_size": 10, "goal": None, "budget": {"updates": 20, "look_every": 5}}
+        trial = {"data": data, "batch_size": 10, "goal": None, "budget": {"steps": 20}, "evaluate": {"every": 5}}
         return study(trial=trial, arms={"baseline": {}}, seeds=seeds)
 
     def digests(self, made: Study) -> set[str | None]:
-        facts = view(made).facts
-        assert facts is not None
-        return {record.summary.data_digest for record in facts.records.values() if record.summary is not None}
+        trial_results = results(made).trial_results
+        assert trial_results is not None
+        return {record.summary.data_digest for record in trial_results.records.values() if record.summary is not None}
 
     def test_its_digest_is_kept_with_every_trial(self, table: Path):
         drive(self.made(table, seeds=2))
         (digest,) = self.digests(self.made(table, seeds=2))
         config = self.made(table).trials[0].config.data
-        assert isinstance(config, OwnDataConfig) and digest == inspect(config).digest
+        assert isinstance(config, PluginDataConfig) and digest == inspect(config).digest
 
     def test_a_worker_that_gets_other_data_fails_and_says_so(self, table: Path, tmp_path: Path):
         trial = self.made(table).trials[0]
@@ -200,11 +202,11 @@ class TestDataThatAFunctionReads:
 
     def test_a_trial_is_not_continued_on_other_data(self, table: Path, tmp_path: Path):
         trial = self.made(table).trials[0]
-        looks = run_trial(trial, TrialFolder(tmp_path / "storage", trial.key))
-        next(looks)
-        looks.close()
+        evaluations = run_trial(trial, TrialFolder(tmp_path / "storage", trial.key))
+        next(evaluations)
+        evaluations.close()
         self.fill(table, 1)
-        with pytest.raises(DataError, match="made other data here than until update 1 of this trial"):
+        with pytest.raises(DataError, match="made other data here than until step 1 of this trial"):
             list(run_trial(trial, TrialFolder(tmp_path / "storage", trial.key)))
 
     def test_trials_on_other_data_are_not_mixed_in(self, table: Path):
@@ -212,9 +214,9 @@ class TestDataThatAFunctionReads:
         drive(self.made(table))
         before = self.digests(self.made(table))
         self.fill(table, 1)
-        with pytest.raises(Mistakes, match="made other data for trial .* give data.digest: sha256:") as raised:
+        with pytest.raises(ValidationErrors, match="made other data for trial .* give data.digest: sha256:") as raised:
             api.run(self.made(table, seeds=2), engine=InlineEngine)
-        assert list(view(self.made(table, seeds=2)).trials["state"]) == ["finished", "missing"]
+        assert list(results(self.made(table, seeds=2)).trials["state"]) == ["finished", "missing"]
         declared = re.search("give data.digest: (sha256:[0-9a-f]{64})", str(raised.value))
         assert declared is not None
         again = self.made(table, seeds=2, digest=declared[1])
@@ -241,15 +243,17 @@ class TestDataThatAFunctionReads:
 
 def test_plan_refuses_what_a_rehearsal_finds(part: Path):
     part.write_text("def shrink(step, *, strength):\n    return strength * step.outputs.square().mean().detach()\n")
-    with pytest.raises(Mistakes, match=r"arms.shrunk.regulariser.name: shrink \(my_part.py, line 1\) returned"):
-        api.plan(with_part(part))
+    with pytest.raises(
+        ValidationErrors, match=r"arms.shrunk.regulariser.name: shrink \(my_plugin.py, line 1\) returned"
+    ):
+        api.plan(with_plugin(part))
 
 
 def test_the_driver_hands_the_source_on_and_workers_need_no_file(part: Path, tmp_path: Path):
     """A worker in a process of its own, with nothing but the block: the file is gone by then."""
     import pickle
 
-    made = with_part(part)
+    made = with_plugin(part)
     trial = made.trials[1]
     source = read_source(f"{part}:shrink")
     block = Block(id="b", trials=(trial,), storage=tmp_path / "storage", sources=(source,))
@@ -276,7 +280,7 @@ def test_under_ray_a_part_may_be_edited_while_its_study_runs(part: Path, tmp_pat
     """What was read at the start is what all trials compute with, whenever they start."""
     from grokgrid.engine.ray import RayEngine
 
-    made = with_part(part)
+    made = with_plugin(part)
 
     class Edits(RayEngine):
         def submit(self, block: Block) -> None:
@@ -284,10 +288,10 @@ def test_under_ray_a_part_may_be_edited_while_its_study_runs(part: Path, tmp_pat
             super().submit(block)
 
     report = api.run(made, engine=lambda: Edits(num_slots=1), folder=tmp_path / "report")
-    assert list(report.view.trials["state"]) == ["reached", "reached"]
+    assert list(report.results.trials["state"]) == ["reached", "reached"]
 
 
-@pytest.mark.parametrize("where", ["my_part.py", "package/my_part.py"])
+@pytest.mark.parametrize("where", ["my_plugin.py", "package/my_plugin.py"])
 def test_an_export_stands_by_itself(where: str, tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch):
     """Elsewhere, where the part is in no other place, its trials are known, and more of them can be run."""
     part = tmp_path / "here" / where
@@ -295,9 +299,9 @@ def test_an_export_stands_by_itself(where: str, tmp_path: Path, empty_database: 
     part.write_text(PART)
     if "/" in where:
         (part.parent / "__init__.py").write_text("")
-    made = with_part(part)
+    made = with_plugin(part)
     drive(made)
-    seen = view(made)
+    seen = results(made)
     exported = tmp_path / "exported"
     assert api.export(made, exported) == 2
     shutil.rmtree(tmp_path / "here")
@@ -306,10 +310,10 @@ def test_an_export_stands_by_itself(where: str, tmp_path: Path, empty_database: 
     monkeypatch.setenv("GROKGRID_HOME", str(tmp_path / "another"))
     assert api.import_trials(exported).num_new == 2
     there = read_study(exported / "study.yaml")
-    same(view(there), seen)
+    same(results(there), seen)
     assert str(tmp_path) not in (exported / "study.yaml").read_text()
     drive(narrow(there, seeds=2))
-    assert list(view(narrow(there, seeds=2)).trials["state"]) == ["reached"] * 4
+    assert list(results(narrow(there, seeds=2)).trials["state"]) == ["reached"] * 4
 
 
 def test_a_metric_without_a_number_is_no_end_of_the_report(tmp_path: Path):

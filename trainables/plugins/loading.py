@@ -1,4 +1,4 @@
-"""Importing parts of one's own, from where they lie or from what was shipped; checking what they can be called with.
+"""Importing plugins, from where they lie or from what was shipped; checking what they can be called with.
 
 What is imported is what the configuration declares, or nothing is: its source is read again, and compared.
 """
@@ -12,27 +12,27 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainables.mistakes import Mistake, Mistakes
-from trainables.own.config import OwnConfig
-from trainables.own.interfaces import INTERFACES
-from trainables.own.scope import Scope
-from trainables.own.source import SourceCode, line_of, read_source
+from trainables.plugins.config import PluginConfig
+from trainables.plugins.interfaces import INTERFACES
+from trainables.plugins.scope import Scope
+from trainables.plugins.source import SourceCode, line_of, read_source
+from trainables.validation import Problem, ValidationErrors
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def load_part(config: OwnConfig, scope: Scope | None = None) -> Callable[..., Any]:
+def load_plugin(config: PluginConfig, scope: Scope | None = None) -> Callable[..., Any]:
     """The part, ready to be called as `interfaces.py` says, in the scope of its trial; by default in one of its own.
 
     Raises:
-        Mistakes: it is not there, is not what the configuration declares, or cannot be called so.
+        ValidationErrors: it is not there, is not what the configuration declares, or cannot be called so.
     """
     scope = scope or Scope()
     source = source_of(config)
     interface, part = INTERFACES[config.kind], object_of(source, scope)
-    if mistakes := list(interface.mistakes(part, config.settings)):
-        raise Mistakes(config.kind, mistakes)
+    if problems := list(interface.problems(part, config.settings)):
+        raise ValidationErrors(config.kind, problems)
     try:
         with scope.active():
             bound = interface.bound(part, config.settings)
@@ -40,7 +40,7 @@ def load_part(config: OwnConfig, scope: Scope | None = None) -> Callable[..., An
                 scope.objects.append(bound)
     except (Exception, SystemExit) as error:
         wrong = f"{config.object} cannot be made: {told(error, source.root)}"
-        raise Mistakes(config.kind, [Mistake(("name",), wrong)]) from error
+        raise ValidationErrors(config.kind, [Problem(("name",), wrong)]) from error
 
     def called(*given: Any, **named: Any) -> Any:
         with scope.active():
@@ -56,15 +56,15 @@ def object_of(source: SourceCode, scope: Scope | None = None) -> Any:
     """What a source is of, as it is in the module.
 
     Raises:
-        Mistakes: the module cannot be imported.
+        ValidationErrors: the module cannot be imported.
     """
     try:
         return (scope or Scope()).object_of(source)
-    except Mistakes:
+    except ValidationErrors:
         raise
     except (Exception, SystemExit) as error:
         wrong = f"{source.main} cannot be imported: {told(error, source.root)}"
-        raise Mistakes(source.object, [Mistake(("name",), wrong)]) from error
+        raise ValidationErrors(source.object, [Problem(("name",), wrong)]) from error
 
 
 def told(error: BaseException, *roots: Path) -> str:
@@ -80,21 +80,21 @@ def shown(value: Any) -> str:
     return f"a tensor of shape {tuple(value.shape)}" if hasattr(value, "shape") else reprlib.repr(value)
 
 
-def place(config: OwnConfig) -> str:
+def place(config: PluginConfig) -> str:
     """A part for people: what it is called, and where it is written."""
     source = source_of(config)
     line = line_of(source)
     return f"{config.object} ({source.main}{f', line {line}' if line is not None else ''})"
 
 
-def scalar(part: Callable[..., Any], config: OwnConfig) -> "Callable[..., Tensor]":
+def scalar(part: Callable[..., Any], config: PluginConfig) -> "Callable[..., Tensor]":
     """The part, checked to return a tensor that is one number: what a loss consists of."""
 
     def checked(*given: Any) -> "Tensor":
         value = part(*given)
         if getattr(value, "shape", None) != ():
             wrong = f"{config.object} should return one number as a tensor, it returned {shown(value)}"
-            raise Mistakes(config.kind, [Mistake(("name",), wrong)])
+            raise ValidationErrors(config.kind, [Problem(("name",), wrong)])
         return value
 
     return checked
@@ -105,24 +105,24 @@ def provide(source: SourceCode) -> None:
     _provided.setdefault(source.digest, source)
 
 
-def source_of(config: OwnConfig) -> SourceCode:
+def source_of(config: PluginConfig) -> SourceCode:
     """The declared source, from where the part lies or as it was provided.
 
     Raises:
-        Mistakes: it is in neither place.
+        ValidationErrors: it is in neither place.
     """
     assert config.source is not None
     try:
         found = read_source(config.name)
     except ValueError as error:
-        wrong = Mistake(("name",), str(error))
+        wrong = Problem(("name",), str(error))
     else:
         if found.digest == config.source:
             return found
         changed = f"declared is {config.source}, that of {config.name} is {found.digest}: it was changed, or is another"
-        wrong = Mistake(("source",), changed)
+        wrong = Problem(("source",), changed)
     if config.source not in _provided:
-        raise Mistakes(config.kind, [wrong])
+        raise ValidationErrors(config.kind, [wrong])
     return _written(_provided[config.source])
 
 
@@ -142,4 +142,4 @@ _provided: dict[str, SourceCode] = {}
 
 @cache
 def _folder() -> "tempfile.TemporaryDirectory[str]":
-    return tempfile.TemporaryDirectory(prefix="grokgrid-parts-", ignore_cleanup_errors=True)
+    return tempfile.TemporaryDirectory(prefix="grokgrid-plugins-", ignore_cleanup_errors=True)

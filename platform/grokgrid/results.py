@@ -1,9 +1,9 @@
-"""A study's view of the trials: which of its cells and seeds are there, how far, and their curves.
+"""A study's results of the trials: which of its cells and seeds are there, how far, and their curves.
 
-A trial is a fact, a study is a view: the same trial may have reached one study's goal and be censored in another, whose
-budget ended before; and where one study had its answer, another may have had the trial go on. So a view shows of each
-trial what its study asked for, up to the goal or the budget, works the states out from that each time, and stores
-nothing: what other studies do later does not change it.
+A trial is a fact, a study is a query over them: the same trial may have reached one study's goal and be censored in
+another, whose budget ended before; and where one study had its report, another may have had the trial go on. So results
+show of each trial what its study asked for, up to the goal or the budget, works the states out from that each time, and
+stores nothing: what other studies do later does not change it.
 """
 
 import math
@@ -21,10 +21,10 @@ from trainables.trial import Trial, TrialConfig
 if TYPE_CHECKING:
     import pandas as pd
 
-    from grokgrid.tracking import Facts, Tracking, TrialRecord
+    from grokgrid.tracking import Tracking, TrialRecord, TrialResults
 
 
-_PROGRESS = ("updates", "passes", "seconds")
+_PROGRESS = ("steps", "epochs", "seconds")
 _RECORD = ("diverged_at", "run_id", "reason")
 _PLACE = ("device", "device_name", "num_threads", "share", "torch_version", "host")
 
@@ -49,20 +49,20 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class Results:
     """A study and its trials as they stand.
 
     trials  one row a cell and seed, in the study's order: arm, cell, one column a grid setting, seed, key, state,
-            updates, passes, seconds, diverged_at, run_id, reason (of a failure), where it ran, final/METRIC
-    curves  one row a look: cell, arm, seed, key, updates, passes, seconds and the metrics
+            steps, epochs, seconds, diverged_at, run_id, reason (of a failure), where it ran, final/METRIC
+    curves  one row an evaluation: cell, arm, seed, key, steps, epochs, seconds and the metrics
     """
 
     study: Study
     trials: "pd.DataFrame"
     curves: "pd.DataFrame"
     at: datetime
-    facts: "Facts | None" = None
-    """What it was made from; a view of an imagined study has none."""
+    trial_results: "TrialResults | None" = None
+    """What it was made from; results of an imagined study has none."""
 
     @property
     def over(self) -> "pd.DataFrame":
@@ -73,20 +73,22 @@ class View:
     def is_complete(self) -> bool:
         return len(self.over) == len(self.trials)
 
-    def looks_of(self, cell: Cell) -> "pd.DataFrame":
+    def evaluations_of(self, cell: Cell) -> "pd.DataFrame":
         """The curves of a cell."""
-        return self._looks.get(cell.name, self.curves[:0])
+        return self._evaluations.get(cell.name, self.curves[:0])
 
     def trials_of(self, cell: Cell) -> "pd.DataFrame":
         """The rows of a cell."""
         return self._trials.get(cell.name, self.trials[:0])
 
     def seen_of(self, cell: Cell) -> "pd.DataFrame":
-        """The rows of a cell's trials of which anything is known: looked at, or diverged before the first look."""
+        """The rows of a cell's trials of which anything is known: looked at, or diverged before the first
+        evaluation.
+        """
         return self._seen.get(cell.name, self.trials[:0])
 
     @cached_property
-    def _looks(self) -> "dict[str, pd.DataFrame]":
+    def _evaluations(self) -> "dict[str, pd.DataFrame]":
         return _by_cell(self.curves)
 
     @cached_property
@@ -103,14 +105,14 @@ def _by_cell(table: "pd.DataFrame") -> "dict[str, pd.DataFrame]":
     return {str(cell): rows for cell, rows in table.groupby("cell", sort=False, observed=True)}
 
 
-def load_view(study: Study, tracking: "Tracking") -> View:
+def load_results(study: Study, tracking: "Tracking") -> Results:
     """The study as MLflow has it now."""
-    facts = tracking.facts(study.name, digest(study), study.trials_by_key)
-    return replace(view_of(study, facts.records, facts.curves), facts=facts)
+    trial_results = tracking.trial_results(study.name, digest(study), study.trials_by_key)
+    return replace(results_of(study, trial_results.records, trial_results.curves), trial_results=trial_results)
 
 
-def view_of(study: Study, records: "Mapping[str, TrialRecord]", curves: "pd.DataFrame") -> View:
-    """The study's view of these records and their curves (key, updates, passes, seconds, metrics)."""
+def results_of(study: Study, records: "Mapping[str, TrialRecord]", curves: "pd.DataFrame") -> Results:
+    """The study's results of these records and their curves (key, steps, epochs, seconds, metrics)."""
     import numpy as np
     import pandas as pd
 
@@ -123,7 +125,7 @@ def view_of(study: Study, records: "Mapping[str, TrialRecord]", curves: "pd.Data
         trial, record = study.trials_by_key[key], records.get(key)
         row = {"arm": cell.arm, "cell": cell.name, **dict(cell.columns), "seed": seed, "key": key}
         state = state_of(trial, record, reached=key in asked.reached)
-        rows.append(row | {"state": state} | _facts(trial, state, record, asked.last(key)))
+        rows.append(row | {"state": state} | _trial_results(trial, state, record, asked.last(key)))
     # All columns are there from the beginning, whatever has been run: who reads the table can rely on them.
     final = [f"final/{metric}" for metric in metrics]
     trials = pd.DataFrame(rows).reindex(
@@ -134,18 +136,19 @@ def view_of(study: Study, records: "Mapping[str, TrialRecord]", curves: "pd.Data
     row_of = np.concatenate([np.arange(start, stop) for start, stop in spans])
     place_of = np.repeat(np.arange(len(places)), [stop - start for start, stop in spans])
     columns = ["cell", "arm", "seed", "key", *_PROGRESS, *metrics]
-    shown = asked.looks.iloc[row_of].reset_index(drop=True).drop(columns="key")
+    shown = asked.evaluations.iloc[row_of].reset_index(drop=True).drop(columns="key")
     cells, arms, seeds, keys = zip(*((cell.name, cell.arm, seed, key) for cell, seed, key in places), strict=True)
     named = {name: pd.Categorical(those)[place_of] for name, those in (("cell", cells), ("arm", arms), ("key", keys))}
     shown = shown.assign(**named, seed=np.array(seeds)[place_of])
-    return View(study, trials, shown.reindex(columns=columns), datetime.now(UTC))
+    return Results(study, trials, shown.reindex(columns=columns), datetime.now(UTC))
 
 
 class _Asked:
-    """The looks that a study asked for, up to the goal or within the budget: another study may have had a trial go on.
+    """The evaluations that a study asked for, up to the goal or within the budget: another study may have had a trial
+    go on.
 
-    looks    trial after trial
-    spans    key -> the trial's first row in `looks`, and the row behind its last
+    evaluations    trial after trial
+    spans    key -> the trial's first row in `evaluations`, and the row behind its last
     reached  keys of trials that met the goal
     """
 
@@ -155,40 +158,44 @@ class _Asked:
 
         # All cells of a study share one goal and one budget.
         budget, goal = study.cells[0].config.budget, study.goal
-        looks = curves[curves[budget.unit] <= budget.extent]
-        codes, keys = pd.factorize(looks["key"])
+        evaluations = curves[curves[budget.unit] <= budget.extent]
+        codes, keys = pd.factorize(evaluations["key"])
         if (np.diff(codes) < 0).any():
             order = np.argsort(codes, kind="stable")
-            looks, codes = looks.iloc[order], codes[order]
+            evaluations, codes = evaluations.iloc[order], codes[order]
         self.reached: set[str] = set()
-        if goal is not None and goal.metric in looks:
-            values = looks[goal.metric].to_numpy(float)
+        if goal is not None and goal.metric in evaluations:
+            values = evaluations[goal.metric].to_numpy(float)
             met = values > goal.above if goal.above is not None else values < goal.below
-            first = np.full(len(keys), len(looks))
+            first = np.full(len(keys), len(evaluations))
             np.minimum.at(first, codes[met], np.flatnonzero(met))
-            wanted = np.arange(len(looks)) <= first[codes]
-            self.reached = set(keys[first < len(looks)])
-            looks, codes = looks[wanted], codes[wanted]
-        self.looks = looks
+            wanted = np.arange(len(evaluations)) <= first[codes]
+            self.reached = set(keys[first < len(evaluations)])
+            evaluations, codes = evaluations[wanted], codes[wanted]
+        self.evaluations = evaluations
         bounds = np.searchsorted(codes, np.arange(len(keys) + 1))
         self.spans = {
             key: (int(start), int(stop)) for key, start, stop in zip(keys, bounds[:-1], bounds[1:], strict=True)
         }
-        measured = [metric for metric in metrics if metric in looks]
+        measured = [metric for metric in metrics if metric in evaluations]
         # The last value of each metric that is a number, and the last row of the rest.
-        grouped = looks.groupby(codes, sort=True)
+        grouped = evaluations.groupby(codes, sort=True)
         last = pd.concat(
             [grouped[list(_PROGRESS)].nth(-1).set_axis(np.unique(codes)), grouped[measured].last()], axis=1
         )
         self._last = dict(zip(keys[last.index], last.to_dict("records"), strict=True))
 
     def last(self, key: str) -> dict[str, float] | None:
-        """Where the trial was at its last look, and the latest value of each metric; None if it had no look."""
+        """Where the trial was at its last evaluation, and the latest value of each metric; None if it had no
+        evaluation.
+        """
         return self._last.get(key)
 
 
 def state_of(trial: Trial, record: "TrialRecord | None", *, reached: bool) -> State:
-    """The state of a trial, given what MLflow has of it, and whether a look that the study asked for met the goal."""
+    """The state of a trial, given what MLflow has of it, and whether an evaluation that the study asked for met the
+    goal.
+    """
     from grokgrid.tracking import TrialStatus
 
     if record is None:
@@ -198,18 +205,18 @@ def state_of(trial: Trial, record: "TrialRecord | None", *, reached: bool) -> St
     goal, summary = trial.config.goal, record.summary
     if reached:
         return State.REACHED
-    if summary.diverged_at is not None and _is_within(trial.config, updates=summary.updates, passes=summary.passes):
+    if summary.diverged_at is not None and _is_within(trial.config, steps=summary.steps, epochs=summary.epochs):
         return State.DIVERGED
     if summary.diverged_at is not None or ending(trial.config, summary) is not None:
         return State.CENSORED if goal is not None else State.FINISHED
     return State.FAILED if record.failed_run is not None else State.STOPPED
 
 
-def _is_within(config: TrialConfig, *, updates: int, passes: float) -> bool:
-    return config.budget.position(updates=updates, passes=passes) <= config.budget.last_look
+def _is_within(config: TrialConfig, *, steps: int, epochs: float) -> bool:
+    return config.budget.position(steps=steps, epochs=epochs) <= config.budget.last_evaluation
 
 
-def _facts(
+def _trial_results(
     trial: Trial, state: State, record: "TrialRecord | None", last: "Mapping[str, float] | None"
 ) -> dict[str, Any]:
     """What the trials table tells beside the state."""
@@ -219,14 +226,17 @@ def _facts(
     if record.summary is None:
         return why | {"run_id": record.run_id}
     summary, place = record.summary, record.place
-    facts: dict[str, Any] = why | {name: getattr(summary, name) for name in _PROGRESS}
-    facts |= {"diverged_at": summary.diverged_at if state is State.DIVERGED else math.nan, "run_id": record.run_id}
+    trial_results: dict[str, Any] = why | {name: getattr(summary, name) for name in _PROGRESS}
+    trial_results |= {
+        "diverged_at": summary.diverged_at if state is State.DIVERGED else math.nan,
+        "run_id": record.run_id,
+    }
     if place is not None:
-        facts |= {name: getattr(place, name) for name in _PLACE}
+        trial_results |= {name: getattr(place, name) for name in _PLACE}
     if last is not None:
-        facts |= {name: last[name] for name in _PROGRESS}
+        trial_results |= {name: last[name] for name in _PROGRESS}
         values = {m: last[m] for m in trial.config.metrics if not math.isnan(last.get(m, math.nan))}
         # At its very end every metric was measured once more, whatever the probes' schedules.
-        values |= summary.final if last["updates"] == summary.updates else {}
-        facts |= {f"final/{metric}": value for metric, value in values.items()}
-    return facts
+        values |= summary.final if last["steps"] == summary.steps else {}
+        trial_results |= {f"final/{metric}": value for metric, value in values.items()}
+    return trial_results

@@ -9,17 +9,17 @@ from typing import Annotated, Any, get_args, get_origin
 from pydantic import BaseModel
 
 from trainables.configuration import Config
-from trainables.mistakes import Mistake, Mistakes
-from trainables.own.config import OwnConfig
-from trainables.own.interfaces import INTERFACES
-from trainables.own.loading import object_of
-from trainables.own.source import functions_in, read_source
+from trainables.plugins.config import PluginConfig
+from trainables.plugins.interfaces import INTERFACES
+from trainables.plugins.loading import object_of
+from trainables.plugins.source import functions_in, read_source
 from trainables.trial import TrialConfig
+from trainables.validation import Problem, ValidationErrors
 
 
 @dataclass(frozen=True)
 class Part:
-    """field: of a trial, or several of them, where a part of one's own could stand; settings: as they are written."""
+    """field: of a trial, or several of them, where a plugin could stand; settings: as they are written."""
 
     field: str
     name: str
@@ -31,7 +31,7 @@ def shipped() -> Iterator[Part]:
     """The parts that ship, field by field."""
     for field, info in TrialConfig.model_fields.items():
         for config in _configs(info.annotation):
-            if not issubclass(config, OwnConfig):
+            if not issubclass(config, PluginConfig):
                 settings = [
                     name if setting.is_required() else f"{name}={setting.default}"
                     for name, setting in config.model_fields.items()
@@ -44,14 +44,14 @@ def in_file(path: Path) -> Iterator[Part]:
     """The functions and classes of a file, which is run, and the fields in which each could stand.
 
     Raises:
-        Mistakes: there is no such file, or it is no Python that can be imported.
+        ValidationErrors: there is no such file, or it is no Python that can be imported.
     """
     try:
         if path.suffix != ".py":
             raise ValueError("is no .py file")
         names = functions_in(path)
     except ValueError as error:
-        raise Mistakes(str(path), [Mistake((), str(error))]) from None
+        raise ValidationErrors(str(path), [Problem((), str(error))]) from None
     for name in names:
         part = object_of(read_source(f"{path}:{name}"))
         if not _has_signature(part):
@@ -93,7 +93,7 @@ def _kinds(part: Any) -> list[str]:
     fitting = [
         (kind, interface)
         for kind, interface in INTERFACES.items()
-        if not any(mistake.path == ("name",) for mistake in interface.mistakes(part, {}))
+        if not any(problem.path == ("name",) for problem in interface.problems(part, {}))
     ]
     made = list(inspect.signature(part).parameters.values())
     called = list(inspect.signature(part.__call__).parameters.values())[1:] if inspect.isclass(part) else made

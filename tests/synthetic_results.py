@@ -1,8 +1,8 @@
-"""Views of studies that were never run, whose answers are known beforehand.
+"""Results of studies that were never run, whose reports are known beforehand.
 
-A trial is told of by when it reaches its goal, in updates, which must be one of its looks; or by a state and the
-updates at which it was last seen. Test accuracy is 0.1 (1 - x) + 0.85 x, x = (updates / time) ** 3, and jumps above
-the goal at the time itself: the phase from 0.2 begins at (2 / 15) ** (1/3) = 0.51 of the time, as looks allow.
+A trial is told of by when it reaches its goal, in steps, which must be one of its evaluations; or by a state and the
+steps at which it was last seen. Test accuracy is 0.1 (1 - x) + 0.85 x, x = (steps / time) ** 3, and jumps above
+the goal at the time itself: the phase from 0.2 begins at (2 / 15) ** (1/3) = 0.51 of the time, as evaluations allow.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from grokgrid.view import State, View
+from grokgrid.results import Results, State
 from search_spaces import Study
 
 Outcome = int | tuple[State, int] | State
@@ -30,7 +30,7 @@ AT = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 
 
 def synthetic_study(**changes: Any) -> Study:
-    """Baseline and jacobian on digits, a hundred looks, 1 to 991 updates, one update a pass."""
+    """Baseline and jacobian on digits, a hundred evaluations, 1 to 991 steps, one step an epoch."""
     settings: dict[str, Any] = {
         "name": "imagined",
         "question": "Is jacobian sooner?",
@@ -40,7 +40,8 @@ def synthetic_study(**changes: Any) -> Study:
             "model": {"name": "mlp", "width": 8, "depth": 2},
             "loss": "cross_entropy",
             "optimiser": {"name": "adamw", "lr": 1e-3},
-            "budget": {"updates": 1000, "look_every": 10},
+            "budget": {"steps": 1000},
+            "evaluate": {"every": 10},
             "goal": {"metric": "test_accuracy", "above": 0.85},
         },
         "arms": {"baseline": {}, "jacobian": {"regulariser": {"name": "jacobian", "strength": 0.01}}},
@@ -49,19 +50,19 @@ def synthetic_study(**changes: Any) -> Study:
     return Study.model_validate(settings | changes)
 
 
-def synthetic_view(
+def synthetic_results(
     study: Study,
     outcomes: Mapping[str, Sequence[Outcome]],
     *,
-    updates_per_pass: int = 1,
-    seconds_per_update: Mapping[str, float] | None = None,
+    steps_per_epoch: int = 1,
+    seconds_per_step: Mapping[str, float] | None = None,
     places: Mapping[tuple[str, int], Mapping[str, Any]] | None = None,
-) -> View:
+) -> Results:
     """outcomes: of each cell, by its name, seed by seed; what is left out is missing.
 
     places: (cell, seed) -> what is not as in PLACE.
     """
-    rows, looks = [], []
+    rows, evaluations = [], []
     paths = list(dict.fromkeys(path for cell in study.cells for path, _ in cell.point))
     for cell in study.cells:
         told = list(outcomes.get(cell.name, ()))
@@ -74,11 +75,11 @@ def synthetic_view(
                 rows.append(row | {"state": outcome})
                 continue
             state, end = (State.REACHED, outcome) if isinstance(outcome, int) else outcome
-            pace = (seconds_per_update or {}).get(cell.name, 0.01)
-            curve = _curve(study, end, updates_per_pass, pace, state)
-            looks.append(curve.assign(cell=cell.name, arm=cell.arm, seed=seed, key=row["key"]))
+            pace = (seconds_per_step or {}).get(cell.name, 0.01)
+            curve = _curve(study, end, steps_per_epoch, pace, state)
+            evaluations.append(curve.assign(cell=cell.name, arm=cell.arm, seed=seed, key=row["key"]))
             last = curve.iloc[-1]
-            row |= {name: last[name] for name in ("updates", "passes", "seconds")}
+            row |= {name: last[name] for name in ("steps", "epochs", "seconds")}
             row |= {
                 "state": state,
                 "diverged_at": end if state is State.DIVERGED else None,
@@ -87,28 +88,28 @@ def synthetic_view(
             row |= PLACE | dict((places or {}).get((cell.name, seed), {}))
             row |= {f"final/{name}": last[name] for name in ("train_accuracy", "test_accuracy")}
             rows.append(row)
-    columns = ["cell", "arm", "seed", "key", "updates", "passes", "seconds"]
-    curves = pd.concat(looks, ignore_index=True) if looks else pd.DataFrame(columns=columns)
-    return View(study, pd.DataFrame(rows), curves, AT)
+    columns = ["cell", "arm", "seed", "key", "steps", "epochs", "seconds"]
+    curves = pd.concat(evaluations, ignore_index=True) if evaluations else pd.DataFrame(columns=columns)
+    return Results(study, pd.DataFrame(rows), curves, AT)
 
 
-def _curve(study: Study, end: int, updates_per_pass: int, pace: float, state: State) -> pd.DataFrame:
+def _curve(study: Study, end: int, steps_per_epoch: int, pace: float, state: State) -> pd.DataFrame:
     budget = study.cells[0].config.budget
-    each = updates_per_pass if budget.unit == "passes" else 1
-    assert budget.look_every is not None
-    updates = np.arange(1, budget.last_look + 1, budget.look_every) * each
-    updates = updates[updates <= end]
+    each = steps_per_epoch if budget.unit == "epochs" else 1
+    assert budget.evaluate_every is not None
+    steps = np.arange(1, budget.last_evaluation + 1, budget.evaluate_every) * each
+    steps = steps[steps <= end]
     reached = state is State.REACHED
-    assert not reached or updates[-1] == end, f"{end} is no look: {updates[-3:]} …"
-    x = np.minimum((updates / (end if reached else 2.0 * budget.last_look * each)) ** 3, 0.999)
+    assert not reached or steps[-1] == end, f"{end} is no evaluation: {steps[-3:]} …"
+    x = np.minimum((steps / (end if reached else 2.0 * budget.last_evaluation * each)) ** 3, 0.999)
     accuracy = 0.1 * (1 - x) + 0.85 * x
     if reached:
         accuracy[-1] = 0.86
     return pd.DataFrame(
         {
-            "updates": updates,
-            "passes": updates / updates_per_pass,
-            "seconds": updates * pace,
+            "steps": steps,
+            "epochs": steps / steps_per_epoch,
+            "seconds": steps * pace,
             "train_accuracy": np.minimum(1.0, accuracy * 2),
             "test_accuracy": accuracy,
         }
