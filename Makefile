@@ -17,7 +17,7 @@ setup: .venv/ready
 	$(BIN)/uv pip install --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $@
 
-# A real study on real data, offline: ends in its answer and the path of its report.
+# A real study on real data, offline: ends in its headline and the path of its report.
 demo: setup
 	$(BIN)/grokgrid run demo
 

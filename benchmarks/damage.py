@@ -48,7 +48,7 @@ CONFIG: dict[str, Any] = {
     "budget": {"steps": 12},
     "evaluate": {"every": 2},
 }
-NUM_LOOKS = 6
+NUM_EVALUATIONS = 6
 
 
 def flip(file: Path, draw: random.Random) -> None:
@@ -180,13 +180,13 @@ def _one_snapshot(number: int, kind: str, life: str, reader: str, draw: random.R
         return Trial(config=TrialConfig.model_validate(CONFIG | changes), seed=of_seed)
 
     wanted, other = trial(number), trial(10_000_000 + number)
-    less = {"steps": 2 * draw.randrange(2, NUM_LOOKS), "evaluate_every": 2}
+    less = {"steps": 2 * draw.randrange(2, NUM_EVALUATIONS)}
     shorter = trial(number, budget=less)
     undisturbed, others = root.parent / f"undisturbed-{number}", root.parent / f"others-{number}"
     evaluations = list(run_trial(wanted, TrialFolder(undisturbed, wanted.key)))
     for of, place in ((wanted, root), *([] if kind in FILES else [(other, others)])):
-        until = max(1, NUM_LOOKS if life == OVER else less["steps"] // 2 - (0 if life == LESS else 1))
-        asked = iter([evaluation >= until - 1 for evaluation in range(1, NUM_LOOKS + 1)])
+        until = max(1, NUM_EVALUATIONS if life == OVER else less["steps"] // 2 - (0 if life == LESS else 1))
+        asked = iter([evaluation >= until - 1 for evaluation in range(1, NUM_EVALUATIONS + 1)])
         running = run_trial(of, TrialFolder(place, of.key), snapshot_asked=lambda asked=asked: next(asked))
         for _, _ in zip(range(until), running, strict=False):
             pass

@@ -150,7 +150,7 @@ def main() -> None:
 
         first_s = keep_report(chosen)
         start = time.perf_counter()
-        results = api.view(chosen)
+        results = api.results(chosen)
         read_s = time.perf_counter() - start
         start, cpu_start = time.perf_counter(), time.process_time()
         api.report(chosen)

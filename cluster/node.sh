@@ -6,8 +6,8 @@ set -euo pipefail
 file_system=$1 region=$2
 shared=/mnt/grokgrid
 
-# A machine's first minutes belong to its own steps.
-sudo apt-get -o DPkg::Lock::Timeout=600 step -qq
+# A machine's first minutes belong to its own updates.
+sudo apt-get -o DPkg::Lock::Timeout=600 update -qq
 sudo DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 install -qq --no-install-recommends \
     git make nfs-common python3-venv
 

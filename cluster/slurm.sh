@@ -17,7 +17,7 @@
 # end Ray's own processes.
 set -euo pipefail
 
-long_evaluation_s=${GROKGRID_LONG_EVALUATION_S:-60} # yours: what an evaluation at a trial takes at most
+long_evaluation_s=${GROKGRID_LONG_EVALUATION_S:-60} # yours: what an evaluation of a trial takes at most
 
 cd "$SLURM_SUBMIT_DIR"
 PATH=$PWD/.venv/bin:$PATH

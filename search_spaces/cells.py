@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from search_spaces.grid import Axis, Spacing, axis_of
+from search_spaces.grid import Axis, axis_of
 from trainables.names import fit_one_column, segment, written
 from trainables.trial import TrialConfig, cell_key, seed_key
 from trainables.validation import ENOUGH, Path, Problem, problems_of, shown
@@ -100,7 +100,7 @@ def cells_of(trial: Settings, arms: dict[str, Settings]) -> tuple[list[Cell], li
                 columns = tuple((path, written(value) if path in mixed else value) for path, value in point)
                 cells.append(Cell(arm, point, TrialConfig.model_validate(merged), columns))
             except ValidationError as error:
-                found = problems_of(TrialConfig, error)
+                found = problems_of(error)
                 problems += [_placed(problem, arm, trial, settings, dict(point)) for problem in found]
     return cells, problems
 
@@ -164,7 +164,7 @@ def _grid(arm: str, given: Settings) -> tuple[Grid, list[Problem]]:
         try:
             found[path] = axis_of(axis)
         except ValidationError as error:
-            problems += [Problem((*place, *found.path), found.message) for found in problems_of(Spacing, error)]
+            problems += [Problem((*place, *found.path), found.message) for found in problems_of(error)]
         except ValueError as error:
             problems.append(Problem(place, str(error)))
     return found, problems

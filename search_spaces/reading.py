@@ -10,10 +10,11 @@ import yaml
 from search_spaces.cells import Settings
 from search_spaces.library import LIBRARY
 from search_spaces.study import Study
+from trainables.component import Component, kinds_in
 from trainables.plugins.config import is_plugin
 from trainables.plugins.source import read_source, root_of
 from trainables.reading import read_yaml
-from trainables.trial import PLUGIN_FIELDS
+from trainables.trial import TrialConfig
 from trainables.validation import Problem, ValidationErrors, nearest, validate
 
 
@@ -96,21 +97,27 @@ def _yaml(content: dict[str, Any]) -> str:
 def pinned(study: Study) -> Study:
     """The study with the sources of plugins as they are now, whatever becomes of the files."""
 
-    def pin(component: Any) -> Any:
-        if isinstance(component, list | tuple):
-            return [pin(each) for each in component]
-        named = {"name": component} if isinstance(component, str) else component
-        if not isinstance(named, dict) or not is_plugin(named.get("name")) or named.get("source") is not None:
-            return component
-        return named | {"source": read_source(named["name"]).digest}
+    def pin(given: Any, kind: type[Component]) -> Any:
+        """A component, or several of them in a list or by name."""
+        if isinstance(given, list | tuple):
+            return [pin(each, kind) for each in given]
+        component = {"name": given} if isinstance(given, str) else given
+        if not isinstance(component, dict):
+            return given
+        if "name" not in component:
+            return {name: pin(each, kind) for name, each in component.items()}
+        found = kind.named("plugin" if is_plugin(component["name"]) else component["name"]).pinned(component)
+        return given if found == component else found
 
     def settings(given: Settings) -> Settings:
-        return {field: pin(value) if field in PLUGIN_FIELDS else value for field, value in given.items()}
+        return {field: pin(value, kinds[field]) if field in kinds else value for field, value in given.items()}
 
-    if not any(cell.config.plugins for cell in study.cells):
-        return study
+    kinds = kinds_in(TrialConfig)
     arms = {name: settings(arm) for name, arm in study.arms.items()}
-    return Study.model_validate(study.model_dump() | {"trial": settings(study.trial), "arms": arms})
+    trial = settings(study.trial)
+    if (trial, arms) == (study.trial, study.arms):
+        return study
+    return Study.model_validate(study.model_dump() | {"trial": trial, "arms": arms})
 
 
 def _with_absolute_paths(content: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -121,8 +128,8 @@ def _with_absolute_paths(content: dict[str, Any], folder: Path) -> dict[str, Any
 def with_files(
     content: dict[str, Any], change: Callable[[str], str], *, root: Callable[[str], str] | None = None
 ) -> dict[str, Any]:
-    """A study's content with every file or folder that it names changed: `path` of data, and the files of parts of
-    one's own, `file.py:Object`, wherever they are named; and `root`, a folder of data that every machine has, by `root`
+    """A study's content with every file or folder that it names changed: `path` of data, and the files of
+    plugins, `file.py:Object`, wherever they are named; and `root`, a folder of data that every machine has, by `root`
     if that is given.
     """
 

@@ -18,12 +18,22 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    SerializeAsAny,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from trainables.configuration import Config, Float, Int, PositiveFloat, PositiveInt
 from trainables.names import alike, fit_one_column, written
 from trainables.trial import Seed
-from trainables.validation import Problem, ValidationErrors, shown
+from trainables.validation import Problem, ValidationErrors, problems_of, shown
 
 TIMES = ("steps", "epochs", "seconds")
 """Of a trial to its goal."""
@@ -50,20 +60,27 @@ def better_of(metric: str) -> Better | None:
     return "more" if metric.endswith("_accuracy") else None
 
 
-def number_or_list(seeds: Any) -> Any:
-    """A validator: pydantic would tell of the number alone."""
-    if seeds is None or isinstance(seeds, bool | float | str | dict):
-        raise ValueError(f"{shown(seeds)} is not allowed: it should be a number of seeds, 3, or a list, [0, 4, 7]")
-    return seeds
+def seeds_up_to(most: int) -> PlainValidator:
+    """For a number of seeds, or a list of them; its errors are those of the form that is given, and of no other."""
+    number = TypeAdapter(Annotated[PositiveInt, Field(le=most)])
+    several = TypeAdapter(Annotated[tuple[Seed, ...], Field(min_length=1, max_length=most)])
 
+    def check(seeds: Any) -> int | tuple[int, ...]:
+        if seeds is None or isinstance(seeds, bool | float | str | dict):
+            raise ValueError(f"{shown(seeds)} is not allowed: it should be a number of seeds, 3, or a list, [0, 4, 7]")
+        try:
+            found: int | tuple[int, ...] = (
+                several.validate_python(seeds) if isinstance(seeds, list | tuple) else number.validate_python(seeds)
+            )
+        except ValidationError as error:
+            raise ValidationErrors("seeds", problems_of(error)) from None
+        counts = Counter(found if isinstance(found, tuple) else ())
+        if twice := sorted(seed for seed, num in counts.items() if num > 1):
+            more = f" and {len(twice) - 5:,} more" if len(twice) > 5 else ""
+            raise ValueError(f"holds {', '.join(map(str, twice[:5]))}{more} twice")
+        return found
 
-def no_seed_twice(seeds: int | tuple[int, ...]) -> int | tuple[int, ...]:
-    """A validator."""
-    counts = Counter(seeds if isinstance(seeds, tuple) else ())
-    if twice := sorted(seed for seed, num in counts.items() if num > 1):
-        more = f" and {len(twice) - 5:,} more" if len(twice) > 5 else ""
-        raise ValueError(f"holds {', '.join(map(str, twice[:5]))}{more} twice")
-    return seeds
+    return PlainValidator(check)
 
 
 class _Ends(Config):
@@ -96,13 +113,25 @@ class Integers(_Ends):
 Value = bool | int | float | str | None
 
 
+def _is_value(value: Any) -> Any:
+    """A validator: with one error where a union would have one a member."""
+    if value is not None and not isinstance(value, bool | int | float | str):
+        raise ValueError(f"{shown(value)} is not allowed: it should be a number, a text, true, false or null")
+    return value
+
+
 class Range(Config):
     """The values that a setting may take: one of log_uniform, uniform, integers and choice."""
 
     log_uniform: LogUniform | None = None
     uniform: Uniform | None = None
     integers: Integers | None = None
-    choice: Annotated[tuple[Value, ...], Field(min_length=2, max_length=MOST_CANDIDATES)] | None = None
+    choice: (
+        Annotated[
+            tuple[Annotated[Value, PlainValidator(_is_value)], ...], Field(min_length=2, max_length=MOST_CANDIDATES)
+        ]
+        | None
+    ) = None
 
     @field_validator("choice")
     @classmethod
@@ -223,14 +252,8 @@ class Search(Config):
         tuple[Annotated[Objective, BeforeValidator(lambda o: {"metric": o} if isinstance(o, str) else o)], ...],
         Field(min_length=1),
     ] = (Objective(),)
-    seeds: (
-        Annotated[PositiveInt, Field(le=MOST_SEEDS)]
-        | Annotated[tuple[Seed, ...], Field(min_length=1, max_length=MOST_SEEDS)]
-    ) = 10
+    seeds: Annotated[SerializeAsAny[int | tuple[int, ...]], seeds_up_to(MOST_SEEDS)] = 10
     budget: SearchBudget = SearchBudget(trials=100)
-
-    _number_or_list = field_validator("seeds", mode="before")(number_or_list)
-    _no_seed_twice = field_validator("seeds")(no_seed_twice)
 
     @field_validator("settings")
     @classmethod

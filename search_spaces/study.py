@@ -7,24 +7,27 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     Field,
+    GetCoreSchemaHandler,
+    SerializeAsAny,
     TypeAdapter,
     ValidationError,
     ValidatorFunctionWrapHandler,
     field_validator,
     model_validator,
 )
+from pydantic_core import CoreSchema, core_schema
 
 from search_spaces.cells import Cell, Settings, cells_of, nested, overlay, without
-from search_spaces.search import TIMES, Better, Search, better_of, measured_by, no_seed_twice, number_or_list
+from search_spaces.search import TIMES, Better, Search, better_of, measured_by, seeds_up_to
 from trainables.configuration import Bool, Config, Float, NonNegativeFloat, PositiveFloat, PositiveInt, spelled
 from trainables.limits import wrong_values
 from trainables.names import MAX_ARM, TRIALS_EXPERIMENT, alike, is_reserved
-from trainables.probes.config import ProbeConfig
+from trainables.probes.base import Probe
 from trainables.schedule import Goal
-from trainables.trial import Seed, Trial, TrialConfig, metrics_of
-from trainables.validation import Problem, ValidationErrors, nearest, problems_of
+from trainables.trial import Trial, TrialConfig, metrics_of
+from trainables.validation import Problem, ValidationErrors, nearest, not_fields, problems_of, shown
 
-_PROBES = TypeAdapter(tuple[ProbeConfig, ...])
+_PROBES = TypeAdapter(tuple[Probe, ...])
 
 MAX_SEEDS = 10_000
 MAX_TRIALS = 1_000_000
@@ -42,7 +45,35 @@ ArmName = Annotated[
 ]
 
 
-class Acceleration(Config):
+class Analysis(Config):
+    """What a report says of the results; a field that holds one accepts each kind, by its name."""
+
+    kind: str
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        if Config not in cls.__bases__:
+            return handler(source)
+        by_class = core_schema.simple_ser_schema("any")
+        return core_schema.no_info_plain_validator_function(cls._chosen, serialization=by_class)
+
+    @classmethod
+    def _chosen(cls, value: Any) -> "Analysis":
+        """Its errors are those of the kind that is given, and of no other."""
+        kinds = {each.model_fields["kind"].default: each for each in cls.__subclasses__()}
+        if isinstance(value, cls):
+            return value
+        if not isinstance(value, Mapping):
+            raise ValueError(not_fields(value))
+        kind = value.get("kind")
+        if kind is None:
+            raise ValueError(f"needs a kind. Allowed: {', '.join(kinds)}")
+        if not isinstance(kind, str) or kind not in kinds:
+            raise ValueError(f"{shown(kind)} is not known; {nearest(kind, kinds)}")
+        return kinds[kind].model_validate(value)
+
+
+class Acceleration(Analysis):
     """How much sooner each arm reaches the goal than the baseline, paired by seed: in steps, in seconds of
     optimisation, and in seconds of the grokking phase, from the first evaluation at which the goal's metric is at least
     `phase_from` to the goal (Walker et al., Table 1).
@@ -53,14 +84,14 @@ class Acceleration(Config):
     phase_from: Float | None = 0.2
 
 
-class Curves(Config):
+class Curves(Analysis):
     """Metrics against steps: a curve a seed, mean and band."""
 
     kind: Literal["curves"] = "curves"
     metrics: tuple[str, ...] = ("train_accuracy", "test_accuracy")
 
 
-class Measurements(Config):
+class Measurements(Analysis):
     """Metrics where training ends, over seeds; with a baseline their differences from it, paired by seed. max/METRIC
     and min/METRIC are extremes over all evaluations until then.
 
@@ -73,7 +104,7 @@ class Measurements(Config):
     baseline: str | None = None
 
 
-class LambdaCurve(Config):
+class LambdaCurve(Analysis):
     """How metrics depend on the strength of a method: each against the one setting on the grid of `arm`, over seeds.
 
     baseline  the arm that stands for a strength of 0
@@ -99,9 +130,6 @@ class LambdaCurve(Config):
             wrong = f"is missing: whether less or more of {self.metrics[0]!r} is better decides which strength is best"
             raise ValidationErrors("lambda_curve", [Problem(("better",), wrong)])
         return self
-
-
-Analysis = Annotated[Acceleration | Curves | Measurements | LambdaCurve, Field(discriminator="kind")]
 
 
 class Reference(Config):
@@ -151,7 +179,7 @@ class Resources(Config):
 
 
 class Study(Config):
-    """A question, and all that is run to report it.
+    """A question, and all that is run to answer it.
 
     seeds      a number n, for 0 … n-1, or a list
     trial      what all trials share: fields of TrialConfig
@@ -164,10 +192,7 @@ class Study(Config):
 
     name: StudyName
     question: str
-    seeds: (
-        Annotated[PositiveInt, Field(le=MAX_SEEDS)]
-        | Annotated[tuple[Seed, ...], Field(min_length=1, max_length=MAX_SEEDS)]
-    )
+    seeds: Annotated[SerializeAsAny[int | tuple[int, ...]], seeds_up_to(MAX_SEEDS)]
     trial: Settings
     arms: Annotated[dict[ArmName, Settings], Field(min_length=1)]
     analyses: tuple[Analysis, ...] = (Curves(),)
@@ -192,9 +217,6 @@ class Study(Config):
             raise ValueError(f"{one!r} and {other!r} differ in nothing but case, which some databases ignore")
         return arms
 
-    _number_or_list = field_validator("seeds", mode="before")(number_or_list)
-    _no_seed_twice = field_validator("seeds")(no_seed_twice)
-
     @field_validator("arms", mode="before")
     @classmethod
     def _empty_arm_is_the_trial_itself(cls, arms: Any) -> Any:
@@ -211,7 +233,7 @@ class Study(Config):
         try:
             study = handler(value)
         except ValidationError as error:
-            problems = problems_of(cls, error)
+            problems = problems_of(error)
         if isinstance(value, dict):
             trial, arms = value.get("trial"), value.get("arms")
             if (
@@ -298,9 +320,9 @@ def _problems_of_cells(study: dict[str, Any], cells: list[Cell], problems: list[
     problems += [
         Problem(("search", *problem.path), problem.message) for problem in _problems_of_search(study, cells, measured)
     ]
-    shown = [metric for given in analyses if given.get("kind") == "measurements" for metric in _metrics(given)]
+    beside = [metric for given in analyses if given.get("kind") == "measurements" for metric in _metrics(given)]
     for index, reference in enumerate(references):
-        found = _problems_of_reference(reference, arms, measured, shown)
+        found = _problems_of_reference(reference, arms, measured, beside)
         problems += [Problem(("reference", index, *problem.path), problem.message) for problem in found]
     return problems
 
@@ -388,7 +410,7 @@ def _problems_of_settings(trial: Settings, arm: Settings, search: Search, cells:
         try:
             TrialConfig.model_validate(merged)
         except ValidationError as error:
-            for problem in problems_of(TrialConfig, error):
+            for problem in problems_of(error):
                 steps = {path: tuple(path.split(".")) for path in corner}
                 at = [path for path, parts in steps.items() if problem.path == parts]
                 around = [path for path, parts in steps.items() if problem.path == parts[: len(problem.path)]]
@@ -406,16 +428,16 @@ def _is_strength(value: Any) -> bool:
 
 
 def _problems_of_reference(
-    reference: dict[str, Any], arms: list[str], measured: list[str], shown: list[str]
+    reference: dict[str, Any], arms: list[str], measured: list[str], beside: list[str]
 ) -> Iterator[Problem]:
-    """`shown`: the metrics of the measurements analyses, where a published figure can stand beside ours."""
+    """`beside`: the metrics of the measurements analyses, where a published figure can stand beside ours."""
     arm, metric = reference.get("arm"), reference.get("metric")
     if arm is not None and arm not in arms:
         yield Problem(("arm",), f"{arm!r} is no arm; {nearest(arm, arms)}")
     if isinstance(metric, str) and measured:
         if metric not in measured:
             yield Problem(("metric",), f"{metric!r} is not measured; {nearest(metric, measured)}")
-        elif metric not in shown:
+        elif metric not in beside:
             add = f"add {{kind: measurements, metrics: [{metric}]}} to analyses"
             yield Problem(("metric",), f"published figures stand beside ours: {add}")
 

@@ -1,4 +1,4 @@
-"""A small HTTP server that reports as something other than a well MLflow does."""
+"""A small HTTP server that answers as something other than a well MLflow does."""
 
 import ssl
 import threading
@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 @dataclass(frozen=True)
-class Report:
+class Answer:
     status: int
     body: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -24,20 +24,20 @@ class Request:
 
 
 @contextmanager
-def refusing_server(make_report: Callable[[Request], Report], tls: ssl.SSLContext | None = None) -> Iterator[str]:
-    """Its address; `report` is asked for each request."""
+def refusing_server(answer: Callable[[Request], Answer], tls: ssl.SSLContext | None = None) -> Iterator[str]:
+    """Its address; `answer` is asked for each request."""
 
     class Handler(BaseHTTPRequestHandler):
-        def _report(self) -> None:
+        def _answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            given = make_report(Request(self.command, self.path, body, dict(self.headers)))
+            given = answer(Request(self.command, self.path, body, dict(self.headers)))
             self.send_response(given.status)
             for name, value in {**given.headers, "Content-Length": str(len(given.body.encode()))}.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(given.body.encode())
 
-        do_GET = do_POST = do_PUT = do_PATCH = do_CONNECT = _report
+        do_GET = do_POST = do_PUT = do_PATCH = do_CONNECT = _answer
 
         def log_message(self, *_: object) -> None:
             pass

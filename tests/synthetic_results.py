@@ -94,14 +94,14 @@ def synthetic_results(
 
 
 def _curve(study: Study, end: int, steps_per_epoch: int, pace: float, state: State) -> pd.DataFrame:
-    budget = study.cells[0].config.budget
-    each = steps_per_epoch if budget.unit == "epochs" else 1
-    assert budget.evaluate_every is not None
-    steps = np.arange(1, budget.last_evaluation + 1, budget.evaluate_every) * each
+    config = study.cells[0].config
+    each = steps_per_epoch if config.budget.unit == "epochs" else 1
+    assert config.evaluate.every is not None
+    steps = np.arange(1, config.last_evaluation + 1, config.evaluate.every) * each
     steps = steps[steps <= end]
     reached = state is State.REACHED
     assert not reached or steps[-1] == end, f"{end} is no evaluation: {steps[-3:]} …"
-    x = np.minimum((steps / (end if reached else 2.0 * budget.last_evaluation * each)) ** 3, 0.999)
+    x = np.minimum((steps / (end if reached else 2.0 * config.last_evaluation * each)) ** 3, 0.999)
     accuracy = 0.1 * (1 - x) + 0.85 * x
     if reached:
         accuracy[-1] = 0.86

@@ -100,7 +100,14 @@ CONFIGURATION = [
     "trainables.schedule",
     "trainables.reading",
     "trainables.validation",
-    *(f"trainables.{path.parent.name}.config" for path in sorted(SOURCES["trainables"].glob("*/config.py"))),
+    "trainables.component",
+    # Every component, adapters of plugins included.
+    *(
+        f"trainables.{base.parent.name}.{path.stem}"
+        for base in sorted(SOURCES["trainables"].glob("*/base.py"))
+        for path in sorted(base.parent.glob("*.py"))
+        if not path.stem.startswith("_")
+    ),
     "search_spaces",
     "search_spaces.library",
 ]

@@ -11,9 +11,8 @@ import sys
 import time
 from pathlib import Path
 
-from trainables.data.config import NpzConfig, PluginDataConfig
-from trainables.data.place import DataError, check_present
-from trainables.data.read import AnyConfig, data_name, inspect
+from trainables.data.place import DataError
+from trainables.datasets.base import Dataset
 from trainables.interrupts import deferred_interrupts
 from trainables.reading import read_yaml
 from trainables.records import End, Evaluation, Snapshot, TrialFolder, Waiting, ending
@@ -44,7 +43,7 @@ def main() -> int:
     arguments = _arguments()
     try:
         trial = read_trial(arguments.trial)
-        check_present(trial.config.data)
+        trial.config.data.require()
         _check_content(trial.config.data)
         # Not above: torch takes seconds to import, and a problem is told without it.
         import torch
@@ -62,10 +61,10 @@ def main() -> int:
         return 128 + signal.SIGINT
 
 
-def _check_content(data: AnyConfig) -> None:
-    if isinstance(data, NpzConfig | PluginDataConfig):
-        for warning in inspect(data).findings.warnings:
-            print(f"Warning: {data_name(data)}: {warning}", file=sys.stderr)
+def _check_content(data: Dataset) -> None:
+    if (found := data.inspect()) is not None:
+        for warning in found.findings.warnings:
+            print(f"Warning: {data.title}: {warning}", file=sys.stderr)
 
 
 def _run(trial: Trial, folder: TrialFolder, arguments: argparse.Namespace) -> int:

@@ -1,14 +1,24 @@
 """The base of every configuration: frozen, closed to unknown fields, strict about numbers.
 
-Strict numbers: `width: true` or `width: "196"` is a problem to be told, not a 1 or a 196.
+Strict numbers: `width: true` or `width: "196"` is an error, not a 1 or a 196.
 """
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
-from trainables.validation import shown
+from trainables.validation import ValidationErrors, nearest, problems_of, shown
 
 Int = Annotated[int, Field(strict=True)]
 Float = Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -28,9 +38,18 @@ NOT_IN_KEY = _NotInKey()
 
 
 class Config(BaseModel):
-    """A component's typed settings."""
+    """Typed settings, which explain their own errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _explain(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return handler(value)
+        except ValidationError as error:
+            names = [field.alias or name for name, field in cls.model_fields.items()]
+            raise ValidationErrors(cls.__name__, problems_of(error, names)) from None
 
 
 def spelled(pattern: str, words: str) -> AfterValidator:
@@ -44,9 +63,21 @@ def spelled(pattern: str, words: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def named(config: Any) -> Any:
-    """A component field: `loss: cross_entropy` is short for `loss: {name: cross_entropy}`."""
-    return Annotated[config, BeforeValidator(lambda value: {"name": value} if isinstance(value, str) else value)]
+def number_or(number: Any, *words: str) -> PlainValidator:
+    """For a number of the given type, or one of the words: with one error where a union would have one a member."""
+    numbers = TypeAdapter(number)
+
+    def check(value: Any) -> Any:
+        if not isinstance(value, str):
+            try:
+                return numbers.validate_python(value)
+            except ValidationError as error:
+                raise ValidationErrors("number", problems_of(error)) from None
+        if value not in words:
+            raise ValueError(f"{value!r} is not allowed; {nearest(value, words)}")
+        return value
+
+    return PlainValidator(check)
 
 
 def decisive(value: Any) -> Any:
@@ -65,6 +96,8 @@ def decisive(value: Any) -> Any:
         # Settings of a plugin have no declared type, by which 1 and 1.0 would be the same.
         extra = {name: without_type(setting) for name, setting in (value.model_extra or {}).items()}
         return {name: decisive(field) for name, field in fields.items()} | extra
+    if isinstance(value, dict):
+        return {name: decisive(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [decisive(item) for item in value]
     return value

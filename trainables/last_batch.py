@@ -6,23 +6,19 @@ two examples, which it must be able to take, and for one.
 
 from collections.abc import Mapping
 
-from trainables.data.config import DigitsConfig, MnistConfig
 from trainables.data.inspection import Inspection
-from trainables.data.read import AnyConfig
-from trainables.models.config import PluginModelConfig
+from trainables.datasets.base import Dataset
+from trainables.models.plugin import PluginModel
 from trainables.plugins.loading import load_plugin, source_of, told
 from trainables.plugins.scope import Scope
 from trainables.trial import TrialConfig
 from trainables.validation import Problem, ValidationErrors
 
-_SHIPPED = {DigitsConfig: ((8, 8), 10), MnistConfig: ((28, 28), 10)}
-"""The shape of an example, and the number of classes."""
-
 Shape = tuple[int, ...]
 
 
 def check_last_batches(
-    configs: Mapping[str, TrialConfig], inspections: Mapping[AnyConfig, Inspection]
+    configs: Mapping[str, TrialConfig], inspections: Mapping[Dataset, Inspection]
 ) -> tuple[str, ...]:
     """Warnings about configurations, given by names for people; inspections: of the data that does not ship, if known.
 
@@ -33,7 +29,7 @@ def check_last_batches(
     warnings: dict[str, str] = {}
     known: dict[str, tuple[str | None, bool]] = {}
     for name, config in configs.items():
-        if not isinstance(config.model, PluginModelConfig) or (found := _shape(config, inspections)) is None:
+        if not isinstance(config.model, PluginModel) or (found := _shape(config, inspections)) is None:
             continue
         num_train, image_shape, num_classes = found
         batch_size = min(config.batch_size or num_train, num_train)
@@ -55,15 +51,15 @@ def check_last_batches(
     return tuple(warnings.values())
 
 
-def _shape(config: TrialConfig, inspections: Mapping[AnyConfig, Inspection]) -> tuple[int, Shape, int] | None:
+def _shape(config: TrialConfig, inspections: Mapping[Dataset, Inspection]) -> tuple[int, Shape, int] | None:
     """Number of training examples, the shape of one, and the number of classes."""
-    if isinstance(config.data, DigitsConfig | MnistConfig):
-        return config.data.num_train, *_SHIPPED[type(config.data)]
+    if config.data.shape is not None and config.data.num_train is not None:
+        return config.data.num_train, *config.data.shape
     found = inspections.get(config.data)
     return (config.data.num_train or found.num_train, found.image_shape, found.num_classes) if found else None
 
 
-def _on_one_image(model: PluginModelConfig, image_shape: Shape, num_classes: int) -> tuple[str | None, bool]:
+def _on_one_image(model: PluginModel, image_shape: Shape, num_classes: int) -> tuple[str | None, bool]:
     """(why it cannot be trained on one example, or None; whether it holds batch normalisation)."""
     import torch
     from torch import nn

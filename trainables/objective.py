@@ -2,23 +2,21 @@
 
     objective(parameters, buffers, batch, draws) -> loss, buffers, outputs
 
-Everything random is drawn outside and handed in, so that alone autograd differentiates it, and torch.func can lift the
-same function over stacked parameters.
+Randomness is passed in, so that the objective works with both autograd and torch.func, which can lift the same function
+over stacked parameters.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from trainables.losses.build import build_loss
-from trainables.models.build import Model, Tensors
-from trainables.models.config import PluginModelConfig
-from trainables.plugins.interfaces import Step
-from trainables.plugins.scope import Scope
-from trainables.regularisers.build import build_regulariser
+from trainables.models.base import Network
+from trainables.regularisers.base import Step
 from trainables.trial import TrialConfig
+
+Tensors = dict[str, Tensor]
 
 
 class Batch(NamedTuple):
@@ -29,43 +27,49 @@ class Batch(NamedTuple):
 
 
 class Draws(NamedTuple):
-    """noise: of x's shape, added to it; projections: (projections, batch, classes), for the Jacobian term; generator:
-    for a regulariser plugin, which draws for itself; number: the step's, from 1, for the same.
+    """What a step depends on beside parameters, buffers and the batch.
+
+    inputs, states  by the names of the input transforms: what they have drawn, and their states
+    terms           by the names of the regularisers: what they have drawn
+    number          the step's, from 1, and
+    generator       for what plugins draw, where there are any
     """
 
-    noise: Tensor | None
-    projections: Tensor | None
-    generator: torch.Generator | None = None
+    inputs: Mapping[str, Mapping[str, Tensor]] = {}
+    states: Mapping[str, Mapping[str, Tensor]] = {}
+    terms: Mapping[str, Mapping[str, Tensor]] = {}
     number: Tensor | None = None
+    generator: torch.Generator | None = None
 
 
 Objective = Callable[[Tensors, Tensors, Batch, Draws], tuple[Tensor, Tensors, Tensor]]
 
 
-def build_objective(config: TrialConfig, model: Model, scope: Scope | None = None) -> Objective:
-    """scope: of the trial's plugins."""
-    loss = build_loss(config.loss, scope)
-    regulariser = build_regulariser(config.regulariser, scope) if config.regulariser is not None else None
-
-    def checked(outputs: Tensor, parameters: Tensors) -> Tensor:
-        if isinstance(config.model, PluginModelConfig):
-            from trainables.models.plugin import check_depends
-
-            check_depends(config.model, outputs, parameters)
-        return outputs
+def build_objective(config: TrialConfig, network: Network) -> Objective:
+    loss, transforms = config.loss, config.input_transforms
+    # In sorted order: a sum of floating point numbers depends on it.
+    regularisers = sorted(config.regularisers.items())
 
     def objective(parameters: Tensors, buffers: Tensors, batch: Batch, draws: Draws) -> tuple[Tensor, Tensors, Tensor]:
-        x = batch.x if draws.noise is None else batch.x + draws.noise
-        if regulariser is None:
-            outputs, buffers = model.apply(parameters, buffers, x)
-            return loss(checked(outputs, parameters), batch.y), buffers, outputs
-        forward: Any = torch.func.vjp(lambda x: model.apply(parameters, buffers, x), x, has_aux=True)
-        outputs, vjp, after = forward
+        x = batch.x
+        for name, transform in transforms.items():
+            x = transform.apply(x, draws.inputs[name], draws.states[name])
+        if not regularisers:
+            outputs, after = network.apply(parameters, buffers, x)
+        else:
+            forward: Any = torch.func.vjp(lambda x: network.apply(parameters, buffers, x), x, has_aux=True)
+            outputs, vjp, after = forward
+        if network.check is not None:
+            network.check(outputs, parameters)
+        total = loss.value(outputs, batch.y)
+        if regularisers:
 
-        def f(x: Tensor) -> Tensor:
-            return model.apply(parameters, buffers, x)[0]
+            def f(x: Tensor) -> Tensor:
+                return network.apply(parameters, buffers, x)[0]
 
-        step = Step(parameters, x, batch.y, outputs, vjp, f, draws.number, draws.generator)
-        return loss(checked(outputs, parameters), batch.y) + regulariser(step, draws.projections), after, outputs
+            step = Step(parameters, x, batch.y, outputs, vjp, f, draws.number, draws.generator)
+            for name, regulariser in regularisers:
+                total = total + regulariser.weight * regulariser.term(step, draws.terms[name])
+        return total, after, outputs
 
     return objective

@@ -116,17 +116,17 @@ class Summary(BaseModel):
 
 
 def ending(config: TrialConfig, progress: Summary) -> End | None:
-    """Whether `progress` reports what `config` asks, and how; None if there is more to train.
+    """Whether `progress` answers what `config` asks, and how; None if there is more to train.
 
     It is asked anew of every study: a trial that ended at one goal or budget may have more to do for another.
     """
-    goal, budget = config.goal, config.budget
+    goal = config.goal
     if goal is not None and goal.metric in progress.high:
         if goal.met_by(low=progress.low[goal.metric], high=progress.high[goal.metric]):
             return End.GOAL
     if progress.diverged_at is not None:
         return End.DIVERGED
-    if budget.ends_after(budget.position(steps=progress.steps, epochs=progress.epochs)):
+    if config.next_evaluation(steps=progress.steps, epochs=progress.epochs) > config.budget.extent:
         return End.BUDGET
     return None
 

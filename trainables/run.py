@@ -1,4 +1,4 @@
-"""Running one trial: train, evaluation, stop at the goal, the budget or divergence; leave snapshots on the way."""
+"""Running one trial: train, evaluate, stop at the goal, the budget or divergence; leave snapshots on the way."""
 
 import csv
 import math
@@ -130,8 +130,7 @@ def run_trial(
     unit = training.steps_per_epoch if trial.config.budget.unit == "epochs" else 1
     try:
         while True:
-            position = trial.config.budget.position(steps=training.steps, epochs=training.epochs)
-            training.advance(trial.config.budget.next_evaluation(position) * unit)
+            training.advance(trial.config.next_evaluation(steps=training.steps, epochs=training.epochs) * unit)
             if training.diverged_at is None:
                 due = tuple(probe for probe in trial.config.all_probes if len(evaluations) % probe.every == 0)
                 evaluation = Evaluation(training.steps, training.epochs, training.seconds, training.measure(due))

@@ -1,9 +1,9 @@
 """When a trial is evaluated and when it stops.
 
 Evaluations are spaced evenly, after the 1st, the (1 + n)th, the (1 + 2n)th … epoch or step as in Walker et al.'s
-scripts, or logarithmically, at about `evaluations_per_decade` per decade. A trial computes up to the last evaluation
-within its budget: what came after could not be seen. The extent of the budget is no part of the trial key, the spacing
-of the evaluations is.
+scripts, or logarithmically, at about `per_decade` per decade. A trial trains up to the last evaluation within its
+budget, since nothing would be measured of what came after. The extent of the budget is not part of the trial key; its
+unit and the spacing of the evaluations are.
 """
 
 import math
@@ -15,30 +15,15 @@ from trainables.configuration import NOT_IN_KEY, Config, Float, PositiveInt
 
 
 class Budget(Config):
-    """How long a trial may train, in epochs or in steps, and when it is evaluated, in the same unit."""
+    """How long a trial may train: in epochs, once through the training set each, or in steps of the optimiser."""
 
     epochs: Annotated[PositiveInt | None, NOT_IN_KEY] = None
     steps: Annotated[PositiveInt | None, NOT_IN_KEY] = None
-    evaluate_every: PositiveInt | None = None
-    evaluations_per_decade: Annotated[PositiveInt, Field(le=1000)] | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _evaluate_at_each_by_default(cls, value: Any) -> Any:
-        if (
-            isinstance(value, dict)
-            and value.get("evaluate_every") is None
-            and value.get("evaluations_per_decade") is None
-        ):
-            return {**value, "evaluate_every": 1}
-        return value
 
     @model_validator(mode="after")
-    def _one_of_each(self) -> Self:
+    def _one_of_both(self) -> Self:
         if (self.epochs is None) == (self.steps is None):
             raise ValueError("give either epochs or steps")
-        if (self.evaluate_every is None) == (self.evaluations_per_decade is None):
-            raise ValueError("give either evaluate_every or evaluations_per_decade")
         return self
 
     @property
@@ -56,42 +41,57 @@ class Budget(Config):
         """How far a trial is, in the budget's unit."""
         return epochs if self.unit == "epochs" else steps
 
-    def next_evaluation(self, position: float) -> int:
-        """The first evaluation after `position`, in the budget's unit, whether within the budget or not."""
-        if self.evaluate_every is not None:
-            return 1 + self.evaluate_every * int((position + self.evaluate_every - 1) // self.evaluate_every)
-        assert self.evaluations_per_decade is not None
+
+class Evaluate(Config):
+    """When a trial is evaluated, in the unit of its budget: at every n-th, or so many times per decade."""
+
+    every: PositiveInt | None = None
+    per_decade: Annotated[PositiveInt, Field(le=1000)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _at_each_by_default(cls, value: Any) -> Any:
+        if isinstance(value, dict) and value.get("every") is None and value.get("per_decade") is None:
+            return {**value, "every": 1}
+        return value
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.every is None) == (self.per_decade is None):
+            raise ValueError("give either every or per_decade")
+        return self
+
+    def next_after(self, position: float) -> int:
+        """The first evaluation after `position`, whether within the budget or not."""
+        if self.every is not None:
+            return 1 + self.every * int((position + self.every - 1) // self.every)
+        assert self.per_decade is not None
         # Two steps before the first that can be it: there may be thousands.
-        step = max(0, int(math.log10(max(1, position)) * self.evaluations_per_decade) - 2)
-        while round(10 ** (step / self.evaluations_per_decade)) <= position:
+        step = max(0, int(math.log10(max(1, position)) * self.per_decade) - 2)
+        while round(10 ** (step / self.per_decade)) <= position:
             step += 1
-        return round(10 ** (step / self.evaluations_per_decade))
+        return round(10 ** (step / self.per_decade))
 
-    def ends_after(self, position: float) -> bool:
-        """Whether no evaluation is left within the budget after `position`."""
-        return self.next_evaluation(position) > self.extent
+    def last_within(self, extent: int) -> int:
+        """The last evaluation within a budget of this extent: where a trial that never meets its goal ends."""
+        if self.every is not None:
+            return 1 + self.every * ((extent - 1) // self.every)
+        last = 1
+        while (following := self.next_after(last)) <= extent:
+            last = following
+        return last
 
-    @property
-    def last_evaluation(self) -> int:
-        """The last evaluation within the budget, in its unit: where a trial that never meets its goal ends."""
-        if self.evaluate_every is not None:
-            return 1 + self.evaluate_every * ((self.extent - 1) // self.evaluate_every)
-        evaluation = 1
-        while not self.ends_after(evaluation):
-            evaluation = self.next_evaluation(evaluation)
-        return evaluation
-
-    def num_evaluations(self) -> int:
-        if self.evaluate_every is not None:
-            return 1 + (self.extent - 1) // self.evaluate_every
-        evaluations, position = 0, 0
-        while not self.ends_after(position):
-            evaluations, position = evaluations + 1, self.next_evaluation(position)
-        return evaluations
+    def num_within(self, extent: int) -> int:
+        if self.every is not None:
+            return 1 + (extent - 1) // self.every
+        num, position = 0, 0
+        while (position := self.next_after(position)) <= extent:
+            num += 1
+        return num
 
 
 class Goal(Config):
-    """What a trial is to reach: the first evaluation at which `metric` is strictly above, or below, a value."""
+    """What a trial should reach: the first evaluation at which `metric` is strictly above, or below, a value."""
 
     metric: str
     above: Float | None = None

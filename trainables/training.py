@@ -12,24 +12,20 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from trainables.data.config import PluginDataConfig
 from trainables.data.load import Data, load
 from trainables.data.place import DataError
-from trainables.gradient_filters.build import build_gradient_filter
-from trainables.input_transforms.tan_huang import draw_noise, noise_scale
-from trainables.losses.build import build_loss
-from trainables.models.build import build_model
-from trainables.models.config import PluginModelConfig
+from trainables.models.base import Spec
 from trainables.objective import Batch, Draws, build_objective
-from trainables.optimisers.build import build_optimiser
-from trainables.plugins.loading import load_plugin
+from trainables.plugins.config import is_plugin
+from trainables.plugins.loading import loaded, shown
 from trainables.plugins.scope import Scope
-from trainables.probes.config import PluginProbeConfig, ProbeConfig
-from trainables.probes.measure import measure
+from trainables.probes.base import Probe, ProbeInput, Split
 from trainables.randomness import Stream, generator, seed_of, words
-from trainables.regularisers.config import JacobianConfig, PluginRegulariserConfig
-from trainables.regularisers.jacobian import draw_projections
 from trainables.trial import Trial
+from trainables.validation import Problem, ValidationErrors
+
+_NUMBERS = "optimiser_numbers."
+"""How the names of numbers begin that an optimiser keeps beside tensors."""
 
 
 @final
@@ -56,7 +52,7 @@ class Training:
         self.steps = 0
         self.seconds = 0.0
         self.diverged_at: int | None = None
-        with self._own_parts():
+        with self._plugins():
             if self._scope.is_active:
                 self._scope.seed(self._first_seed)
             self._build()
@@ -67,32 +63,23 @@ class Training:
         self._batch_size = min(config.batch_size or len(x), len(x))
         self.steps_per_epoch = -(-len(x) // self._batch_size)
 
-        self._model = build_model(
-            config.model,
-            input_shape=x.shape[1:],
-            num_classes=self.data.num_classes,
-            dtype=x.dtype,
-            scope=self._scope,
-        )
-        parameters, buffers = self._model.init(generator(seed, Stream.INIT))
+        for _, plugin in config.plugins:
+            loaded(plugin)
+        self._network = config.model.build(Spec(x.shape[1:], self.data.num_classes, x.dtype))
+        parameters, buffers = self._network.init(generator(seed, Stream.INIT))
         self._parameters = {name: p.to(device).requires_grad_() for name, p in parameters.items()}
         self._buffers = {name: b.to(device) for name, b in buffers.items()}
-        self._objective = build_objective(config, self._model, self._scope)
-        self._loss = build_loss(config.loss, self._scope)
-        self._optimiser = build_optimiser(config.optimiser, self._parameters.values())
-        filter = config.gradient_filter
-        self._filter = build_gradient_filter(filter, self._scope) if filter is not None else None
-        self._filter_state: Mapping[str, Tensor] = {}
-        own_probes = [probe for probe in config.probes if isinstance(probe, PluginProbeConfig)]
-        self._plugin_probes = {probe: load_plugin(probe, self._scope) for probe in own_probes}
-        self._noise_scale: Tensor | None = None
+        self._objective = build_objective(config, self._network)
+        self._optimiser = config.optimiser.build(self._parameters.values())
+        self._filter_states: dict[str, Mapping[str, Tensor]] = {name: {} for name in config.gradient_filters}
+        self._transform_states: dict[str, Mapping[str, Tensor]] = {name: {} for name in config.input_transforms}
         self._noise = generator(seed, Stream.NOISE, device=device)
         self._projections = generator(seed, Stream.PROJECTIONS, device=device)
 
     @property
     def data_digest(self) -> str | None:
         """Of data that a function made; other data's is part of the trial's key."""
-        return self.data.digest if isinstance(self.config.data, PluginDataConfig) else None
+        return self.data.digest if self.config.data.content_digest is None or is_plugin(self.config.data.name) else None
 
     def check_data(self, expected: str | None, where: str) -> None:
         """Raises:
@@ -116,32 +103,32 @@ class Training:
         """
         losses: list[Tensor] = []
         first = self.steps + 1
-        with _without_denormals(), self._own_parts(), self._timed():
+        with _without_denormals(), self._plugins(), self._timed():
             self._number = torch.tensor(self.steps, device=self.device)
             while self.steps < steps:
                 number, index = divmod(self.steps, self.steps_per_epoch)
                 if index == 0 or not losses:
                     order = self._order(number)
-                if index == 0 and self.config.input_transform is not None:
-                    self._drawing("training accuracy")
-                    self._noise_scale = noise_scale(self.config.input_transform, self._train_accuracy())
+                if index == 0 and self.config.input_transforms:
+                    self._begin_epoch()
                 losses.append(self._step(self._batch(order, index)))
                 self.steps += 1
             finite = torch.stack(losses).isfinite()
         if not bool(finite.all()):
             self.diverged_at = first + int(finite.logical_not().nonzero()[0])
 
-    def measure(self, probes: tuple[ProbeConfig, ...]) -> dict[str, float]:
-        with _without_denormals(), torch.no_grad(), self._own_parts():
-            return measure(
-                probes,
-                self._function(),
-                self.data,
-                self._loss,
-                parameters={name: p.detach() for name, p in self._parameters.items()},
-                own=self._plugin_probes,
-                drawing=self._drawing,
-            )
+    def measure(self, probes: tuple[Probe, ...]) -> dict[str, float]:
+        """Metric -> value, without changing anything."""
+        with _without_denormals(), torch.no_grad(), self._plugins():
+            parameters = {name: p.detach() for name, p in self._parameters.items()}
+            at: dict[Split, ProbeInput] = {}
+            values: dict[str, Tensor | float] = {}
+            for probe in probes:
+                if probe.on not in at:
+                    x, y = self.data.part(probe.on)
+                    at[probe.on] = ProbeInput(self._function(), parameters, x, y, self.config.loss.value, self._drawing)
+                values |= probe.measure(at[probe.on])
+            return {name: float(value) for name, value in values.items()}
 
     def _step(self, batch: Batch) -> Tensor:
         parameters = self._parameters
@@ -149,8 +136,8 @@ class Training:
         loss, self._buffers, _ = self._objective(parameters, self._buffers, batch, self._draw(batch))
         found = torch.autograd.grad(loss, list(parameters.values()), materialize_grads=True)
         gradients: Mapping[str, Tensor] = dict(zip(parameters, found, strict=True))
-        if self._filter is not None:
-            gradients, self._filter_state = self._filter(gradients, self._filter_state)
+        for name, filter in self.config.gradient_filters.items():
+            gradients, self._filter_states[name] = filter.filter(gradients, self._filter_states[name])
         for name, parameter in parameters.items():
             parameter.grad = gradients[name]
         self._optimiser.step()
@@ -169,18 +156,36 @@ class Training:
         return Batch(self.data.x_train[rows], self.data.y_train[rows])
 
     def _draw(self, batch: Batch) -> Draws:
-        noise = projections = None
-        if self._noise_scale is not None:
-            noise = draw_noise(batch.x, self._noise_scale, self._noise)
-        if isinstance(self.config.regulariser, JacobianConfig):
-            shape = torch.Size((len(batch.x), self.data.num_classes))
-            projections = draw_projections(self.config.regulariser, shape, batch.x, self._projections)
-        if not isinstance(self.config.regulariser, PluginRegulariserConfig):
-            return Draws(noise, projections)
-        self._number = self._number + 1
-        return Draws(noise, projections, self._projections, self._number)
+        config, outputs = self.config, torch.Size((len(batch.x), self.data.num_classes))
+        if self._scope.is_active:
+            self._number = self._number + 1
+        return Draws(
+            inputs={name: each.draw(batch.x, self._noise) for name, each in config.input_transforms.items()},
+            states=self._transform_states,
+            terms={
+                name: config.regularisers[name].draw(outputs, batch.x, self._projections)
+                for name in sorted(config.regularisers)
+            },
+            number=self._number,
+            generator=self._projections,
+        )
 
-    def _own_parts(self) -> AbstractContextManager[None]:
+    def _begin_epoch(self) -> None:
+        known: list[Tensor] = []
+
+        def train_accuracy() -> Tensor:
+            """On the device, so that noise training waits for nothing; computed once for all transforms."""
+            if not known:
+                self._drawing("training accuracy")
+                with torch.no_grad():
+                    outputs = self._function()(self.data.x_train)
+                    known.append((outputs.argmax(1) == self.data.y_train).to(outputs.dtype).mean())
+            return known[0]
+
+        for name, transform in self.config.input_transforms.items():
+            self._transform_states[name] = transform.epoch(train_accuracy)
+
+    def _plugins(self) -> AbstractContextManager[None]:
         """Where plugins run: in the scope of this trial."""
         return self._scope.active() if self.config.plugins else nullcontext()
 
@@ -188,15 +193,11 @@ class Training:
         """What plugins draw from the global generators is the trial's, too, wherever it is continued."""
         if not self._scope.is_active:
             return
-        if isinstance(self.config.model, PluginModelConfig):
-            self._scope.seed(seed_of(self._seed, Stream.MODEL, self.steps))
-        else:
-            # Ten times quicker; those of models stay as they were.
-            self._scope.seed((self._first_seed + self.steps) % 2**63)
+        self._scope.seed((self._first_seed + self.steps) % 2**63)
 
     def _drawing(self, what: str) -> torch.Generator | None:
         """The generator of a measurement by its name, after this step; the global ones likewise. None where there is
-        no part of one's own to draw.
+        no plugin to draw.
         """
         if not self._scope.is_active:
             return None
@@ -210,13 +211,7 @@ class Training:
 
     def _function(self) -> Callable[[Tensor], Tensor]:
         parameters = {name: p.detach() for name, p in self._parameters.items()}
-        return lambda x: self._model.evaluate(parameters, self._buffers, x)
-
-    def _train_accuracy(self) -> Tensor:
-        """On the device, so that noise training waits for nothing."""
-        with torch.no_grad():
-            outputs = self._function()(self.data.x_train)
-            return (outputs.argmax(1) == self.data.y_train).to(outputs.dtype).mean()
+        return lambda x: self._network.evaluate(parameters, self._buffers, x)
 
     @contextmanager
     def _timed(self) -> Iterator[None]:
@@ -237,10 +232,17 @@ class Training:
         state = {f"parameters.{name}": p.detach() for name, p in self._parameters.items()}
         state |= {f"buffers.{name}": b for name, b in self._buffers.items()}
         for index, entry in self._optimiser.state_dict()["state"].items():
-            state |= {f"optimiser.{index}.{name}": value for name, value in entry.items() if value is not None}
-        state |= {f"averages.{name}": tensor for name, tensor in self._filter_state.items()}
-        if self._noise_scale is not None:
-            state["noise_scale"] = self._noise_scale
+            for name, value in entry.items():
+                if isinstance(value, Tensor):
+                    state[f"optimiser.{index}.{name}"] = value
+                elif isinstance(value, bool | int | float):
+                    dtype = torch.float64 if isinstance(value, float) else None
+                    state[f"{_NUMBERS}{index}.{name}"] = torch.tensor(value, dtype=dtype)
+                elif value is not None:
+                    wrong = f"keeps {name!r} in its state, {shown(value)}: tensors and numbers alone can be saved"
+                    raise ValidationErrors("trial", [Problem(("optimiser", "name"), wrong)])
+        for kind, states in (("filters", self._filter_states), ("transforms", self._transform_states)):
+            state |= {f"{kind}.{name}.{key}": t for name, of in states.items() for key, t in of.items()}
         return state | {"noise": self._noise.get_state(), "projections": self._projections.get_state()}
 
     def restore(self, state: dict[str, Tensor], *, steps: int, seconds: float, diverged_at: int | None) -> None:
@@ -251,17 +253,19 @@ class Training:
         self._buffers = {name: state[f"buffers.{name}"].to(self.device) for name in self._buffers}
         entries: dict[int, dict[str, Any]] = {}
         for key, value in state.items():
-            if key.startswith("optimiser."):
-                _, index, name = key.split(".")
-                entries.setdefault(int(index), {})[name] = value
-        groups = self._optimiser.state_dict()["param_groups"]
-        self._optimiser.load_state_dict({"state": entries, "param_groups": groups})
-        self._filter_state = {
-            name.removeprefix("averages."): tensor.to(self.device)
-            for name, tensor in state.items()
-            if name.startswith("averages.")
-        }
-        self._noise_scale = state["noise_scale"].to(self.device) if "noise_scale" in state else None
+            if key.startswith(("optimiser.", _NUMBERS)):
+                _, index, name = key.split(".", 2)
+                entries.setdefault(int(index), {})[name] = value.item() if key.startswith(_NUMBERS) else value
+        # load_state_dict would cast to the parameters' type what an optimiser keeps in another.
+        optimised = [p for group in self._optimiser.param_groups for p in group["params"]]
+        for place, entry in entries.items():
+            self._optimiser.state[optimised[place]] = entry
+        for kind, states in (("filters", self._filter_states), ("transforms", self._transform_states)):
+            for name in states:
+                start = f"{kind}.{name}."
+                states[name] = {
+                    k.removeprefix(start): t.to(self.device) for k, t in state.items() if k.startswith(start)
+                }
         self._noise.set_state(state["noise"].cpu())
         self._projections.set_state(state["projections"].cpu())
         self.steps, self.seconds, self.diverged_at = steps, seconds, diverged_at

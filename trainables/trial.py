@@ -3,55 +3,117 @@
 import hashlib
 import json
 from collections import Counter
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ModelWrapValidatorHandler, ValidationInfo, field_validator, model_validator
 
-from trainables.configuration import NOT_IN_KEY, Bool, Config, Int, PositiveInt, decisive
-from trainables.data.config import DataConfig
-from trainables.gradient_filters.config import GradientFilterConfig
-from trainables.input_transforms.config import InputNoiseConfig
-from trainables.losses.config import LossConfig
-from trainables.models.config import ModelConfig
+from trainables.component import Component, components_in
+from trainables.configuration import NOT_IN_KEY, Bool, Config, Int, PositiveInt, decisive, spelled
+from trainables.datasets.base import Dataset
+from trainables.gradient_filters.base import GradientFilter
+from trainables.input_transforms.base import InputTransform
+from trainables.losses.base import Loss
+from trainables.models.base import Model
 from trainables.names import alike
-from trainables.optimisers.config import OptimiserConfig
-from trainables.plugins.config import PluginConfig
-from trainables.probes.config import ALWAYS, ON_VALIDATION, ProbeConfig
-from trainables.regularisers.config import RegulariserConfig
-from trainables.schedule import Budget, Goal
+from trainables.optimisers.base import Optimiser
+from trainables.plugins.config import Plugin, plugins_in
+from trainables.probes.accuracy import Accuracy
+from trainables.probes.base import Probe
+from trainables.probes.loss import LossProbe
+from trainables.regularisers.base import Regulariser
+from trainables.schedule import Budget, Evaluate, Goal
 from trainables.validation import Problem, ValidationErrors, nearest
 
 Seed = Annotated[Int, Field(ge=0, lt=2**32)]
 
 TRIAL_SEMANTICS = 2
-"""Raised whenever the same configuration and seed would train differently than before: old trials are then others."""
+"""Increment when the same configuration and seed would train differently; old trials no longer match."""
 
 
-PLUGIN_FIELDS = ("data", "model", "loss", "regulariser", "gradient_filter", "probes")
-"""The fields of a trial where a plugin may stand; probes are a list of them."""
+ALWAYS: tuple[Probe, ...] = (
+    Accuracy(on="train"),
+    Accuracy(on="test"),
+    LossProbe(on="train"),
+    LossProbe(on="test"),
+)
+"""Measured at every evaluation unless a trial gives the same probe another schedule."""
+
+ON_VALIDATION: tuple[Probe, ...] = (Accuracy(on="validation"), LossProbe(on="validation"))
+"""The same, of trials whose data holds examples out."""
+
+SHORT_FORMS = {
+    "regulariser": "regularisers",
+    "input_transform": "input_transforms",
+    "gradient_filter": "gradient_filters",
+}
+"""Fields for one component -> fields for several of them by name."""
+
+
+def _by_name(value: Any) -> Any:
+    """A mapping's key is the default name of its component; null takes a component away."""
+    if not isinstance(value, Mapping):
+        return value
+    return {
+        key: {"name": key, **each} if isinstance(each, Mapping) and "name" not in each else each
+        for key, each in value.items()
+        if each is not None
+    }
+
+
+_ByName = BeforeValidator(_by_name)
+_SHORT = Field(exclude=True)
+"""Of a form that is written out once it is read."""
+
+_Key = Annotated[str, spelled(r"[A-Za-z_]\w*", "letters, digits and _: it is a part of dotted paths")]
 
 
 class TrialConfig(Config):
     """All settings of a trial but its seed.
 
-    batch_size  None: the whole training set at once
-    shuffle     a new order of the training set every epoch; otherwise file order
-    goal        ends the trial at the first evaluation that meets it
+    batch_size        None: the whole training set at once
+    shuffle           a new order of the training set every epoch; otherwise file order
+    regularisers      by name; `regulariser` is short for one of them, and so on. Their terms are added
+    input_transforms  applied in the order written, as
+    gradient_filters  are
+    evaluate          when the trial is evaluated, in the unit of the budget
+    goal              ends the trial at the first evaluation that meets it
     """
 
-    data: DataConfig
-    model: ModelConfig
-    loss: LossConfig
-    optimiser: OptimiserConfig
+    data: Dataset
+    model: Model
+    loss: Loss
+    optimiser: Optimiser
     batch_size: PositiveInt | None = None
     shuffle: Bool = False
     dtype: Literal["float32", "float64"] = "float32"
-    regulariser: RegulariserConfig | None = None
-    gradient_filter: GradientFilterConfig | None = None
-    input_transform: InputNoiseConfig | None = None
-    probes: tuple[ProbeConfig, ...] = ()
+    regulariser: Annotated[Regulariser | None, _SHORT] = None
+    regularisers: Annotated[dict[_Key, Regulariser], _ByName] = {}
+    input_transform: Annotated[InputTransform | None, _SHORT] = None
+    input_transforms: Annotated[dict[_Key, InputTransform], _ByName] = {}
+    gradient_filter: Annotated[GradientFilter | None, _SHORT] = None
+    gradient_filters: Annotated[dict[_Key, GradientFilter], _ByName] = {}
+    probes: tuple[Probe, ...] = ()
     budget: Budget
+    evaluate: Evaluate = Evaluate(every=1)
     goal: Annotated[Goal | None, NOT_IN_KEY] = None
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _write_out_short_forms(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        config = handler(value)
+        problems, changes = [], dict[str, Any]()
+        for short, long in SHORT_FORMS.items():
+            component: Component | None = getattr(config, short)
+            if component is None:
+                continue
+            name = component.name.rpartition(":")[2]
+            if name in getattr(config, long):
+                problems.append(Problem((short,), f"{name!r} is among the {long} too; give one of the two"))
+            changes |= {short: None, long: {name: component, **getattr(config, long)}}
+        if problems:
+            raise ValidationErrors("trial", problems)
+        return config.model_copy(update=changes) if changes else config
 
     # Validators of fields, not of the whole: pydantic asks them also where other fields are wrong.
     @field_validator("batch_size")
@@ -66,7 +128,7 @@ class TrialConfig(Config):
 
     @field_validator("probes")
     @classmethod
-    def _measure_nothing_twice(cls, probes: tuple[ProbeConfig, ...], info: ValidationInfo) -> tuple[ProbeConfig, ...]:
+    def _measure_nothing_twice(cls, probes: tuple[Probe, ...], info: ValidationInfo) -> tuple[Probe, ...]:
         measured = metrics_of(probes)
         twice = sorted(metric for metric, num in Counter(measured).items() if num > 1)
         if "data" in info.data and not info.data["data"].num_validation:
@@ -100,28 +162,44 @@ class TrialConfig(Config):
         return goal
 
     @property
-    def all_probes(self) -> tuple[ProbeConfig, ...]:
+    def all_probes(self) -> tuple[Probe, ...]:
         """The probes of this trial: those that every trial has, unless given another schedule, and its own."""
         return _with_those_of_every_trial(self.probes, bool(self.data.num_validation))
 
     @property
-    def plugins(self) -> tuple[tuple[str, PluginConfig], ...]:
-        """The plugins, each with its field."""
-        given = {field: getattr(self, field) for field in PLUGIN_FIELDS}
-        components = [(field, each) for field, one in given.items() for each in (one if field == "probes" else [one])]
-        return tuple((field, part) for field, part in components if isinstance(part, PluginConfig))
+    def components(self) -> tuple[tuple[str, Component], ...]:
+        """All components, each with its dotted path."""
+        return components_in(self)
+
+    @property
+    def plugins(self) -> tuple[tuple[str, Plugin], ...]:
+        """The plugins among them."""
+        return plugins_in(self.components)
+
+    def next_evaluation(self, *, steps: int, epochs: float) -> int:
+        """The first evaluation after that, in the budget's unit, whether within the budget or not."""
+        return self.evaluate.next_after(self.budget.position(steps=steps, epochs=epochs))
+
+    @property
+    def last_evaluation(self) -> int:
+        """The last evaluation within the budget, in its unit: where a trial that never meets its goal ends."""
+        return self.evaluate.last_within(self.budget.extent)
+
+    @property
+    def num_evaluations(self) -> int:
+        return self.evaluate.num_within(self.budget.extent)
 
     @property
     def metrics(self) -> tuple[str, ...]:
         return metrics_of(self.probes, held_out=bool(self.data.num_validation))
 
 
-def metrics_of(probes: tuple[ProbeConfig, ...], *, held_out: bool = False) -> tuple[str, ...]:
+def metrics_of(probes: tuple[Probe, ...], *, held_out: bool = False) -> tuple[str, ...]:
     """What a trial with these probes measures; held_out: whether its data has examples for validation."""
     return tuple(metric for probe in _with_those_of_every_trial(probes, held_out) for metric in probe.metrics)
 
 
-def _with_those_of_every_trial(probes: tuple[ProbeConfig, ...], held_out: bool) -> tuple[ProbeConfig, ...]:
+def _with_those_of_every_trial(probes: tuple[Probe, ...], held_out: bool) -> tuple[Probe, ...]:
     given = {(probe.name, probe.on) for probe in probes}
     always = (*ALWAYS, *(ON_VALIDATION if held_out else ()))
     return tuple(probe for probe in always if (probe.name, probe.on) not in given) + probes
@@ -158,8 +236,10 @@ def cell_key(config: TrialConfig) -> str:
     probes = sorted((p for p in config.probes if p not in (*ALWAYS, *ON_VALIDATION)), key=lambda p: p.model_dump_json())
     decided = {
         "semantics": TRIAL_SEMANTICS,
-        "data_digest": config.data.digest,
+        "data_digest": config.data.content_digest,
         "evaluation_unit": config.budget.unit,
+        # JSON objects are sorted, and these are applied in the order written.
+        "order": [list(config.input_transforms), list(config.gradient_filters)],
         "config": decisive(config.model_copy(update={"probes": tuple(probes)})),
     }
     text = json.dumps(decided, sort_keys=True, separators=(",", ":"))

@@ -25,7 +25,6 @@ from grokgrid.provenance import provenance
 from grokgrid.results import Results, State, load_results
 from grokgrid.tracking import ReportRun, Tracking, TrackingAway, TrackingError, TrackingRefused
 from search_spaces import Study, digest, pinned, read_study, to_yaml
-from trainables.data.place import check_present
 from trainables.validation import Problem, ValidationErrors
 
 if TYPE_CHECKING:
@@ -134,7 +133,7 @@ def run(
     folder: Path | None = None,
     console: Console | None = None,
 ) -> StudyReport:
-    """Runs what is missing and report_runs. A trial that is done, whichever study asked for it, is not run again.
+    """Runs what is missing and reports. A trial that is done, whichever study asked for it, is not run again.
 
     engine        makes the engine, if there is anything to run: by default Ray on this machine
     device        what trials train on: by default "cuda" if the study gives them (a share of) a GPU, else "cpu"
@@ -185,7 +184,7 @@ def optimise(
     study's own seeds, which had no part in the choice. A trial that is done, whichever study asked for it, is not run
     again, and a search that was stopped goes on.
 
-    Arguments and errors are those of `run`; the report's results is that of the claim.
+    Arguments and errors are those of `run`; the report's results are those of the claim.
     """
     from grokgrid.running import FoundFirst, Outcome
     from grokgrid.search.proposals import Proposals
@@ -350,7 +349,7 @@ class _Run:
     def _check(self) -> None:
         if self._runs_here:
             for config in {cell.config.data for cell in self._study.cells}:
-                check_present(config)
+                config.require()
             check_device(self._how.device)
         check_plugins(self._study)
         warnings = check_data(self._study, is_needed=self._runs_here, calls_functions=self._runs_here)

@@ -68,10 +68,6 @@ class Format(StrEnum):
     PARQUET = "parquet"
 
 
-class DataName(StrEnum):
-    MNIST = "mnist"
-
-
 @app.command("list")
 def list_studies(
     files: Annotated[
@@ -81,14 +77,14 @@ def list_studies(
         bool, typer.Option("--components", help="What a study's components can be, and their settings.")
     ] = False,
 ) -> None:
-    """List the studies that ship with grokgrid; or the parts, and those in files of your own, which are run for it."""
+    """List the studies that ship with grokgrid; or the components, and the plugins in files, which are run for it."""
     from rich.table import Table
 
     if parts:
         _list_components(files or [])
         return
     if files:
-        refuse(f"{files[0]}: give --components to list the parts in it")
+        refuse(f"{files[0]}: give --components to list the plugins in it")
     from search_spaces.library import LIBRARY
 
     table = Table("study", "trials", "question", box=None, pad_edge=False)
@@ -115,7 +111,7 @@ def _list_components(files: list[Path]) -> None:
             console.print(Padding(Text(f"{part.name}  {part.settings}"), (0, 0, 0, 2)))
             if part.about:
                 console.print(Padding(Text(part.about, style="dim"), (0, 0, 0, 6)))
-    console.print("Or one of your own, file.py:object or package.module:object: see docs/extending.md", markup=False)
+    console.print("Or a plugin, file.py:object or package.module:object: see docs/extending.md", markup=False)
 
 
 @app.command()
@@ -135,7 +131,7 @@ def plan(study: StudyArgument, settings: SetOption = None, seeds: SeedsOption = 
 
     from grokgrid import api
     from grokgrid.planning import Need
-    from trainables.data.place import DataError, check_present
+    from trainables.data.place import DataError
 
     with errors():
         made = api.plan(find_study(study, settings, seeds, arms))
@@ -143,21 +139,22 @@ def plan(study: StudyArgument, settings: SetOption = None, seeds: SeedsOption = 
     table = Table("cell", *(need.value for need in used), box=None, pad_edge=False)
     for cell, needs in made.cells.items():
         table.add_row(cell, *(str(needs.get(need, 0)) for need in used))
-    budget = made.study.cells[0].config.budget
+    config = made.study.cells[0].config
+    budget, last = config.budget, config.last_evaluation
     console = new_console()
     console.print(table)
     num, num_cells = len(made.study.trials), len(made.study.cells) * len(made.study.seed_list)
     console.print(
         f"{plural(num, 'trial')}{', some of them shared by several cells,' if num < num_cells else ','} each of at most"
-        f" {budget.last_evaluation:,} {budget.unit} and {budget.num_evaluations():,} evaluations."
+        f" {last:,} {budget.unit} and {config.num_evaluations:,} evaluations."
     )
-    if 2 * budget.last_evaluation < budget.extent:
-        console.print(
-            f"Of the {budget.extent:,} {budget.unit} given, the last evaluation lies after {budget.last_evaluation:,}."
-        )
-    for config in {cell.config.data for cell in made.study.cells}:
+    if 2 * last < budget.extent:
+        console.print(f"Of the {budget.extent:,} {budget.unit} given, the last evaluation lies after {last:,}.")
+    for data in {cell.config.data for cell in made.study.cells}:
         try:
-            check_present(config)
+            data.require()
+            if data.content_digest is not None:
+                console.print(f"{data.title}, {data.content_digest}", markup=False, soft_wrap=True)
         except DataError as error:
             console.print(f"Not yet: {error}", markup=False, soft_wrap=True)
     for warning in made.warnings:
@@ -276,7 +273,7 @@ def query(
     if out is not None and formats.get(out.suffix, format) is not format:
         refuse(f"--out {out}: the name says {formats[out.suffix]}; add --format {formats[out.suffix]}")
     with errors():
-        results = api.view(find_study(study, settings, seeds, arms))
+        results = api.results(find_study(study, settings, seeds, arms))
         # Blanks would make a column of numbers with decimals of them.
         table = results.curves if curves else results.trials.astype({"steps": "Int64", "diverged_at": "Int64"})
         match format:
@@ -318,14 +315,21 @@ def import_trials(
 
 @data_app.command("get")
 def data_get(
-    name: Annotated[DataName, typer.Argument(help="The data set.")],
+    name: Annotated[str, typer.Argument(help="The data set: mnist, say.")],
     root: Annotated[Path | None, typer.Option(help="Folder; by default GROKGRID_DATA or grokgrid's home.")] = None,
 ) -> None:
     """Download a data set, and verify it."""
     with errors():
-        from trainables.data.fetch import fetch_mnist
+        from pydantic import TypeAdapter, ValidationError
 
-        print(fetch_mnist(root))
+        from trainables.datasets.base import Dataset
+        from trainables.validation import ValidationErrors, problems_of
+
+        settings = {"name": name} if root is None else {"name": name, "root": root}
+        try:
+            print(TypeAdapter(Dataset).validate_python(settings).fetch())
+        except ValidationError as error:
+            raise ValidationErrors("data get", problems_of(error)) from None
 
 
 @data_app.command("digest")
@@ -339,8 +343,8 @@ def data_digest(
     from trainables.plugins.config import is_plugin
 
     with errors():
-        from trainables.data.config import PluginDataConfig
-        from trainables.data.read import inspect, inspect_file
+        from trainables.data.read import inspect_file
+        from trainables.datasets.plugin import PluginDataset
         from trainables.reading import parse_value
         from trainables.validation import validate
 
@@ -349,7 +353,9 @@ def data_digest(
             if wrong := [name for name, equals, _ in given if not equals]:
                 refuse(f"--set {wrong[0]}: write it as name=value")
             content = {"name": source, **{name: parse_value(value) for name, _, value in given}}
-            found = inspect(validate(PluginDataConfig, content, source="data"))
+            made = validate(PluginDataset, content, source="data").inspect()
+            assert made is not None
+            found = made
         elif settings:
             refuse(f"--set {settings[0]}: {source} is a file, which has no settings")
         else:

@@ -4,15 +4,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from search_spaces import Study
-from trainables.data.config import DigitsConfig, MnistConfig, NpzConfig, PluginDataConfig
 from trainables.data.place import DataError, DataMissing
-from trainables.models.config import PluginModelConfig
+from trainables.datasets.base import Dataset
+from trainables.plugins.config import Plugin, is_plugin
 from trainables.validation import ValidationErrors
 
 if TYPE_CHECKING:
     from trainables.data.inspection import Inspection
-
-DataConfig = DigitsConfig | MnistConfig | NpzConfig | PluginDataConfig
 
 
 def check_data(study: Study, *, is_needed: bool, calls_functions: bool) -> tuple[str, ...]:
@@ -27,37 +25,32 @@ def check_data(study: Study, *, is_needed: bool, calls_functions: bool) -> tuple
         ValidationErrors: models cannot be trained on the last batch.
     """
     refused: list[str] = []
-    inspections: dict[DataConfig, Inspection] = {}
+    inspections: dict[Dataset, Inspection] = {}
     for config in dict.fromkeys(cell.config.data for cell in study.cells):
-        is_plugin = isinstance(config, PluginDataConfig)
-        if not isinstance(config, NpzConfig | PluginDataConfig) or is_plugin and not calls_functions:
+        if isinstance(config, Plugin) and not calls_functions:
             continue
-        # Not above: `plan` of other studies does without numpy.
-        from trainables.data.read import data_name, inspect
-
         try:
-            inspections[config] = inspect(config)
+            if (inspection := config.inspect()) is not None:
+                inspections[config] = inspection
         except DataMissing as error:
             if is_needed:
                 refused.append(str(error))
         except (DataError, ValidationErrors) as error:
             refused.append(str(error))
         except (Exception, SystemExit) as error:
-            if not isinstance(config, PluginDataConfig):
+            if not isinstance(config, Plugin):
                 raise
             from trainables.plugins.loading import source_of, told
 
-            refused.append(f"{data_name(config)} fails: {told(error, source_of(config).root)}")
+            refused.append(f"{config.title} fails: {told(error, source_of(config).root)}")
     if refused:
         raise DataError("\n".join(dict.fromkeys(refused)))
-    warnings = [
-        f"{data_name(config)}: {each}" for config, found in inspections.items() for each in found.findings.warnings
-    ]
+    warnings = [f"{config.title}: {each}" for config, found in inspections.items() for each in found.findings.warnings]
     return (*dict.fromkeys(warnings), *_check_last_batches(study, inspections))
 
 
-def _check_last_batches(study: Study, inspections: "Mapping[DataConfig, Inspection]") -> tuple[str, ...]:
-    if not any(isinstance(cell.config.model, PluginModelConfig) for cell in study.cells):
+def _check_last_batches(study: Study, inspections: "Mapping[Dataset, Inspection]") -> tuple[str, ...]:
+    if not any(is_plugin(cell.config.model.name) for cell in study.cells):
         return ()
     # Not above: it imports numpy.
     from trainables.last_batch import check_last_batches

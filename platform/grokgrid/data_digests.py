@@ -7,7 +7,7 @@ declares it. Every trial records it instead, and the driver compares.
 from collections.abc import Mapping
 from typing import final
 
-from trainables.data.config import PluginDataConfig
+from trainables.datasets.plugin import PluginDataset
 from trainables.records import Summary
 from trainables.trial import Trial
 
@@ -38,7 +38,7 @@ class DataDigests:
         )
 
 
-def _made(trial: Trial) -> PluginDataConfig | None:
+def _made(trial: Trial) -> PluginDataset | None:
     """The data, if a function makes it and the study does not declare what."""
     data = trial.config.data
-    return data if isinstance(data, PluginDataConfig) and data.digest is None else None
+    return data if isinstance(data, PluginDataset) and data.digest is None else None

@@ -15,7 +15,6 @@ from grokgrid.checks import REFUSALS, check_home, check_optuna, check_storage, s
 from grokgrid.engine.interface import EngineError
 from grokgrid.machine import (
     PACKAGES,
-    DataConfig,
     Machine,
     free_gb,
     mark_storage,
@@ -25,7 +24,8 @@ from grokgrid.machine import (
 from grokgrid.plurals import plural
 from grokgrid.tracking import Tracking, redact
 from search_spaces import Study
-from trainables.data.config import MnistConfig
+from trainables.datasets.base import Dataset
+from trainables.datasets.mnist import Mnist
 
 if TYPE_CHECKING:
     from grokgrid.engine.nodes import Node, Nodes
@@ -60,7 +60,7 @@ def examine(study: Study | None = None, address: str | None = None) -> Iterator[
 
     study: its data must be there; without one it is told whether MNIST is
     """
-    data: tuple[DataConfig, ...] = tuple({cell.config.data for cell in study.cells}) if study else (MnistConfig(),)
+    data: tuple[Dataset, ...] = tuple({cell.config.data for cell in study.cells}) if study else (Mnist(),)
     here = Machine.here(data)
     yield _versions(here)
     yield _gpus("GPUs", here)
@@ -154,7 +154,7 @@ def _data(machines: Mapping[str, Machine], *, is_needed: bool) -> Finding:
     return Finding(mark, what, "; ".join(missing) + ("" if is_needed else " Studies on other data do without"))
 
 
-def _cluster(nodes: "Nodes", here: Machine, data: Iterable[DataConfig], *, is_needed: bool) -> Iterator[Finding]:
+def _cluster(nodes: "Nodes", here: Machine, data: Iterable[Dataset], *, is_needed: bool) -> Iterator[Finding]:
     asked = nodes.ask(Machine.here, tuple(data))
     machines = {node: found for node, found in asked.items() if isinstance(found, Machine)}
     for node, found in asked.items():
@@ -163,7 +163,7 @@ def _cluster(nodes: "Nodes", here: Machine, data: Iterable[DataConfig], *, is_ne
     said = f"{plural(len(nodes.nodes), 'node')}: {', '.join(n.name for n in nodes.nodes)}"
     yield Finding(Mark.GOOD, "Ray", said)
     if not machines:
-        return  # Of nodes that do not report nothing else is known.
+        return  # Of nodes that do not answer nothing else is known.
     yield _same_versions(machines, here)
     for node, machine in machines.items():
         yield _gpus(f"GPUs of {node.name}", machine, node.num_gpus)

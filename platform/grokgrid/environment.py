@@ -71,7 +71,7 @@ def clean(environment: MutableMapping[str, str] = os.environ) -> None:
 
 
 def _is_of(name: str, families: tuple[str, ...]) -> bool:
-    # PYTHON_VERSION and its like, in examples of Python, are nothing that Python reads.
+    # PYTHON_VERSION and its like, in images of Python, are nothing that Python reads.
     return name.startswith(families) and not name.startswith("PYTHON_")
 
 

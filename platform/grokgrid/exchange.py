@@ -130,12 +130,12 @@ def _of_export(folder: Path, temporary: Path) -> Iterator[tuple[Snapshot, Mappin
 def _contradiction(trial: Trial, summary: Summary, evaluations: "pyarrow.Table") -> str | None:
     """What shows that these are not all the evaluations that the summary was made of; None if nothing does.
 
-    A trial that ended looked wherever its schedule says, and last where it ended; a diverged one ended where it would
-    have looked next.
+    A trial that ended was evaluated wherever its schedule says, and last where it ended; a diverged one ended where it
+    would have been evaluated next.
     """
     import numpy
 
-    metrics, budget = trial.config.metrics, trial.config.budget
+    metrics, budget, next_after = trial.config.metrics, trial.config.budget, trial.config.evaluate.next_after
     if missing := [name for name in (*POSITION, *metrics) if name not in evaluations.column_names]:
         return f"the evaluations have no column {', '.join(missing)}"
     if any(evaluations[name].null_count for name in POSITION):
@@ -143,7 +143,7 @@ def _contradiction(trial: Trial, summary: Summary, evaluations: "pyarrow.Table")
     steps, epochs, seconds = (evaluations[name].to_pylist() for name in POSITION)
     position: float = 0
     for reached in epochs if budget.unit == "epochs" else steps:
-        if reached != budget.next_evaluation(position):
+        if reached != next_after(position):
             return "evaluations are missing, or are not in order"
         position = reached
     if any(before >= after for before, after in pairwise([0, *steps])):
@@ -154,7 +154,7 @@ def _contradiction(trial: Trial, summary: Summary, evaluations: "pyarrow.Table")
         is_end = last == (summary.steps, summary.epochs, summary.seconds)
     else:
         end = budget.position(steps=summary.steps, epochs=summary.epochs)
-        is_end = last[0] < summary.diverged_at <= summary.steps and end == budget.next_evaluation(position)
+        is_end = last[0] < summary.diverged_at <= summary.steps and end == next_after(position)
     if not is_end:
         return "the last evaluation is not where it ended"
 

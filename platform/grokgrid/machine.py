@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grokgrid.provenance import provenance
-from trainables.data.config import DigitsConfig, MnistConfig, NpzConfig, PluginDataConfig
-from trainables.data.place import DataError, check_present
-
-DataConfig = DigitsConfig | MnistConfig | NpzConfig | PluginDataConfig
+from trainables.data.place import DataError
+from trainables.datasets.base import Dataset
 
 PACKAGES = ("grokgrid", "ray", "torch", "torchvision", "mlflow", "optuna")
 
@@ -34,7 +32,7 @@ class Machine:
     missing: tuple[str, ...]
 
     @classmethod
-    def here(cls, data: Iterable[DataConfig] = ()) -> "Machine":
+    def here(cls, data: Iterable[Dataset] = ()) -> "Machine":
         import torch
 
         return cls(
@@ -108,9 +106,9 @@ def _packages() -> dict[str, str]:
     return found | ({"grokgrid": f"{found['grokgrid']} at {commit}"} if commit else {})
 
 
-def _missing(data: Iterable[DataConfig]) -> Iterable[str]:
+def _missing(data: Iterable[Dataset]) -> Iterable[str]:
     for config in data:
         try:
-            check_present(config)
+            config.require()
         except DataError as error:
             yield str(error)

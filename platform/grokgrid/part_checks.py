@@ -4,8 +4,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from search_spaces import Study
-from trainables.data.config import PluginDataConfig
-from trainables.data.place import DataError, check_present
+from trainables.data.place import DataError
+from trainables.datasets.plugin import PluginDataset
 from trainables.trial import Trial
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def check_plugins(study: Study) -> None:
     """Raises:
-    ValidationErrors: a part cannot be imported, or cannot be called with its settings.
+    ValidationErrors: a plugin cannot be imported, or cannot be called with its settings.
     """
     if trials := _with_parts(study):
         # Not above: it imports torch.
@@ -29,7 +29,7 @@ def rehearse(study: Study, *, calls_functions: bool) -> "Rehearsed | None":
     calls_functions  whether data that functions make is here
 
     Raises:
-        ValidationErrors: a part fails, or does not give the same for the same key.
+        ValidationErrors: a plugin fails, or does not give the same for the same key.
         DataError: so does data.
     """
     trials = {name: trial for name, trial in _with_parts(study).items() if _is_here(trial, calls_functions)}
@@ -46,9 +46,9 @@ def _with_parts(study: Study) -> dict[str, Trial]:
 
 
 def _is_here(trial: Trial, calls_functions: bool) -> bool:
-    if isinstance(trial.config.data, PluginDataConfig):
+    if isinstance(trial.config.data, PluginDataset):
         return calls_functions
     with suppress(DataError):
-        check_present(trial.config.data)
+        trial.config.data.require()
         return True
     return False

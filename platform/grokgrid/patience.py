@@ -92,7 +92,7 @@ class Patience:
 class StallWatch:
     """Says when storage stalls: then a call into it raises nothing and does not return, here or in a worker.
 
-    A thread writes a small file now and then, and another one evaluations whether it gets a report.
+    A thread writes a small file now and then, and another one looks whether it gets an answer.
     """
 
     def __init__(self, storage: Path, say: Callable[[str], None]) -> None:
@@ -103,13 +103,13 @@ class StallWatch:
 
     @property
     def stalled_s(self) -> float:
-        """For how long there has been no report; 0 unless that is long."""
+        """For how long there has been no answer; 0 unless that is long."""
         asked_at = self._asked_at
         silent_s = time.monotonic() - asked_at if asked_at is not None else 0.0
         return silent_s if silent_s > STALLED_AFTER_S else 0.0
 
     def start(self) -> None:
-        for run in (self._ask, self._evaluation):
+        for run in (self._ask, self._look):
             threading.Thread(target=run, daemon=True).start()
 
     def stop(self) -> None:
@@ -122,7 +122,7 @@ class StallWatch:
                 _write(self._file)
             self._asked_at = None
 
-    def _evaluation(self) -> None:
+    def _look(self) -> None:
         is_stalled = False
         while not self._is_over.wait(1.0):
             if self.stalled_s and not is_stalled:

@@ -84,7 +84,7 @@ def _pace_s(trial: Trial, record: "TrialRecord | None") -> float | None:
 
 def _left(trial: Trial, record: "TrialRecord | None") -> float:
     done = _done(trial, record) if record is not None and record.can_continue else 0.0
-    return max(0.0, trial.config.budget.last_evaluation - done)
+    return max(0.0, trial.config.last_evaluation - done)
 
 
 def _done(trial: Trial, record: "TrialRecord | None") -> float:

@@ -100,10 +100,9 @@ class Progress:
                 before = self._running.get(key) or evaluation.steps
                 self._num_steps += max(0, evaluation.steps - before)
                 self._running[key] = evaluation.steps
-                budget = self._trials[key].config.budget
-                self._share[key] = (
-                    budget.position(steps=evaluation.steps, epochs=evaluation.epochs) / budget.last_evaluation
-                )
+                config = self._trials[key].config
+                position = config.budget.position(steps=evaluation.steps, epochs=evaluation.epochs)
+                self._share[key] = position / config.last_evaluation
             case Warned(_, text):
                 self.tell(text)
             case Failed(key, log):

@@ -62,7 +62,7 @@ class Results:
     curves: "pd.DataFrame"
     at: datetime
     trial_results: "TrialResults | None" = None
-    """What it was made from; results of an imagined study has none."""
+    """What it was made from; results of an imagined study have none."""
 
     @property
     def over(self) -> "pd.DataFrame":
@@ -213,7 +213,7 @@ def state_of(trial: Trial, record: "TrialRecord | None", *, reached: bool) -> St
 
 
 def _is_within(config: TrialConfig, *, steps: int, epochs: float) -> bool:
-    return config.budget.position(steps=steps, epochs=epochs) <= config.budget.last_evaluation
+    return config.budget.position(steps=steps, epochs=epochs) <= config.last_evaluation
 
 
 def _trial_results(

@@ -58,7 +58,7 @@ class How:
 
     storage           root of the folders of trials in flight; on a cluster a folder that every node sees
     keep_checkpoints  whether what ended is recorded with its last checkpoint
-    data_digests      of what functions of data make, by `PluginDataConfig.function`, as far as it is known
+    data_digests      of what functions of data make, by `PluginDataset.function`, as far as it is known
     """
 
     storage: Path

@@ -39,17 +39,17 @@ def zygote() -> Iterator[Zygote]:
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Callable[[Study], Results]:
     """What a study looks like that was run in one go in a home of its own."""
-    all_results: dict[str, Results] = {}
+    found: dict[str, Results] = {}
 
     def run(study: Study) -> Results:
-        if digest(study) not in all_results:
+        if digest(study) not in found:
             with pytest.MonkeyPatch.context() as patch:
                 home = tmp_path_factory.mktemp("undisturbed")
                 patch.setenv("GROKGRID_HOME", str(home))
                 patch.delenv("MLFLOW_TRACKING_URI", raising=False)
                 shutil.copyfile(empty_database, home / "mlflow.db")
                 drive(study)
-                all_results[digest(study)] = results(study)
-        return all_results[digest(study)]
+                found[digest(study)] = results(study)
+        return found[digest(study)]
 
     return run

@@ -128,7 +128,7 @@ def table(results: Results) -> pd.DataFrame:
 
 
 def same(one: Results, other: Results) -> None:
-    """Asserts that two all_results show the same trials, to the last digit."""
+    """Asserts that two results show the same trials, to the last digit."""
     pd.testing.assert_frame_equal(table(one), table(other), check_exact=True)
     mine, theirs = (
         results.curves.drop(columns="seconds").sort_values(["cell", "seed", "steps"], ignore_index=True)

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 from driver_studies import drive, failing, folders, npz, results, settled, study, table
-from refusing_server import Report, refusing_server
+from refusing_server import Answer, refusing_server
 from typer.testing import CliRunner, Result
 
 from grokgrid import api
@@ -365,12 +365,12 @@ class TestValidationErrors:
 
     def test_in_a_study_are_all_told_at_once(self, grokgrid: Grokgrid, file: Path, home: Path):
         text = file.read_text().replace("width: 8", "width: wide").replace("seeds: 2", "seeds: no")
-        file.write_text(text.replace("evaluate_every", "look_evry"))
+        file.write_text(text.replace("evaluate:", "evaluat:"))
         for verb in ("show", "plan", "run", "report", "query"):
             ran = grokgrid(verb, file)
             assert ran.exit_code == 2 and ran.stdout == ""
             assert "3 problems" in ran.stderr
-            for told in ("seeds: 'no'", "trial.model.width: 'wide'", "did you mean 'evaluate_every'?"):
+            for told in ("seeds: 'no'", "trial.model.width: 'wide'", "did you mean 'evaluate'?"):
                 assert told in ran.stderr
             assert all("line " in line for line in ran.stderr.splitlines()[1:])
         assert not home.exists()
@@ -413,7 +413,7 @@ class TestValidationErrors:
     def test_an_mlflow_that_refuses(
         self, verb: str, grokgrid: Grokgrid, file: Path, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
     ):
-        with refusing_server(lambda _: Report(401)) as uri:
+        with refusing_server(lambda _: Answer(401)) as uri:
             monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
             ran = grokgrid(verb, *arguments_of(verb, file, tmp_path))
         sentence = f"MLflow at {uri} requires credentials (status 401). Set them: export MLFLOW_TRACKING_TOKEN="

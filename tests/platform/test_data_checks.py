@@ -15,7 +15,10 @@ from typer.testing import CliRunner, Result
 
 from grokgrid import api
 from grokgrid.cli import app
+from grokgrid.engine.inline import InlineEngine
+from search_spaces import pinned, read_study
 from trainables.data.arrays import digest
+from trainables.data.place import DataError
 
 Grokgrid = Callable[..., Result]
 
@@ -183,3 +186,42 @@ def test_a_digest_is_printed_with_its_warnings(grokgrid: Grokgrid, tmp_path: Pat
     np.savez(tmp_path / "own.npz", **content(x_test=X[:10] * np.inf))
     ran = grokgrid("data", "digest", tmp_path / "own.npz")
     assert ran.exit_code == 2 and ran.stdout == "" and "40 are infinite" in ran.stderr
+
+
+@pytest.mark.usefixtures("ready_home")
+class TestWithoutADigest:
+    """A study may leave it out: it holds for the file as it is."""
+
+    def study(self, folder: Path) -> Path:
+        np.savez(folder / "own.npz", **content())
+        return write_study(folder, {"name": "npz", "path": "own.npz"})
+
+    def test_plan_shows_it(self, grokgrid: Grokgrid, tmp_path: Path):
+        planned = grokgrid("plan", self.study(tmp_path))
+        assert planned.exit_code == 0
+        assert f"data npz: {tmp_path / 'own.npz'}, {digest(content())}" in planned.stdout
+
+    def test_the_trials_are_those_of_a_study_that_gives_it(self, tmp_path: Path):
+        without, given = read_study(self.study(tmp_path)), read_study(npz_study(tmp_path, content()))
+        assert without.trials_by_key.keys() == given.trials_by_key.keys()
+
+    def test_other_content_makes_other_trials(self, grokgrid: Grokgrid, tmp_path: Path):
+        study = self.study(tmp_path)
+        assert grokgrid("run", study, "--engine", "inline").exit_code == 0
+        settled()
+        before = read_study(study).trials_by_key.keys()
+        np.savez(tmp_path / "own.npz", **content(y_test=1 - content()["y_test"]))
+        assert before.isdisjoint(read_study(study).trials_by_key.keys())
+
+    def test_content_that_changes_after_reading_the_study_is_refused(self, tmp_path: Path):
+        study = pinned(read_study(self.study(tmp_path)))
+        np.savez(tmp_path / "own.npz", **content(y_test=1 - content()["y_test"]))
+        with pytest.raises(DataError, match="the configuration declares"):
+            api.run(study, engine=InlineEngine)
+
+    @pytest.mark.parametrize("command", ["plan", "run"])
+    def test_a_file_that_is_not_there_is_named(self, command: str, grokgrid: Grokgrid, tmp_path: Path):
+        study = self.study(tmp_path)
+        (tmp_path / "own.npz").unlink()
+        ran = grokgrid(command, study)
+        assert ran.exit_code == 2 and str(tmp_path / "own.npz") in ran.stderr

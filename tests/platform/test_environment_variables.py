@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from driver_studies import drive, study
-from refusing_server import Report, refusing_server
+from refusing_server import Answer, refusing_server
 from rich.console import Console
 
 from grokgrid import api
@@ -111,7 +111,7 @@ def grokgrid(*arguments: object, home: Path, **variables: str) -> "subprocess.Co
 
 def results(file: Path, page: Path) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, bytes]]:
     """All but when, where and how fast, and the figures."""
-    found = api.view(file)
+    found = api.results(file)
     figures = {path.name: path.read_bytes() for path in page.parent.glob("*.svg")}
     trials = found.trials.drop(columns=["run_id", "seconds", "host"])
     return trials, found.curves.drop(columns="seconds"), figures
@@ -126,7 +126,7 @@ def test_none_of_them_breaks_or_changes_a_run(
     other_home = ready_home.with_name("other home")
     other_home.mkdir()
     shutil.copyfile(empty_database, other_home / "mlflow.db")
-    with refusing_server(lambda _: Report(502)) as proxy:
+    with refusing_server(lambda _: Answer(502)) as proxy:
         variables = {**HOSTILE, "http_proxy": proxy, "HTTPS_PROXY": proxy}
         ran = grokgrid("run", file, "--engine", engine, home=other_home, **variables)
     assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -62,7 +62,7 @@ def of_modes(parts: Path, modes: list[Any], **settings: Any) -> Study:
 @pytest.mark.slow
 def test_every_value_of_a_grid_has_its_own_metrics_and_rows(parts: Path):
     odd = of_modes(parts, ODD, **{"a setting/no one: would write": "\N{SNOWMAN}" * 9000})
-    report = api.run(odd, engine=InlineEngine)
+    page = api.run(odd, engine=InlineEngine).path
     report = Tracking().last_report(odd.name)
     assert report is not None
     reached = {name: value for name, value in report.metrics.items() if name.startswith("reached/Mine/mode/")}
@@ -72,8 +72,8 @@ def test_every_value_of_a_grid_has_its_own_metrics_and_rows(parts: Path):
     table = report.table("measurements")
     assert set(table["cell"]) == {cell.name for cell in odd.cells}
     assert len(set(table["regulariser.mode"].dropna())) == len(ODD)
-    assert report.path.read_text().count("Mine mode=") >= len(ODD)
-    assert set(pd.read_parquet(report.path.with_name("trials.parquet"))["cell"]) == set(table["cell"])
+    assert page.read_text().count("Mine mode=") >= len(ODD)
+    assert set(pd.read_parquet(page.with_name("trials.parquet"))["cell"]) == set(table["cell"])
 
 
 def run_in(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -157,4 +157,4 @@ class TestASearch:
             searched = study(arms=those, search=search.model_copy(update={"arm": arm}).model_dump())
             best = [searched.candidate({"regulariser.strength": value}) for value in (0.1, 0.2)]
             claim = claim_study(searched, best)
-            assert len(claim.arms) == 3 and len({cell.config for cell in claim.cells}) == 3
+            assert len(claim.arms) == 3 and len({cell.key_of(0) for cell in claim.cells}) == 3

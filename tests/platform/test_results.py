@@ -19,8 +19,9 @@ RISING = {1: 0.1, 6: 0.3, 11: 0.5, 16: 0.7, 21: 0.9}
 def one(*, above: float | None = 0.6, steps: int = 20, unit: str = "steps", **trial: Any) -> Study:
     """A study of one trial, which is evaluated at 1, 6, 11, 16 …"""
     goal = None if above is None else {"metric": "test_accuracy", "above": above}
-    budget = {unit: steps, "evaluate_every": 5}
-    return study(seeds=1, arms={"baseline": {}}, trial={"goal": goal, "budget": budget, **trial})
+    return study(
+        seeds=1, arms={"baseline": {}}, trial={"goal": goal, "budget": {unit: steps}, "evaluate": {"every": 5}, **trial}
+    )
 
 
 def seen(study: Study, record: TrialRecord | None, curves: pd.DataFrame | None = None) -> Results:

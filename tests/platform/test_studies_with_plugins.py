@@ -17,10 +17,9 @@ from grokgrid.engine import InlineEngine
 from grokgrid.engine.interface import Block, Failed, Finished
 from grokgrid.engine.work import work
 from search_spaces import Study, digest, narrow, read_study
-from trainables.data.config import PluginDataConfig
 from trainables.data.load import load
 from trainables.data.place import DataError
-from trainables.data.read import inspect
+from trainables.datasets.plugin import PluginDataset
 from trainables.plugins.source import read_source
 from trainables.records import TrialFolder
 from trainables.run import run_trial
@@ -65,7 +64,7 @@ class TestTheDocumentation:
         return folder
 
     def test_each_part_is_short(self):
-        assert len(blocks("python")) == 3
+        assert len(blocks("python")) == 4
         assert all(len(block.splitlines()) < 30 for block in blocks("python"))
 
     @pytest.mark.slow
@@ -78,7 +77,7 @@ class TestTheDocumentation:
             last = done.stdout
         assert "train_effective_rank" in last
         trials = results(read_study(folder / "my-study.yaml")).trials
-        assert list(trials["state"]) == ["finished"] * 9
+        assert list(trials["state"]) == ["finished"] * 12
         # By its definition between 1 and the number of classes.
         assert trials["final/train_effective_rank"].between(1, 10).all()
 
@@ -142,7 +141,7 @@ class TestRefused:
         code = f"""
 import sys
 from grokgrid import api, home
-api.view({str(part.with_name("s.yaml"))!r})
+api.results({str(part.with_name("s.yaml"))!r})
 print([name for name in sys.modules if name.startswith("my_plugin")])
 """
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
@@ -188,7 +187,7 @@ class TestDataThatAFunctionReads:
         drive(self.made(table, seeds=2))
         (digest,) = self.digests(self.made(table, seeds=2))
         config = self.made(table).trials[0].config.data
-        assert isinstance(config, PluginDataConfig) and digest == inspect(config).digest
+        assert isinstance(config, PluginDataset) and digest == config.inspect().digest
 
     def test_a_worker_that_gets_other_data_fails_and_says_so(self, table: Path, tmp_path: Path):
         trial = self.made(table).trials[0]

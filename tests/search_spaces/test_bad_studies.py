@@ -20,7 +20,6 @@ trial:
   loss: cross_entropy
   optimiser: {name: adamw, lr: 1e-3}
   budget: {epochs: 100}
-  evaluate: {every: 10}
   goal: {metric: test_accuracy, above: 0.85}
 arms:
   baseline: {}
@@ -51,7 +50,7 @@ WRONG = {
     ),
     "not a number": ("lr: 1e-3", "lr: .nan", "trial.optimiser.lr: nan is not allowed"),
     "too many examples": ("num_train: 100", "num_train: 1001", "it should be less than or equal to 1000"),
-    "no budget": ("epochs: 100, ", "", "trial.budget: give either epochs or steps"),
+    "no budget": ("epochs: 100", "", "trial.budget: give either epochs or steps"),
     "two budgets": ("epochs: 100", "epochs: 100, steps: 5", "trial.budget: give either epochs or steps"),
     "a goal on nothing measured": ("metric: test_accuracy", "metric: test_acc", "did you mean 'test_accuracy'?"),
     "a goal with no side": (", above: 0.85", "", "trial.goal: give either above or below"),
@@ -177,8 +176,8 @@ WRONG = {
         "line 15: analyses.0.metrics: 'test_accuracy' is not a list; write `[…, …]`",
     ),
     "a comma within a number": (
-        "epochs: 100,",
-        "epochs: 1,000,",
+        "epochs: 100",
+        "epochs: 1,000",
         "line 9: trial.budget: 000 stands where a field's name should; a comma ends a value here: write 1000 and 0.5",
     ),
     "measurements beside an unknown baseline": (

@@ -19,7 +19,6 @@ trial:
   loss: cross_entropy
   optimiser: {name: adamw, lr: 1e-3}
   budget: {epochs: 100}
-  evaluate: {every: 10}
   goal: {metric: test_accuracy, above: 0.85}
 arms:
   baseline: {}
@@ -158,8 +157,8 @@ class TestACandidate:
         text = RIGHT.replace("{name: jacobian}", "{name: jacobian, strength: 0.3}").replace(
             "    grid: {regulariser.strength: [0.1, 1.0]}\n", ""
         )
-        regulariser = read(text, tmp_path).candidate({"regulariser.strength": 0.5}).config.regulariser
-        assert regulariser is not None and regulariser.strength == 0.5
+        regularisers = read(text, tmp_path).candidate({"regulariser.strength": 0.5}).config.regularisers
+        assert regularisers["jacobian"].strength == 0.5
 
     def test_that_is_not_allowed_is_told(self, tmp_path: Path):
         with pytest.raises(ValidationErrors, match="strength"):

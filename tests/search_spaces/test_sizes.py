@@ -78,8 +78,8 @@ TOO_LARGE: dict[str, Callable[[], tuple[str, str]]] = {
     ),
     "depth": lambda: (RIGHT.replace("seeds: 2", "seeds: " + "[" * 100_000), "lies more than 50 levels deep"),
     "evaluations": lambda: (
-        RIGHT.replace("evaluate_every: 10", "evaluations_per_decade: 1000000000"),
-        "trial.budget.evaluations_per_decade: 1000000000 is not allowed",
+        RIGHT.replace("budget: {epochs: 100}", "budget: {epochs: 100}\n  evaluate: {per_decade: 1000000000}"),
+        "trial.evaluate.per_decade: 1000000000 is not allowed",
     ),
     "text": lambda: (RIGHT.replace("width: 16", "width: " + "w" * 900_000), "trial.model.width: 'www"),
 }

@@ -152,19 +152,17 @@ def test_table_2_and_figure_9_train_on_what_table_1_trained(name: str, loss: str
     assert {trial.key for trial in further.trials} <= {trial.key for trial in table1.trials}
     assert further.seed_list == table1.seed_list and further.goal is None
     cell = further.cells[0]
-    evaluation = cell.config.budget.last_evaluation
+    evaluation, every = cell.config.last_evaluation, cell.config.evaluate.every
     assert evaluation == cell.config.budget.extent == 40_001
     # The probes are due there: training further changes nothing of what was measured.
-    assert cell.config.budget.evaluate_every is not None
-    assert all(
-        (evaluation - 1) // cell.config.budget.evaluate_every % probe.every == 0 for probe in cell.config.all_probes
-    )
+    assert every is not None
+    assert all((evaluation - 1) // every % probe.every == 0 for probe in cell.config.all_probes)
 
 
 @pytest.mark.parametrize("loss", ["ce", "mse"])
 def test_the_lambdas_are_table_1s_trials_with_other_strengths(loss: str) -> None:
     table1, lambdas = LIBRARY[f"table1-{loss}"](), LIBRARY[f"lambda-{loss}"]()
-    strengths = [cell.config.regulariser.strength for cell in lambdas.cells if cell.config.regulariser]
+    strengths = [each.strength for cell in lambdas.cells for each in cell.config.regularisers.values()]
     assert len(strengths) >= 9 and max(strengths) / min(strengths) == pytest.approx(1e4)
     shared = table1.trials_by_key.keys() & lambdas.trials_by_key.keys()
     assert len(shared) == 20, "all seeds of the baseline, and of Table 1's lambda"

@@ -17,7 +17,7 @@ import pytest
 import sqlalchemy
 from mlflow_server import Server
 from postgres import database
-from refusing_server import Report, Request, refusing_server
+from refusing_server import Answer, Request, refusing_server
 from tracking_rivals import never
 from tracking_trials import Folders, trial
 
@@ -58,30 +58,30 @@ def refused(uri: str, call: Callable[[Tracking], object] = lambda tracking: trac
 
 class TestServers:
     @pytest.mark.parametrize(
-        ("report", "parts"),
+        ("answer", "parts"),
         [
-            (Report(401), ["requires credentials (status 401)", "export MLFLOW_TRACKING_TOKEN="]),
-            (Report(401, '{"detail": "Not authenticated"}'), ["status 401", "Not authenticated"]),
-            (Report(401, "\x1b[31mno\x1b[0m\n" * 1000), ["status 401", "[31mno"]),
-            (Report(403, "Forbidden"), ["denies permission (status 403)", "It says: Forbidden", "MLFLOW_TRACKING_"]),
+            (Answer(401), ["requires credentials (status 401)", "export MLFLOW_TRACKING_TOKEN="]),
+            (Answer(401, '{"detail": "Not authenticated"}'), ["status 401", "Not authenticated"]),
+            (Answer(401, "\x1b[31mno\x1b[0m\n" * 1000), ["status 401", "[31mno"]),
+            (Answer(403, "Forbidden"), ["denies permission (status 403)", "It says: Forbidden", "MLFLOW_TRACKING_"]),
             (
-                Report(403, "Invalid Host header - possible DNS rebinding attack detected"),
+                Answer(403, "Invalid Host header - possible DNS rebinding attack detected"),
                 ["host name", "mlflow server --allowed-hosts"],
             ),
-            (Report(404, LOGIN), ["status 404", "Sign in to Example", "export MLFLOW_TRACKING_URI="]),
-            (Report(405), ["status 405", "export MLFLOW_TRACKING_URI="]),
-            (Report(407), ["proxy", "status 407", "NO_PROXY"]),
-            (Report(418, "teapot"), ["not MLflow's: “teapot”", "export MLFLOW_TRACKING_URI="]),
-            (Report(200, LOGIN), ["not MLflow's: “Sign in to Example”", "page to log in", "MLFLOW_TRACKING_TOKEN"]),
-            (Report(200), ["not MLflow's, and empty", "export MLFLOW_TRACKING_URI="]),
-            (Report(200, "[1, 2]"), ["not MLflow's: “[1, 2]”"]),
-            (Report(200, '{"jobs": []}'), ["not MLflow's", "jobs"]),
-            (Report(400, "The plain HTTP request was sent to HTTPS port"), ["export MLFLOW_TRACKING_URI=https://"]),
+            (Answer(404, LOGIN), ["status 404", "Sign in to Example", "export MLFLOW_TRACKING_URI="]),
+            (Answer(405), ["status 405", "export MLFLOW_TRACKING_URI="]),
+            (Answer(407), ["proxy", "status 407", "NO_PROXY"]),
+            (Answer(418, "teapot"), ["not MLflow's: “teapot”", "export MLFLOW_TRACKING_URI="]),
+            (Answer(200, LOGIN), ["not MLflow's: “Sign in to Example”", "page to log in", "MLFLOW_TRACKING_TOKEN"]),
+            (Answer(200), ["not MLflow's, and empty", "export MLFLOW_TRACKING_URI="]),
+            (Answer(200, "[1, 2]"), ["not MLflow's: “[1, 2]”"]),
+            (Answer(200, '{"jobs": []}'), ["not MLflow's", "jobs"]),
+            (Answer(400, "The plain HTTP request was sent to HTTPS port"), ["export MLFLOW_TRACKING_URI=https://"]),
         ],
-        ids=lambda value: f"{value.status} {value.body[:12]!r}" if isinstance(value, Report) else "",
+        ids=lambda value: f"{value.status} {value.body[:12]!r}" if isinstance(value, Answer) else "",
     )
-    def test_that_refuse_are_named_with_what_mends_it(self, report: Report, parts: list[str]):
-        with refusing_server(lambda _: report) as uri:
+    def test_that_refuse_are_named_with_what_mends_it(self, answer: Answer, parts: list[str]):
+        with refusing_server(lambda _: answer) as uri:
             sentence = refused(uri)
         assert uri.removeprefix("http://") in sentence
         assert all(part in sentence for part in parts), sentence
@@ -89,24 +89,24 @@ class TestServers:
 
     def test_the_credentials_that_were_given_are_named(self, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "hidden")
-        with refusing_server(lambda _: Report(401)) as uri:
+        with refusing_server(lambda _: Answer(401)) as uri:
             assert "does not accept the credentials in MLFLOW_TRACKING_TOKEN" in refused(uri)
             monkeypatch.delenv("MLFLOW_TRACKING_TOKEN")
             with_password = uri.replace("://", "://me:hidden@")
             assert "does not accept the credentials in MLFLOW_TRACKING_URI" in refused(with_password)
 
     def test_a_redirect_says_where_to(self):
-        def to_login(request: Request) -> Report:
-            return Report(200, LOGIN) if request.path == "/login" else Report(302, headers={"Location": "/login"})
+        def to_login(request: Request) -> Answer:
+            return Answer(200, LOGIN) if request.path == "/login" else Answer(302, headers={"Location": "/login"})
 
         with refusing_server(to_login) as uri:
             assert f"redirects to {uri}/login" in refused(uri)
-        with refusing_server(lambda _: Report(302, headers={"Location": "/again"})) as uri:
+        with refusing_server(lambda _: Answer(302, headers={"Location": "/again"})) as uri:
             assert "redirects in circles" in refused(uri)
 
     @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 520])
     def test_trouble_that_epochs_is_no_refusal(self, status: int):
-        with refusing_server(lambda _: Report(status, LOGIN)) as uri, pytest.raises(TrackingAway) as raised:
+        with refusing_server(lambda _: Answer(status, LOGIN)) as uri, pytest.raises(TrackingAway) as raised:
             Tracking(uri).find(["a" * 16])
         assert str(raised.value).isprintable()
 
@@ -134,15 +134,15 @@ class TestServers:
         subprocess.run([*made, "-keyout", tmp_path / "key", "-out", tmp_path / "cert"], check=True, capture_output=True)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(tmp_path / "cert", tmp_path / "key")
-        with refusing_server(lambda _: Report(200), context) as uri:
+        with refusing_server(lambda _: Answer(200), context) as uri:
             sentence = refused(uri)
             assert "certificate" in sentence and "self-signed" in sentence
             assert "export MLFLOW_TRACKING_SERVER_CERT_PATH=FILE" in sentence
-        with refusing_server(lambda _: Report(200)) as uri:
+        with refusing_server(lambda _: Answer(200)) as uri:
             assert f"does not speak https: export MLFLOW_TRACKING_URI={uri}" in refused(uri.replace("http:", "https:"))
 
     def test_a_proxy_that_wants_credentials(self, monkeypatch: pytest.MonkeyPatch):
-        with refusing_server(lambda _: Report(407)) as proxy:
+        with refusing_server(lambda _: Answer(407)) as proxy:
             for name in ("HTTP_PROXY", "HTTPS_PROXY"):
                 monkeypatch.setenv(name, proxy)
             for scheme in ("http", "https"):
@@ -153,17 +153,17 @@ class TestServers:
         """All that follows is refused likewise, and goes through as it is once somebody has logged in again."""
         subject, expired = trial(), False
 
-        def pass_on(request: Request) -> Report:
+        def pass_on(request: Request) -> Answer:
             if expired:
-                return Report(401, LOGIN)
+                return Answer(401, LOGIN)
             asked = urllib.request.Request(
                 f"{http.uri}{request.path}", request.body or None, dict(request.headers), method=request.method
             )
             try:
                 with urllib.request.urlopen(asked) as found:
-                    return Report(found.status, found.read().decode())
+                    return Answer(found.status, found.read().decode())
             except urllib.error.HTTPError as error:
-                return Report(error.code, error.read().decode())
+                return Answer(error.code, error.read().decode())
 
         with refusing_server(pass_on) as uri:
             tracking = Tracking(uri)
@@ -179,7 +179,7 @@ class TestServers:
             report.abandon()
 
     def test_a_file_that_is_too_large(self, http: Server, study: str):
-        with refusing_server(lambda _: Report(413)) as uri:
+        with refusing_server(lambda _: Answer(413)) as uri:
             sentence = refused(uri)
         assert "keep_checkpoints: false" in sentence and "client_max_body_size" in sentence
 

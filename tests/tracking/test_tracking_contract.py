@@ -13,7 +13,7 @@ from grokgrid.tracking import TRIALS, Tracking, TrackingError, TrialRecord, Tria
 from grokgrid.tracking.client import Client
 from trainables import checksums
 from trainables.records import End, TrialFolder, ending
-from trainables.schedule import Budget
+from trainables.schedule import Budget, Evaluate
 from trainables.trial import Trial
 
 
@@ -50,8 +50,8 @@ def test_a_finished_trial_is_read_back_as_it_was(tracking, report, folders: Fold
     assert ending(subject.config, found.summary) is End.GOAL
     assert found.place is not None and found.place.device_name == "an abacus"
     assert found.tags["grokgrid.commit"] == "abc"
-    assert found.params["regulariser.strength"] == "0.001"
-    assert found.params["gradient_filter.name"] == "none"
+    assert found.params["regularisers.jacobian.strength"] == "0.001"
+    assert found.params["gradient_filters"] == "none"
     assert found.params["seed"] == "7"
     assert not any(name.startswith(("budget", "goal")) for name in found.params)
     # 40/40 is the first accuracy above 0.85.
@@ -118,7 +118,7 @@ def has(found: TrialRecord, steps: int) -> bool:
 
 
 class TestWhatAReportKeeps:
-    """TrialResults read by way of a report equal those read trial by trial, whatever has happened since."""
+    """Results read by way of a report equal those read trial by trial, whatever has happened since."""
 
     @pytest.fixture
     def subjects(self) -> list[Trial]:
@@ -278,7 +278,8 @@ def test_a_longer_run_replaces_the_shorter(tracking, report, folders: Folders, u
         config=subject.config.model_copy(
             update={
                 "goal": subject.config.goal.model_copy(update={"above": 0.9}),
-                "budget": Budget(epochs=1000, evaluate_every=1),
+                "budget": Budget(epochs=1000),
+                "evaluate": Evaluate(every=1),
             }
         ),
         seed=subject.seed,

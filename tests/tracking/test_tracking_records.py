@@ -71,11 +71,11 @@ def test_settings_are_flat_and_name_no_paths() -> None:
     assert flat["seed"] == "3"
     assert flat["dtype"] == "float64"
     assert flat["model.width"] == "196"
-    assert flat["regulariser.name"] == "jacobian"
-    assert flat["regulariser.strength"] == "1e-05"
-    assert flat["input_transform.name"] == "none"
+    assert flat["regularisers.jacobian.name"] == "jacobian"
+    assert flat["regularisers.jacobian.strength"] == "1e-05"
+    assert flat["input_transforms"] == "none"
     assert "data.path" not in flat
-    assert not any(name.split(".")[0] in ("goal", "budget", "probes") for name in flat)
+    assert not any(name.split(".")[0] in ("goal", "budget", "evaluate", "probes") for name in flat)
 
 
 def test_goals_make_names_that_mlflow_takes() -> None:

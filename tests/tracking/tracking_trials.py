@@ -46,7 +46,7 @@ def keys(count: int) -> list[str]:
 
 
 class Folders:
-    """Storage, with trials on it that evaluation as if they had been trained."""
+    """Storage, with trials on it that look as if they had been trained."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

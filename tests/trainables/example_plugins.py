@@ -1,4 +1,4 @@
-"""What people write beside their studies: parts of each kind, most of them doing what one of ours does."""
+"""What people write beside their studies: plugins of each kind, most of them doing what one of ours does."""
 
 import gzip
 from pathlib import Path

@@ -225,8 +225,8 @@ ENDLESS: dict[str, Any] = {
 
 def assert_goes_on_as_if_never_stopped(seed: int, root: Path, reference: Path) -> None:
     stopped_at = summary(tiny_trial(seed, **ENDLESS), root).steps
-    budget = {"steps": stopped_at + 12, "evaluate_every": 5}
-    trial = Trial(config=TrialConfig.model_validate(TINY | ENDLESS | {"budget": budget}), seed=seed)
+    settings = {"budget": {"steps": stopped_at + 12}, "evaluate": {"every": 5}}
+    trial = Trial(config=TrialConfig.model_validate(TINY | ENDLESS | settings), seed=seed)
     run(trial, root)
     run(trial, reference)
     assert_same_bits(state(trial, root), state(trial, reference))

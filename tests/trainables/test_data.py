@@ -14,10 +14,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from trainables import checksums
 from trainables.data.arrays import digest
-from trainables.data.config import DIGITS_DIGEST, DataConfig, MnistConfig
 from trainables.data.load import Data, load
 from trainables.data.npz import read_npz
-from trainables.data.place import DataError, check_present, data_root
+from trainables.data.place import DataError, data_root
+from trainables.datasets.base import Dataset
+from trainables.datasets.digits import Digits
+from trainables.datasets.mnist import Mnist
 
 CPU = torch.device("cpu")
 
@@ -32,7 +34,7 @@ def nothing_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def loaded(dtype: torch.dtype = torch.float64, **settings: Any) -> Data:
-    return load(TypeAdapter(DataConfig).validate_python(settings), dtype, CPU)
+    return load(TypeAdapter(Dataset).validate_python(settings), dtype, CPU)
 
 
 class TestDigits:
@@ -76,9 +78,7 @@ class TestDigits:
             loaded(name="digits", num_train=900, num_validation=101)
 
     def test_its_declared_digest_is_that_of_its_content(self):
-        from trainables.data.read import read_digits
-
-        assert digest(read_digits(TypeAdapter(DataConfig).validate_python("digits"))) == DIGITS_DIGEST
+        assert digest(Digits().read()) == Digits().content_digest
 
     def test_is_loaded_once_a_process(self):
         assert loaded(name="digits") is loaded(name="digits")
@@ -213,7 +213,7 @@ class TestNpz:
     def test_a_missing_file(self, tmp_path: Path):
         settings = {"name": "npz", "path": tmp_path / "no.npz", "digest": "sha256:" + 64 * "0"}
         with pytest.raises(DataError, match="no.npz is not there"):
-            check_present(TypeAdapter(DataConfig).validate_python(settings))
+            TypeAdapter(Dataset).validate_python(settings).require()
         with pytest.raises(DataError, match="no.npz is not there"):
             loaded(**settings)
 
@@ -225,9 +225,9 @@ class TestNpz:
 
 class TestMnistThatIsNotThere:
     def test_says_what_to_do(self, tmp_path: Path):
-        for look in (check_present, lambda config: load(config, torch.float32, CPU)):
+        for find in (Mnist.require, lambda data: load(data, torch.float32, CPU)):
             with pytest.raises(DataError) as error:
-                look(MnistConfig(root=tmp_path))
+                find(Mnist(root=tmp_path))
             for words in (str(tmp_path), "`grokgrid data get mnist`", "GROKGRID_DATA", "data.root", "MNIST/raw"):
                 assert words in str(error.value)
 
@@ -237,7 +237,7 @@ class TestMnistThatIsNotThere:
         for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
             (raw / f"{name}-ubyte.gz").write_bytes(b"")
         with pytest.raises(DataError, match="not found under"):
-            check_present(MnistConfig(root=tmp_path))
+            Mnist(root=tmp_path).require()
 
     @pytest.mark.parametrize("content", [b"", b"hello", bytes([0, 0, 8, 1, 0, 0, 39, 16]) + b"\0" * 100])
     def test_says_so_where_files_are_broken(self, tmp_path: Path, content: bytes):
@@ -245,9 +245,9 @@ class TestMnistThatIsNotThere:
         raw.mkdir(parents=True)
         for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
             (raw / f"{name}-ubyte").write_bytes(content)
-        for look in (check_present, lambda config: load(config, torch.float32, CPU)):
+        for find in (Mnist.require, lambda data: load(data, torch.float32, CPU)):
             with pytest.raises(DataError, match="not the file that the trial was .*train-images-idx3.*Remove"):
-                look(MnistConfig(root=tmp_path))
+                find(Mnist(root=tmp_path))
 
     def test_where_it_is_looked_for(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.delenv("GROKGRID_DATA", raising=False)
@@ -282,9 +282,9 @@ class TestMnist:
         content = bytearray(labels.read_bytes())
         content[-1] ^= 1
         labels.write_bytes(content)
-        for look in (check_present, lambda config: load(config, torch.float32, CPU)):
+        for find in (Mnist.require, lambda data: load(data, torch.float32, CPU)):
             with pytest.raises(DataError, match="not the file that the trial was .*/t10k-labels-idx1-ubyte"):
-                look(MnistConfig(root=tmp_path))
+                find(Mnist(root=tmp_path))
 
 
 class TestOnceANode:

@@ -21,11 +21,11 @@ from tiny_trials import (
 )
 
 from trainables.data.load import load
-from trainables.models.build import build_model
+from trainables.models.base import Spec
 from trainables.randomness import Stream, generator
 from trainables.records import End, TrialFolder, ending
 from trainables.run import run_trial
-from trainables.schedule import Budget, Goal
+from trainables.schedule import Budget, Evaluate, Goal
 
 
 class TestSchedule:
@@ -34,46 +34,47 @@ class TestSchedule:
         [
             ({"epochs": 1}, [1]),
             ({"epochs": 3}, [1, 2, 3]),
-            ({"epochs": 5, "evaluate_every": 10}, [1]),
-            ({"epochs": 20, "evaluate_every": 10}, [1, 11]),
-            ({"epochs": 21, "evaluate_every": 10}, [1, 11, 21]),
-            ({"steps": 9, "evaluate_every": 4}, [1, 5, 9]),
-            ({"steps": 1, "evaluations_per_decade": 1}, [1]),
-            ({"steps": 1500, "evaluations_per_decade": 1}, [1, 10, 100, 1000]),
+            ({"epochs": 5, "every": 10}, [1]),
+            ({"epochs": 20, "every": 10}, [1, 11]),
+            ({"epochs": 21, "every": 10}, [1, 11, 21]),
+            ({"steps": 9, "every": 4}, [1, 5, 9]),
+            ({"steps": 1, "per_decade": 1}, [1]),
+            ({"steps": 1500, "per_decade": 1}, [1, 10, 100, 1000]),
             # 10^(k/4) = 1, 1.78, 3.16, 5.62, 10, 17.8, 31.6, 56.2, 100
-            ({"steps": 100, "evaluations_per_decade": 4}, [1, 2, 3, 6, 10, 18, 32, 56, 100]),
+            ({"steps": 100, "per_decade": 4}, [1, 2, 3, 6, 10, 18, 32, 56, 100]),
             # Of 10^(k/10) = 1, 1.26, 1.58, 2.00, 2.51, 3.16, 3.98, 5.01, 6.31, 7.94, 10 each integer counts once.
-            ({"epochs": 10, "evaluations_per_decade": 10}, [1, 2, 3, 4, 5, 6, 8, 10]),
+            ({"epochs": 10, "per_decade": 10}, [1, 2, 3, 4, 5, 6, 8, 10]),
         ],
     )
-    def test_evaluations(self, budget: dict[str, Any], evaluations: list[int]):
-        budget = Budget.model_validate(budget)
+    def test_evaluations(self, budget: dict[str, int], evaluations: list[int]):
+        (unit, extent), *spacing = budget.items()
+        evaluate, extent = Evaluate.model_validate(dict(spacing)), Budget.model_validate({unit: extent}).extent
         taken, position = [], 0
-        while not budget.ends_after(position) and len(taken) <= len(evaluations):
-            position = budget.next_evaluation(position)
+        while (position := evaluate.next_after(position)) <= extent and len(taken) <= len(evaluations):
             taken.append(position)
         assert taken == evaluations
-        assert budget.last_evaluation == evaluations[-1]
-        assert budget.num_evaluations() == len(evaluations)
+        assert evaluate.last_within(extent) == evaluations[-1]
+        assert evaluate.num_within(extent) == len(evaluations)
 
-    @pytest.mark.parametrize("spacing", [{"evaluate_every": 7}, {"evaluations_per_decade": 6}])
+    @pytest.mark.parametrize("spacing", [{"every": 7}, {"per_decade": 6}])
     def test_what_is_said_in_advance_holds_for_every_extent(self, spacing: dict[str, int]):
         for extent in range(1, 60):
-            budget = Budget.model_validate({"steps": extent} | spacing)
+            evaluate = Evaluate.model_validate(spacing)
             evaluations, position = [], 0
-            while not budget.ends_after(position) and len(evaluations) <= extent:
-                position = budget.next_evaluation(position)
+            while (position := evaluate.next_after(position)) <= extent and len(evaluations) <= extent:
                 evaluations.append(position)
-            assert (budget.last_evaluation, budget.num_evaluations()) == (evaluations[-1], len(evaluations))
-            assert evaluations[-1] <= extent < budget.next_evaluation(evaluations[-1])
+            assert (evaluate.last_within(extent), evaluate.num_within(extent)) == (evaluations[-1], len(evaluations))
+            assert evaluations[-1] <= extent < evaluate.next_after(evaluations[-1])
 
-    @pytest.mark.parametrize(
-        "budget",
-        [{}, {"epochs": 3, "steps": 3}, {"epochs": 3, "evaluate_every": 1, "evaluations_per_decade": 2}, {"epochs": 0}],
-    )
+    @pytest.mark.parametrize("budget", [{}, {"epochs": 3, "steps": 3}, {"epochs": 0}])
     def test_what_a_budget_must_not_be(self, budget: dict[str, int]):
         with pytest.raises(ValueError):
             Budget.model_validate(budget)
+
+    @pytest.mark.parametrize("spacing", [{"every": 1, "per_decade": 2}, {"every": 0}, {"often": 1}])
+    def test_what_a_spacing_must_not_be(self, spacing: dict[str, int]):
+        with pytest.raises(ValueError):
+            Evaluate.model_validate(spacing)
 
 
 class TestGoal:
@@ -135,7 +136,7 @@ def test_steps_may_be_the_unit(tmp_path: Path):
 
 def test_the_whole_training_set_is_a_batch_by_default(tmp_path: Path):
     for batch_size in (None, 70):
-        trial = tiny_trial(batch_size=batch_size, budget={"epochs": 2})
+        trial = tiny_trial(batch_size=batch_size, budget={"epochs": 2}, evaluate={"every": 1})
         assert [(evaluation.steps, evaluation.epochs) for evaluation in run(trial, tmp_path)] == [(1, 1), (2, 2)]
 
 
@@ -183,7 +184,7 @@ def test_a_measurement_that_is_no_number(tmp_path: Path):
     """
     settings = {"model": {"name": "mlp", "width": 5, "init_scale": 1e-25}, "probes": [{"name": "centroid", "every": 1}]}
     metric = "train_centroid_alignment_mean"
-    trial = tiny_trial(**settings, goal={"metric": metric, "below": 2.0}, budget={"epochs": 2})
+    trial = tiny_trial(**settings, goal={"metric": metric, "below": 2.0}, budget={"epochs": 2}, evaluate={"every": 1})
     evaluations = run(trial, tmp_path)
     assert [math.isnan(evaluation.values[metric]) for evaluation in evaluations] == [True, True]
     after = summary(trial, tmp_path)
@@ -278,7 +279,7 @@ class TestDivergence:
         """By hand, with torch's modules."""
         config = tiny(**self.settings)
         data = load(config.data, torch.float32, torch.device("cpu"))
-        model = build_model(config.model, input_shape=torch.Size([8, 8]), num_classes=10, dtype=torch.float32)
+        model = config.model.build(Spec(torch.Size([8, 8]), 10, torch.float32))
         parameters, _ = model.init(generator(0, Stream.INIT))
         leaves = {name: p.requires_grad_() for name, p in parameters.items()}
         optimiser = torch.optim.SGD(leaves.values(), lr=30.0)

@@ -13,7 +13,7 @@ from tiny_trials import TINY, tiny_trial
 from torch import Tensor, nn
 
 from trainables.data.load import load
-from trainables.models.build import build_model
+from trainables.models.base import Spec
 from trainables.randomness import Stream, generator
 from trainables.training import Training
 from trainables.trial import Trial
@@ -29,7 +29,7 @@ def network(trial: Trial) -> nn.Sequential:
     for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):
         layers += [nn.Linear(fan_in, fan_out, bias=config.bias, dtype=torch.float64), nn.ReLU()]
     net = nn.Sequential(*layers[:-1])
-    model = build_model(config, input_shape=torch.Size([8, 8]), num_classes=10, dtype=torch.float64)
+    model = config.build(Spec(torch.Size([8, 8]), 10, torch.float64))
     parameters, _ = model.init(generator(trial.seed, Stream.INIT))
     with torch.no_grad():
         for mine, theirs in zip(net.parameters(), parameters.values(), strict=True):
@@ -40,6 +40,7 @@ def network(trial: Trial) -> nn.Sequential:
 def by_hand(trial: Trial, *, loss: Callable[[Tensor, Tensor], Tensor], optimiser: Any) -> tuple[list[Tensor], list]:
     """The parameters after `STEPS` steps, and what the noise's standard deviation was in every epoch."""
     config = trial.config
+    noisy = config.input_transforms.get("tan_huang")
     data = load(config.data, torch.float64, torch.device("cpu"))
     net = network(trial)
     optimiser = optimiser(net.parameters())
@@ -53,25 +54,25 @@ def by_hand(trial: Trial, *, loss: Callable[[Tensor, Tensor], Tensor], optimiser
             rows = torch.arange(70)
             if config.shuffle:
                 rows = torch.randperm(70, generator=generator(trial.seed, Stream.ORDER, number))
-            if config.input_transform is not None:
+            if noisy is not None:
                 accuracy = float((net(data.x_train).argmax(1) == data.y_train).double().mean())
-                sigmas.append(max(config.input_transform.scale * (1 - accuracy), config.input_transform.floor))
+                sigmas.append(max(noisy.scale * (1 - accuracy), noisy.floor))
         batch = rows[32 * index : 32 * (index + 1)]
         x, y = data.x_train[batch], data.y_train[batch]
-        if config.input_transform is not None:
+        if noisy is not None:
             x = x + sigmas[-1] * torch.randn(x.shape, dtype=torch.float64, generator=noise)
         x.requires_grad_()
         outputs = net(x)
         total = loss(outputs, y)
-        if config.regulariser is not None:
+        if (jacobian := config.regularisers.get("jacobian")) is not None:
             v = torch.randn(len(x), 10, dtype=torch.float64, generator=projections)
             v = v / v.norm(dim=1, keepdim=True)
             (Jv,) = torch.autograd.grad(outputs, x, v, create_graph=True)
             squared = 10 * Jv.flatten(1).square().sum(1)
-            total = total + config.regulariser.strength * squared.clamp(min=1e-8).sqrt().mean()
+            total = total + jacobian.strength * squared.clamp(min=1e-8).sqrt().mean()
         optimiser.zero_grad()
         total.backward()
-        if config.gradient_filter is not None:
+        if config.gradient_filters:
             for i, p in enumerate(net.parameters()):
                 assert p.grad is not None
                 if step == 0:
@@ -155,12 +156,12 @@ def test_training_is_the_loop_one_would_write(settings: dict, loss, optimiser, b
 
 
 def test_noise_shrinks_epoch_by_epoch_as_the_training_accuracy_grows():
-    """sigma = max(0.6 (1 - accuracy), 0.3): the loop by hand, that the trial agrees with above, epochs both regimes."""
+    """sigma = max(0.6 (1 - accuracy), 0.3): the loop by hand, that the trial agrees with above, passes both regimes."""
     noise = {"name": "tan_huang", "scale": 0.6, "floor": 0.3}
     trial = tiny_trial(input_transform=noise, dtype="float64", optimiser={"name": "adamw", "lr": 0.05})
     training = Training(trial, torch.device("cpu"))
     _, sigmas = by_hand(trial, loss=cross_entropy, optimiser=adamw(lr=0.05))
     for number, sigma in enumerate(sigmas):
         training.advance(3 * number + 1)
-        assert float(training.state()["noise_scale"]) == pytest.approx(sigma)
+        assert float(training.state()["transforms.tan_huang.scale"]) == pytest.approx(sigma)
     assert sigmas[0] > 0.5 and sigmas[-1] == 0.3

@@ -1,7 +1,7 @@
 """The Jacobian term against exact autograd, and its statistics against Hoffman et al.'s Appendix B.
 
 J: (C, D), the Jacobian of the outputs with respect to one input. A = JJ'. v: uniform on the unit sphere of R^C.
-Generators are seeded, so a test that passes once epochs always; "by luck" is the chance that another seed would fail.
+Generators are seeded, so a test that passes once passes always; "by luck" is the chance that another seed would fail.
 """
 
 import math
@@ -11,19 +11,14 @@ import scipy.stats
 import torch
 from torch import Tensor
 
-from trainables.models.build import build_model
-from trainables.models.config import MlpConfig
-from trainables.regularisers.config import JacobianConfig
-from trainables.regularisers.jacobian import draw_projections, jacobian_penalty, squared_norms
+from trainables.models.base import Spec
+from trainables.models.mlp import Mlp
+from trainables.regularisers.base import Step
+from trainables.regularisers.jacobian import Jacobian, squared_norms
 
 C, D, BATCH = 4, 6, 5
 
-MODEL = build_model(
-    MlpConfig(width=7, depth=3, activation="tanh", init_scale=2.0),
-    input_shape=torch.Size([D]),
-    num_classes=C,
-    dtype=torch.float64,
-)
+MODEL = Mlp(width=7, depth=3, activation="tanh", init_scale=2.0).build(Spec(torch.Size([D]), C, torch.float64))
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -51,13 +46,19 @@ def linear(J: Tensor):
     return lambda x: x @ J.T
 
 
-def config(**settings) -> JacobianConfig:
-    return JacobianConfig.model_validate({"strength": 1.0} | settings)
+def config(**settings) -> Jacobian:
+    return Jacobian.model_validate({"strength": 1.0} | settings)
 
 
-def projections(config: JacobianConfig, batch: int, num_outputs: int, seed: int = 3) -> Tensor:
+def projections(config: Jacobian, batch: int, num_outputs: int, seed: int = 3) -> Tensor:
     like = torch.empty(0, dtype=torch.float64)
-    return draw_projections(config, torch.Size([batch, num_outputs]), like, seeded(seed))
+    return config.draw(torch.Size([batch, num_outputs]), like, seeded(seed))["projections"]
+
+
+def jacobian_penalty(config: Jacobian, vjp, v: Tensor) -> Tensor:
+    """The term with its strength."""
+    unused = torch.empty(0)
+    return config.weight * config.term(Step({}, unused, unused, unused, vjp, f, None, None), {"projections": v})
 
 
 def estimates(J: Tensor, num: int, *, num_projections: int = 1) -> Tensor:
@@ -90,7 +91,7 @@ def test_projections_are_unit_vectors_one_a_sample_and_projection():
 def test_exact_projections_draw_nothing():
     generator = seeded()
     before = generator.get_state()
-    draw_projections(config(projections="exact"), torch.Size([BATCH, C]), X, generator)
+    config(projections="exact").draw(torch.Size([BATCH, C]), X, generator)
     assert torch.equal(generator.get_state(), before)
 
 

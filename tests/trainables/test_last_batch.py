@@ -1,4 +1,4 @@
-"""Models of people's own that cannot be trained on a batch of one example, and studies that would give them one."""
+"""Model plugins that cannot be trained on a batch of one example, and studies that would give them one."""
 
 from pathlib import Path
 from typing import Any
@@ -110,11 +110,11 @@ class TestRefused:
         assert len(error.value.problems) == 1
 
     def test_the_size_of_data_in_a_file(self, models: str, tmp_path: Path):
-        from trainables.data.config import NpzConfig
+        from trainables.datasets.npz import Npz
 
         data = {"name": "npz", "path": tmp_path / "own.npz", "digest": f"sha256:{'0' * 64}"}
         trial = tiny_trial(model={"name": f"{models}:Model", "body": "normalised"}, data=data, batch_size=8)
-        config = TypeAdapter(NpzConfig).validate_python(data)
+        config = TypeAdapter(Npz).validate_python(data)
 
         def inspection(num_train: int) -> Inspection:
             return Inspection(

@@ -1,19 +1,19 @@
 """The objective is a pure function: plain autograd and torch.func's vmap of grad get the same from it."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from tiny_trials import tiny
-from torch import Tensor
 
-from trainables.models.build import Model, Tensors, build_model
-from trainables.objective import Batch, Draws, build_objective
+from trainables.models.base import Network, Spec
+from trainables.objective import Batch, Draws, Tensors, build_objective
 from trainables.randomness import Stream, generator
-from trainables.regularisers.jacobian import draw_projections
 from trainables.trial import TrialConfig
 
 BATCH = 16
+NOISE = {"input_transform": {"name": "tan_huang", "scale": 0.0, "floor": 0.1}}
 METHODS = {
     "plain": {},
     "jacobian": {"regulariser": {"name": "jacobian", "strength": 0.3}},
@@ -25,23 +25,24 @@ METHODS = {
 
 
 def config_of(method: str, dtype: str) -> TrialConfig:
-    return tiny(**METHODS[method], dtype=dtype, model={"name": "mlp", "width": 12, "depth": 3, "init_scale": 2.0})
+    return tiny(
+        **NOISE, **METHODS[method], dtype=dtype, model={"name": "mlp", "width": 12, "depth": 3, "init_scale": 2.0}
+    )
 
 
-def model_of(config: TrialConfig) -> Model:
+def model_of(config: TrialConfig) -> Network:
     dtype = getattr(torch, config.dtype)
-    return build_model(config.model, input_shape=torch.Size([8, 8]), num_classes=10, dtype=dtype)
+    return config.model.build(Spec(torch.Size([8, 8]), 10, dtype))
 
 
 def batch_and_draws(config: TrialConfig, seed: int) -> tuple[Batch, Draws]:
     rng = torch.Generator().manual_seed(100 + seed)
     dtype = getattr(torch, config.dtype)
     x = torch.randn(BATCH, 8, 8, dtype=dtype, generator=rng)
-    projections = None
-    if config.regulariser is not None:
-        projections = draw_projections(config.regulariser, torch.Size([BATCH, 10]), x, rng)
-    noise = 0.1 * torch.randn(x.shape, dtype=dtype, generator=rng)
-    return Batch(x, torch.randint(10, (BATCH,), generator=rng)), Draws(noise, projections)
+    terms = {name: each.draw(torch.Size([BATCH, 10]), x, rng) for name, each in config.regularisers.items()}
+    inputs = {name: each.draw(x, rng) for name, each in config.input_transforms.items()}
+    states = {name: {"scale": torch.tensor(0.1, dtype=dtype)} for name in config.input_transforms}
+    return Batch(x, torch.randint(10, (BATCH,), generator=rng)), Draws(inputs, states, terms)
 
 
 def stacked(parts: list[Tensors]) -> Tensors:
@@ -68,23 +69,21 @@ def test_vmap_of_grad_over_stacked_parameters_is_plain_autograd(method: str, dty
         alone.append((gradients, loss.detach(), outputs.detach()))
     assert not torch.allclose(alone[0][1], alone[1][1])
 
-    def one(parameters: Tensors, x: Tensor, y: Tensor, noise: Tensor, projections: Tensor | None):
+    def one(parameters: Tensors, batch: Batch, inputs: Any, terms: Any):
         def scalar(parameters: Tensors):
-            loss, _, outputs = objective(parameters, {}, Batch(x, y), Draws(noise, projections))
+            loss, _, outputs = objective(parameters, {}, batch, Draws(inputs, states, terms))
             return loss, (loss, outputs)
 
         return torch.func.grad(scalar, has_aux=True)(parameters)
 
-    by_func = [one(p, *b, *d[:2]) for p, (b, d) in zip(parameters, inputs, strict=True)]
-    projections = None
-    if config.regulariser is not None:
-        projections = torch.stack([draws.projections for _, draws in inputs])
-    packed = torch.vmap(one, in_dims=(0, 0, 0, 0, None if projections is None else 0))(
+    states = inputs[0][1].states
+    by_func = [one(p, b, d.inputs, d.terms) for p, (b, d) in zip(parameters, inputs, strict=True)]
+    pack = torch.utils._pytree.tree_map
+    packed = torch.vmap(one)(
         stacked(parameters),
-        torch.stack([batch.x for batch, _ in inputs]),
-        torch.stack([batch.y for batch, _ in inputs]),
-        torch.stack([draws.noise for _, draws in inputs]),
-        projections,
+        pack(lambda *each: torch.stack(each), *(batch for batch, _ in inputs)),
+        pack(lambda *each: torch.stack(each), *(draws.inputs for _, draws in inputs)),
+        pack(lambda *each: torch.stack(each), *(draws.terms for _, draws in inputs)),
     )
     for seed, (gradients, loss, outputs) in enumerate(alone):
         for theirs in (by_func[seed], torch.utils._pytree.tree_map(lambda value: value[seed], packed)):  # noqa: B023
@@ -98,9 +97,10 @@ def test_noise_is_added_to_the_inputs_of_loss_and_jacobian_alike(method: str):
     objective = build_objective(config, model)
     parameters, _ = model.init(generator(0, Stream.INIT))
     batch, draws = batch_and_draws(config, 0)
-    moved = Batch(batch.x + draws.noise, batch.y)
+    silent = {"tan_huang": {"noise": torch.zeros_like(batch.x)}}
+    moved = Batch(batch.x + draws.inputs["tan_huang"]["noise"] * draws.states["tan_huang"]["scale"], batch.y)
     assert torch.equal(
-        objective(parameters, {}, batch, draws)[0], objective(parameters, {}, moved, draws._replace(noise=None))[0]
+        objective(parameters, {}, batch, draws)[0], objective(parameters, {}, moved, draws._replace(inputs=silent))[0]
     )
 
 

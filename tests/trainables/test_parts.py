@@ -7,21 +7,18 @@ import torch
 from tiny_trials import ARMS, assert_same_bits, tiny_trial
 from torch import nn
 
-from trainables.gradient_filters.config import EmaConfig
-from trainables.gradient_filters.ema import ema_filter
-from trainables.input_transforms.config import TanHuangConfig
-from trainables.input_transforms.tan_huang import draw_noise, noise_scale
-from trainables.losses.build import build_loss
-from trainables.losses.config import CrossEntropyConfig, MeanSquaredErrorConfig
-from trainables.models.build import build_model
-from trainables.models.config import MlpConfig
+from trainables.gradient_filters.ema import Ema
+from trainables.input_transforms.tan_huang import TanHuang
+from trainables.losses.cross_entropy import CrossEntropy
+from trainables.losses.mean_squared_error import MeanSquaredError
+from trainables.models.base import Spec
+from trainables.models.mlp import Mlp
 from trainables.randomness import Stream, generator
 from trainables.training import Training
 
 
 def built(dtype: torch.dtype = torch.float64, **settings):
-    config = MlpConfig.model_validate(settings)
-    return build_model(config, input_shape=torch.Size([4, 5]), num_classes=3, dtype=dtype)
+    return Mlp.model_validate(settings).build(Spec(torch.Size([4, 5]), 3, dtype))
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -87,15 +84,15 @@ class TestLosses:
 
     def test_mean_squared_error_by_hand(self):
         # Targets (0, 1, 0) and (1, 0, 0): squares 1 + 1 + 1 and 1 + 0.25 + 9.
-        mean = build_loss(MeanSquaredErrorConfig())(self.outputs, self.y)
-        summed = build_loss(MeanSquaredErrorConfig(over_classes="sum"))(self.outputs, self.y)
+        mean = MeanSquaredError().value(self.outputs, self.y)
+        summed = MeanSquaredError(over_classes="sum").value(self.outputs, self.y)
         assert mean.item() == pytest.approx((3 + 10.25) / 6)
         assert summed.item() == pytest.approx((3 + 10.25) / 2)
 
     def test_cross_entropy_by_hand(self):
         first = math.log(math.exp(1) + math.exp(2) + math.exp(-1)) - 2
         second = math.log(1 + math.exp(0.5) + math.exp(3)) - 0
-        loss = build_loss(CrossEntropyConfig())(self.outputs, self.y)
+        loss = CrossEntropy().value(self.outputs, self.y)
         assert loss.item() == pytest.approx((first + second) / 2)
 
 
@@ -103,22 +100,22 @@ def test_grokfast_by_hand():
     """Gradients 1, 2, -1 with decay 0.8 and gain 0.1. Averages: 1 (it starts at the first gradient),
     0.8 + 0.4 = 1.2, 0.96 - 0.2 = 0.76. Filtered: 1.1, 2.12, -0.924.
     """
-    config = EmaConfig(decay=0.8, gain=0.1)
+    ema = Ema(decay=0.8, gain=0.1)
     given = [torch.tensor([gradient, -gradient], dtype=torch.float64) for gradient in (1.0, 2.0, -1.0)]
-    averages, filtered = None, []
+    state, filtered = {}, []
     for gradient in given:
-        (one,), averages = ema_filter(config, [gradient], averages)
-        filtered.append(one.tolist())
+        one, state = ema.filter({"weight": gradient}, state)
+        filtered.append(one["weight"].tolist())
     assert [gradient[0].item() for gradient in given] == [1.0, 2.0, -1.0]
     assert filtered == [pytest.approx([f, -f]) for f in (1.1, 2.12, -0.924)]
-    assert averages is not None and averages[0].tolist() == pytest.approx([0.76, -0.76])
+    assert state["weight"].tolist() == pytest.approx([0.76, -0.76])
 
 
 @pytest.mark.parametrize(("accuracy", "sigma"), [(0.0, 0.06), (0.25, 0.045), (0.5, 0.03), (0.75, 0.03), (1.0, 0.03)])
 def test_noise_scale_after_tan_and_huang(accuracy: float, sigma: float):
     """max(0.06 x (1 - accuracy), 0.03)."""
-    config = TanHuangConfig(scale=0.06, floor=0.03)
-    assert float(noise_scale(config, torch.tensor(accuracy, dtype=torch.float64))) == pytest.approx(sigma)
+    state = TanHuang(scale=0.06, floor=0.03).epoch(lambda: torch.tensor(accuracy, dtype=torch.float64))
+    assert float(state["scale"]) == pytest.approx(sigma)
 
 
 def test_noise_is_gaussian_of_that_scale():
@@ -127,7 +124,8 @@ def test_noise_is_gaussian_of_that_scale():
     """
     x = torch.zeros(1000, 100, dtype=torch.float64)
     rng = seeded()
-    noise, more = (draw_noise(x, torch.tensor(0.06), rng) for _ in range(2))
+    tan_huang, state = TanHuang(scale=0.06, floor=0.03), {"scale": torch.tensor(0.06, dtype=torch.float64)}
+    noise, more = (tan_huang.apply(x, tan_huang.draw(x, rng), state) for _ in range(2))
     n = noise.numel()
     assert abs(float(noise.mean())) < 5 * 0.06 / math.sqrt(n)
     assert float(noise.square().mean()) == pytest.approx(0.06**2, abs=5 * 0.06**2 * math.sqrt(2 / n))

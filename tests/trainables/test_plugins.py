@@ -18,7 +18,7 @@ from trainables.plugins.loading import load_plugin, provide, source_of
 from trainables.plugins.rehearsal import check_plugins, rehearse_parts
 from trainables.plugins.scope import Scope
 from trainables.plugins.source import read_source
-from trainables.regularisers.config import PluginRegulariserConfig
+from trainables.regularisers.plugin import PluginRegulariser
 from trainables.training import Training
 from trainables.trial import Trial
 from trainables.validation import Problem, ValidationErrors
@@ -228,7 +228,7 @@ class TestShipped:
         file.write_text(
             "from shipped_helper import strength\ndef term(step):\n    return strength * step.outputs.mean()\n"
         )
-        config = PluginRegulariserConfig(name=f"{file}:term")
+        config = PluginRegulariser(name=f"{file}:term")
         source = source_of(config)
         file.unlink()
         (tmp_path / "shipped_helper.py").unlink()
@@ -241,7 +241,7 @@ class TestShipped:
     def test_another_source_than_the_declared_one_is_refused(self, tmp_path: Path):
         file = tmp_path / "edited.py"
         file.write_text("def term(step):\n    return 0\n")
-        config = PluginRegulariserConfig(name=f"{file}:term")
+        config = PluginRegulariser(name=f"{file}:term")
         file.write_text("def term(step):\n    return 1\n")
         with pytest.raises(ValidationErrors, match="it was changed, or is another"):
             load_plugin(config)
@@ -250,11 +250,11 @@ class TestShipped:
         file, helper = tmp_path / "main_part.py", tmp_path / "helper_of_it.py"
         file.write_text("from helper_of_it import value\ndef term(step):\n    return value\n")
         helper.write_text("value = 1\n")
-        assert load_plugin(PluginRegulariserConfig(name=f"{file}:term"))(None) == 1
+        assert load_plugin(PluginRegulariser(name=f"{file}:term"))(None) == 1
         file.write_text("from helper_of_it import value\ndef term(step):\n    return 10 * value\n")
-        assert load_plugin(PluginRegulariserConfig(name=f"{file}:term"))(None) == 10
+        assert load_plugin(PluginRegulariser(name=f"{file}:term"))(None) == 10
         helper.write_text("value = 2\n")
-        assert load_plugin(PluginRegulariserConfig(name=f"{file}:term"))(None) == 20
+        assert load_plugin(PluginRegulariser(name=f"{file}:term"))(None) == 20
 
     def test_two_modules_of_one_name_are_refused_in_one_trial(self, tmp_path: Path):
         for folder in ("one", "other"):
@@ -264,7 +264,7 @@ class TestShipped:
                 "from same_name import value\ndef term(step):\n    return value\n"
             )
         scope = Scope()
-        one, other = (PluginRegulariserConfig(name=f"{tmp_path / folder}/part.py:term") for folder in ("one", "other"))
+        one, other = (PluginRegulariser(name=f"{tmp_path / folder}/part.py:term") for folder in ("one", "other"))
         assert (load_plugin(one)(None), load_plugin(other)(None)) == ("one", "other")
         load_plugin(one, scope)
         with pytest.raises(ValidationErrors, match="module 'same_name' is another one for a second part of this trial"):
@@ -272,15 +272,18 @@ class TestShipped:
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
-    "a missing setting": ({"regulariser": own("exact_jacobian")}, "regulariser.strength: is missing"),
+    "a missing setting": ({"regulariser": own("exact_jacobian")}, "regularisers.exact_jacobian.strength: is missing"),
     "a misspelt one": (
         {"regulariser": own("exact_jacobian", strength=1, strenght=1)},
-        "regulariser.strenght: is not a setting of exact_jacobian; did you mean 'strength'?",
+        "regularisers.exact_jacobian.strenght: is not a setting of exact_jacobian; did you mean 'strength'?",
     ),
-    "of a class": ({"regulariser": own("Drawing", level=1)}, "regulariser.level: is not a setting of Drawing"),
+    "of a class": ({"regulariser": own("Drawing", level=1)}, "regularisers.Drawing.level: is not a setting of Drawing"),
     "another kind's signature": ({"loss": own("hits")}, "should take (outputs, y) first"),
-    "a class that is not called": ({"regulariser": own("Path")}, "regulariser.name: Path has no __call__"),
-    "no function": ({"regulariser": own("nothing")}, "regulariser.name: is 3: it should be a function or a class"),
+    "a class that is not called": ({"regulariser": own("Path")}, "regularisers.Path.name: Path has no __call__"),
+    "no function": (
+        {"regulariser": own("nothing")},
+        "regularisers.nothing.name: is 3: it should be a function or a class",
+    ),
     "a model that is not told the shapes": ({"model": own("digits")}, "should take input_shape, by name"),
     "no scalar": ({"regulariser": own("shapeless")}, "should return one number as a tensor"),
     "outputs of another shape": (
@@ -335,7 +338,7 @@ def test_every_combination_is_rehearsed(all_refused: list[Problem]):
 def test_a_file_is_listed_whatever_else_is_in_it(tmp_path: Path):
     file = tmp_path / "odd.py"
     file.write_text("class Wrong(Exception): pass\ndef gone(x): pass\ndel gone\ndef term(step, *, strength): pass\n")
-    assert [(part.field, part.settings) for part in in_file(file)] == [("regulariser", "strength")]
+    assert [(part.field, part.settings) for part in in_file(file)] == [("regularisers", "strength")]
     with pytest.raises(ValidationErrors, match="is no .py file"):
         list(in_file(tmp_path / "noext"))
 
@@ -348,7 +351,7 @@ def test_all_problems_are_told_at_once():
 
 
 def test_a_name_that_is_none_is_told_with_what_is_allowed():
-    with pytest.raises(ValidationError, match="package.module:object or file.py:object"):
+    with pytest.raises(ValidationError, match="a file is written as file.py:Object"):
         tiny_trial(loss="mine.txt:term")
 
 

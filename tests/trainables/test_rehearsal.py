@@ -70,7 +70,7 @@ REFUSED: dict[str, tuple[str, str, list[str]]] = {
         "model",
         MODEL.format("1")
         .replace("self.calls = 0\n", "self.linear.weight.data *= os.urandom(1)[0]\n")
-        .replace("self.calls += 1", "epoch"),
+        .replace("self.calls += 1", "pass"),
         ["model", DIFFERS, "two runs of one seed"],
     ),
     "a counter in a module": (
@@ -150,8 +150,8 @@ def trial(field: str, text: str, file: Path, **settings: Any) -> Trial:
     imports = ["functools", "hashlib", "os", "random", "threading", "time", "numpy as np", "torch"]
     file.write_text("".join(f"import {each}\n" for each in imports) + "\n" * 4 + text)
     part: dict[str, Any] = {"name": f"{file}:part"}
-    budget = {"steps": 1000, "evaluate_every": 111}
-    return tiny_trial(**{field: [part] if field == "probes" else part, "budget": budget} | settings)
+    spacing = {"budget": {"steps": 1000}, "evaluate": {"every": 111}}
+    return tiny_trial(**{field: [part] if field == "probes" else part} | spacing | settings)
 
 
 def in_files(parts: dict[str, tuple[str, str]], folder: Path) -> dict[str, Trial]:
@@ -185,7 +185,7 @@ def warned(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
         "does nothing": ("gradient_filter", "def part(gradients, state):\n    return gradients, state\n"),
         "later": ("regulariser", TERM.format("torch.where(step.number > 999, 1.0, 0.0)")),
         "seeded draws": ("regulariser", TERM.format("random.random() * np.random.rand() * torch.rand(())")),
-        "unused": ("model", MODEL.format("1").replace("self.calls += 1", "epoch")),
+        "unused": ("model", MODEL.format("1").replace("self.calls += 1", "pass")),
         "data": ("data", DATA.format("")),
     }
     return rehearse_parts(in_files(parts, tmp_path_factory.mktemp("warned")))

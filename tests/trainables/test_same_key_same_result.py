@@ -12,7 +12,7 @@ import torch
 from tiny_trials import assert_same_bits, curves, run, run_for, state, tiny_trial
 
 from trainables.plugins.loading import load_plugin
-from trainables.regularisers.config import PluginRegulariserConfig
+from trainables.regularisers.plugin import PluginRegulariser
 from trainables.training import Training
 from trainables.trial import Trial
 from trainables.validation import ValidationErrors
@@ -241,14 +241,14 @@ def test_an_edit_of_the_same_length_in_the_same_moment_is_seen(tmp_path: Path):
     for value in ("1", "2"):
         helper.write_text(f"value = {value}\n")
         os.utime(helper, (1_700_000_000 + int(value) / 10, 1_700_000_000 + int(value) / 10))
-        assert load_plugin(PluginRegulariserConfig(name=f"{file}:term"))(None) == int(value)
+        assert load_plugin(PluginRegulariser(name=f"{file}:term"))(None) == int(value)
 
 
 def test_a_module_with_the_name_of_pythons_is_refused(tmp_path: Path):
     (tmp_path / "statistics.py").write_text("mean = 3\n")
     file = write(tmp_path / "mine.py", "import statistics\ndef part(step):\n    return step.outputs.mean()\n")
     with pytest.raises(ValidationErrors, match="'statistics' has the name of a module of Python .*: rename the file"):
-        load_plugin(PluginRegulariserConfig(name=f"{file}:part"))
+        load_plugin(PluginRegulariser(name=f"{file}:part"))
 
 
 def test_a_step_carries_its_number(tmp_path: Path):

@@ -1,6 +1,6 @@
 """What a careful colleague would say about a data set after a look at its content.
 
-A refusal is certainly a problem: the trials would fail, diverge, or report another question. A warning is suspicious,
+A refusal is certainly a problem: the trials would fail, diverge, or answer another question. A warning is suspicious,
 and may be meant. Each is a sentence with counts and the first places. Only the examples that a trial uses count:
 training on the first 100 of a file sorted by class is training on one class.
 """

@@ -29,6 +29,9 @@ _KEPT_S = 60 * 24 * 3600
 Stamp = tuple[int, int, int, int]
 """Of a file: size, times of its last change in nanoseconds (of content, of anything), inode."""
 
+_digests: dict[tuple[str, Stamp], str] = {}
+"""What this process knows already: a study makes one configuration a cell, all of one file."""
+
 
 class Inspection(Config):
     """num_train, num_test, num_classes: of the whole arrays; findings: about the part that a trial uses."""
@@ -75,6 +78,24 @@ def inspect_npz(path: Path, used: Used) -> Inspection:
         return _read(path, used, file)
 
 
+def npz_digest(path: Path) -> str:
+    """Of the arrays in the file: what is known of it, else from reading it.
+
+    Raises:
+        DataError: the file cannot be read, or its arrays have the wrong form.
+    """
+    with opened(path) as file:
+        stamp = _stamp(file)
+        known = (str(path.resolve()), stamp)
+        if known not in _digests:
+            kept = _kept(path, stamp)
+            found = kept.digest if kept else _read(path, Used(), file).digest
+            if not _is_settled(stamp):
+                return found
+            _digests[known] = found
+        return _digests[known]
+
+
 def read_npz_and_digest(path: Path) -> tuple[Arrays, str]:
     """The arrays, and their digest, which is computed unless it is kept.
 
@@ -91,7 +112,7 @@ def _read(path: Path, used: Used, file: BinaryIO) -> Inspection:
     stamp = _stamp(file)
     kept = _kept(path, stamp)
     found = inspect_arrays(read_arrays(file, path), used, known_digest=kept.digest if kept else None)
-    if _stamp(file) == stamp and time.time() - max(stamp[1], stamp[2]) / 1e9 > _SETTLED_S:
+    if _stamp(file) == stamp and _is_settled(stamp):
         inspections = {**(kept.inspections if kept else {}), str(used): found}
         _keep(
             _Kept(path=str(path.resolve()), stamp=stamp, checks=_checks(), digest=found.digest, inspections=inspections)
@@ -102,6 +123,10 @@ def _read(path: Path, used: Used, file: BinaryIO) -> Inspection:
 def _stamp(file: BinaryIO) -> Stamp:
     found = os.fstat(file.fileno())
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+
+
+def _is_settled(stamp: Stamp) -> bool:
+    return time.time() - max(stamp[1], stamp[2]) / 1e9 > _SETTLED_S
 
 
 def _checks() -> str:

@@ -10,9 +10,8 @@ import torch
 
 from trainables.configuration import decisive
 from trainables.data.arrays import Arrays, digest, digests
-from trainables.data.config import DigitsConfig, MnistConfig
-from trainables.data.read import AnyConfig, read_checked
 from trainables.data.shared import shared
+from trainables.datasets.base import Dataset
 
 On = Literal["train", "validation", "test"]
 
@@ -47,7 +46,7 @@ class Data:
 
 
 @lru_cache(maxsize=2)
-def load(config: AnyConfig, dtype: torch.dtype, device: torch.device, expected: str | None = None) -> Data:
+def load(config: Dataset, dtype: torch.dtype, device: torch.device, expected: str | None = None) -> Data:
     """The configured part of a data set, normalised.
 
     expected  the digest that data of a function should have: with another one the function is called again
@@ -55,23 +54,23 @@ def load(config: AnyConfig, dtype: torch.dtype, device: torch.device, expected: 
     Raises:
         DataError: the data is missing, or not what is declared.
     """
-    found, each = config.digest, dict[str, str]()
+    found, each = config.content_digest, dict[str, str]()
     if found is None:
         # Its function may read what no name tells of.
-        arrays = read_checked(config)
+        arrays = config.read()
         found, each = digest(arrays), digests(arrays)
         tensors = _tensors(config, arrays, dtype)
     else:
         content = [decisive(config), found, str(dtype)]
-        tensors = shared(content, lambda: _tensors(config, read_checked(config), dtype))
+        tensors = shared(content, lambda: _tensors(config, config.read(), dtype))
     on_device = {name: tensor.to(device) for name, tensor in tensors.items()}
     return Data(num_classes=int(on_device.pop("num_classes")), **on_device, digest=found, digests=each)
 
 
-def _tensors(config: AnyConfig, arrays: Arrays, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+def _tensors(config: Dataset, arrays: Arrays, dtype: torch.dtype) -> dict[str, torch.Tensor]:
     """The fields of Data, on the CPU."""
     num_train, num_validation = config.num_train, config.num_validation
-    mean, std = _NORMALISATION.get(type(config), (0.0, 1.0))
+    mean, std = config.normalisation
 
     def inputs(part: str, examples: slice) -> torch.Tensor:
         x = torch.from_numpy(arrays[f"x_{part}"][examples]).to(dtype)
@@ -89,6 +88,3 @@ def _tensors(config: AnyConfig, arrays: Arrays, dtype: torch.dtype) -> dict[str,
         **{f"x_{name}": inputs(*part) for name, part in parts.items()},
         **{f"y_{name}": classes(*part) for name, part in parts.items()},
     }
-
-
-_NORMALISATION = {DigitsConfig: (0.306966796875, 0.376395870642353), MnistConfig: (0.1307, 0.3081)}

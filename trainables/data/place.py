@@ -1,6 +1,5 @@
 """Where data lies, and whether it is there: asked before a study starts, without loading anything."""
 
-import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from trainables.checksums import checksum
-from trainables.data.config import DigitsConfig, MnistConfig, NpzConfig, PluginDataConfig
 
 
 class DataError(Exception):
@@ -80,41 +78,13 @@ def _named(variable: str) -> Path:
         raise DataError(f"{variable}: {os.environ[variable]!r} is not allowed: there is no such user") from None
 
 
-_MNIST_FILES = {
-    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-}
-"""Unpacked, as torchvision leaves them and insists on; and their SHA-256."""
-
-
-def check_present(config: DigitsConfig | MnistConfig | NpzConfig | PluginDataConfig) -> None:
-    """Raises:
-    DataError: the data's files are not there, or those of MNIST are not as they were published.
-    """
-    if isinstance(config, NpzConfig):
-        with opened(config.path):
-            pass
-    if isinstance(config, MnistConfig):
-        root = data_root(config.root)
-        raw = root / "MNIST" / "raw"
-        if not all((raw / name).exists() for name in _MNIST_FILES):
-            raise DataMissing(
-                f"data mnist: not found under {root}. `grokgrid data get mnist` downloads it there;"
-                " GROKGRID_DATA or data.root points to another folder in torchvision's layout (MNIST/raw/…)."
-            ) from FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(root))
-        found = {raw / name: wanted for name, wanted in _MNIST_FILES.items()}
-        if damaged := [path for path, wanted in found.items() if _checksum(path, _stamp(path)) != wanted]:
-            raise DataError(
-                f"data mnist: not the file that the trial was defined on: {', '.join(map(str, damaged))}. Remove what"
-                " is damaged, and `grokgrid data get mnist` downloads it anew."
-            )
+def known_checksum(path: Path) -> str:
+    """The file's SHA-256, computed once a process unless the file changes."""
+    return _checksum(path, _stamp(path))
 
 
 @lru_cache
 def _checksum(path: Path, stamp: tuple[int, int, int]) -> str:
-    """Once a process, unless the file changes."""
     return checksum(path)
 
 

@@ -1,1 +1,1 @@
-"""Gradient filters: what changes a gradient before the optimiser. `config.py` holds the settings, without torch."""
+"""Gradient filters, one file each: what changes gradients before the optimiser."""

@@ -1,19 +1,37 @@
 """Grokfast's exponential moving average (Lee et al. 2024, Algorithm 1), as Walker et al.'s scripts run it."""
 
-from torch import Tensor
+from __future__ import annotations
 
-from trainables.gradient_filters.config import EmaConfig
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from trainables.configuration import Float, NonNegativeFloat
+from trainables.gradient_filters.base import GradientFilter
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    Tensors = Mapping[str, Tensor]
 
 
-def ema_filter(
-    config: EmaConfig, gradients: list[Tensor], averages: list[Tensor] | None
-) -> tuple[list[Tensor], list[Tensor]]:
-    """The filtered gradients and the new averages; `averages` is None before the first gradient, which starts them."""
-    if averages is None:
-        averages = [gradient.clone() for gradient in gradients]
-    else:
-        averages = [
-            average.mul_(config.decay).add_(gradient, alpha=1 - config.decay)
-            for average, gradient in zip(averages, gradients, strict=True)
-        ]
-    return [g.add(m, alpha=config.gain) for g, m in zip(gradients, averages, strict=True)], averages
+class Ema(GradientFilter):
+    """Grokfast: `gain` times an exponential moving average of the gradients is added to the gradient (Lee et al.).
+
+    The first gradient starts the average.
+    """
+
+    name: Literal["ema"] = "ema"
+    decay: Annotated[Float, Field(ge=0, lt=1)]
+    gain: NonNegativeFloat
+
+    def filter(self, gradients: Tensors, state: Tensors) -> tuple[Tensors, Tensors]:
+        if state:
+            averages = {
+                name: state[name].mul_(self.decay).add_(gradient, alpha=1 - self.decay)
+                for name, gradient in gradients.items()
+            }
+        else:
+            averages = {name: gradient.clone() for name, gradient in gradients.items()}
+        return {name: g.add(averages[name], alpha=self.gain) for name, g in gradients.items()}, averages

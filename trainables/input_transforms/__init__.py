@@ -1,1 +1,1 @@
-"""Input noise: what is added to the inputs of every minibatch. `config.py` holds the settings, without torch."""
+"""Input transforms, one file each: what changes the inputs of every minibatch."""

@@ -4,17 +4,38 @@ The paper's words say "proportional to the training accuracy"; the scripts, foll
 training accuracy grows.
 """
 
-import torch
-from torch import Tensor
+from __future__ import annotations
 
-from trainables.input_transforms.config import TanHuangConfig
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Literal
+
+from trainables.configuration import NonNegativeFloat
+from trainables.input_transforms.base import InputTransform
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    Tensors = Mapping[str, Tensor]
 
 
-def noise_scale(config: TanHuangConfig, train_accuracy: Tensor) -> Tensor:
-    """The noise's standard deviation for the next epoch."""
-    return (config.scale * (1 - train_accuracy)).clamp(min=config.floor)
+class TanHuang(InputTransform):
+    """Gaussian noise on the normalised inputs of every minibatch, after Tan & Huang as Walker et al.'s scripts have it.
 
+    Its standard deviation is max(scale * (1 - training accuracy), floor), the accuracy read before every epoch.
+    """
 
-def draw_noise(x: Tensor, scale: Tensor, generator: torch.Generator) -> Tensor:
-    """Noise for one batch, of x's shape."""
-    return torch.randn(x.shape, dtype=x.dtype, device=x.device, generator=generator).mul_(scale)
+    name: Literal["tan_huang"] = "tan_huang"
+    scale: NonNegativeFloat
+    floor: NonNegativeFloat
+
+    def epoch(self, train_accuracy: Callable[[], Tensor]) -> dict[str, Tensor]:
+        return {"scale": (self.scale * (1 - train_accuracy())).clamp(min=self.floor)}
+
+    def draw(self, x: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        import torch
+
+        return {"noise": torch.randn(x.shape, dtype=x.dtype, device=x.device, generator=generator)}
+
+    def apply(self, x: Tensor, draws: Tensors, state: Tensors) -> Tensor:
+        return x + draws["noise"] * state["scale"]

@@ -1,1 +1,1 @@
-"""Losses. `config.py` holds the settings, without torch."""
+"""Losses, one file each: what training minimises, without regularisers."""

@@ -1,1 +1,1 @@
-"""Models: pure functions of parameters, buffers and inputs. `config.py` holds the settings, without torch."""
+"""Models, one file each: pure functions of parameters, buffers and inputs."""

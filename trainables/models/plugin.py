@@ -1,39 +1,56 @@
-"""a torch.nn.Module plugin as a pure function."""
+"""Plugins: users' own models: a torch.nn.Module as a pure function."""
+
+from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
-from torch.func import functional_call
+from trainables.models.base import Model, Network, Spec
+from trainables.plugins.config import Plugin
+from trainables.plugins.interfaces import Interface
+from trainables.plugins.loading import loaded, place, shown
+from trainables.plugins.scope import Scope, active_scope
 
-from trainables.models.build import Model, Tensors
-from trainables.models.config import PluginModelConfig
-from trainables.plugins.loading import load_plugin, place, shown
-from trainables.plugins.scope import Scope
-from trainables.validation import Problem, ValidationErrors
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    Tensors = dict[str, Tensor]
 
 
-def plugin_model(
-    config: PluginModelConfig, *, input_shape: torch.Size, num_classes: int, dtype: torch.dtype, scope: Scope
-) -> Model:
-    """Parameters that need no gradient count as buffers. What the module draws at random in its forward pass, dropout
-    say, it draws from the global generators, which the caller seeds.
+class PluginModel(Plugin, Model):
+    """make(input_shape, num_classes) -> torch.nn.Module, which maps (batch, *input_shape) to (batch, num_classes).
 
-    Raises:
-        ValidationErrors: the part makes no module, or one without anything to train.
+    Parameters that need no gradient count as buffers. What the module draws at random in its forward pass, dropout say,
+    it draws from the global generators, which training seeds.
     """
-    make = load_plugin(config, scope)
+
+    model_config = Plugin.model_config
+    interface = Interface(named=("input_shape", "num_classes"))
+
+    def build(self, spec: Spec) -> Network:
+        return _network(self, spec, active_scope() or Scope())
+
+
+def _network(plugin: PluginModel, spec: Spec, scope: Scope) -> Network:
+    """Raises:
+    ValidationErrors: the plugin makes no module, or one without anything to train.
+    """
+    import torch
+    from torch import nn
+    from torch.func import functional_call
+
+    make = loaded(plugin)
 
     def made(seed: int) -> nn.Module:
-        with scope.active(), _default(dtype):
+        with scope.active(), _default(spec.dtype):
             scope.seed(seed)
-            module = make(input_shape=tuple(input_shape), num_classes=num_classes)
+            module = make(input_shape=tuple(spec.input_shape), num_classes=spec.num_outputs)
         if not isinstance(module, nn.Module):
-            wrong = f"{config.object} should make a torch.nn.Module, it made a {type(module).__name__}"
-            raise ValidationErrors(config.kind, [Problem(("name",), wrong)])
-        return module.to(dtype)
+            raise plugin.problem(f"{plugin.object} should make a torch.nn.Module, it made a {type(module).__name__}")
+        return module.to(spec.dtype)
 
     # The computation; its tensors are handed in.
     with scope.active():
@@ -45,10 +62,10 @@ def plugin_model(
         with scope.active():
             outputs: Tensor = functional_call(module, (parameters, buffers), (x,))
             if scope.note is not None:
-                scope.note(config, (parameters, buffers, x), outputs)
-        if getattr(outputs, "shape", None) != (len(x), num_classes):
-            wrong = f"{config.object} should map {tuple(x.shape)} to {(len(x), num_classes)}, not {shown(outputs)}"
-            raise ValidationErrors(config.kind, [Problem(("name",), wrong)])
+                scope.note(plugin, (parameters, buffers, x), outputs)
+        wanted = (len(x), spec.num_outputs)
+        if getattr(outputs, "shape", None) != wanted:
+            raise plugin.problem(f"{plugin.object} should map {tuple(x.shape)} to {wanted}, not {shown(outputs)}")
         return outputs
 
     def init(generator: torch.Generator) -> tuple[Tensors, Tensors]:
@@ -56,8 +73,9 @@ def plugin_model(
         tensors = {name: p.detach() for name, p in module.named_parameters()}
         trained = {name for name, p in module.named_parameters() if p.requires_grad}
         if not trained:
-            wrong = f"{place(config)} has no parameter that requires a gradient: there is nothing to train"
-            raise ValidationErrors(config.kind, [Problem(("name",), wrong)])
+            raise plugin.problem(
+                f"{place(plugin)} has no parameter that requires a gradient: there is nothing to train"
+            )
         parameters = {name: p for name, p in tensors.items() if name in trained}
         return parameters, dict(module.named_buffers()) | {n: p for n, p in tensors.items() if n not in trained}
 
@@ -71,24 +89,21 @@ def plugin_model(
         buffers = {name: buffer.clone() for name, buffer in buffers.items()}
         return outputs_of(evaluating, parameters, buffers, x.clone())
 
-    return Model(init, apply, evaluate)
+    def check(outputs: Tensor, parameters: Tensors) -> None:
+        if not outputs.requires_grad and any(p.requires_grad for p in parameters.values()):
+            raise plugin.problem(
+                f"{place(plugin)} gives outputs that depend on no parameter, so that there is no gradient: compute them"
+                " without detach(), .data, argmax or torch.no_grad()"
+            )
 
-
-def check_depends(config: PluginModelConfig, outputs: Tensor, parameters: Tensors) -> None:
-    """Raises:
-    ValidationErrors: `outputs`, made while gradients are recorded, depend on none of the parameters.
-    """
-    if not outputs.requires_grad and any(p.requires_grad for p in parameters.values()):
-        wrong = (
-            f"{place(config)} gives outputs that depend on no parameter, so that there is no gradient: compute them"
-            " without detach(), .data, argmax or torch.no_grad()"
-        )
-        raise ValidationErrors(config.kind, [Problem(("name",), wrong)])
+    return Network(init, apply, evaluate, check)
 
 
 @contextmanager
 def _default(dtype: torch.dtype) -> Iterator[None]:
     """Initial weights are drawn in the precision that they are trained in."""
+    import torch
+
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:

@@ -1,1 +1,1 @@
-"""Optimisers. `config.py` holds the settings, without torch."""
+"""Optimisers, one file each."""

@@ -1,9 +1,11 @@
-"""Plugins: a model, data set, regulariser, filter, loss or probe that a study names by where it lies.
+"""Plugins: a user's code in the place of a component, which a study names by where it lies.
 
 source      its source, found and read without being run: what goes into the trial key and travels to workers
-config      the base of their settings
-loading     importing and checking; `interfaces.py` says what each kind is called with
-scope       modules and process state of one trial
-rehearsal   a few steps on a few examples, twice, before anything starts; `rehearsing.py` runs in its processes and
-            `recording.py` records what parts are called with
+config      what the adapters of all kinds have in common; each kind's plugin.py has its own adapter
+interfaces  what a plugin is called with
+scope       the modules and the state of the process that belong to one trial
+loading     importing and checking
+rehearsal   some steps on a few examples, twice, in processes of their own (rehearsing), whose calls are compared
+            (recording), before anything starts
+listing     `grokgrid list --components`
 """

@@ -1,42 +1,52 @@
-"""Settings of the plugins, and how a component's field tells them from ours."""
+"""What all plugins have in common: a user's code in the place of a component."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import ConfigDict, Discriminator, Tag, model_validator
+from pydantic import ConfigDict, model_validator
 
-from trainables.configuration import NOT_IN_KEY, Config, named, spelled
+from trainables.component import PLUGIN_NAME, Component
+from trainables.configuration import NOT_IN_KEY, spelled
+from trainables.plugins.interfaces import Interface
 from trainables.plugins.source import read_source
 from trainables.validation import Problem, ValidationErrors
-
-PLUGIN = "package.module:object or file.py:object"
-"""How the name of a plugin is written; among the names that messages say are allowed."""
 
 Digest = Annotated[str, spelled(r"sha256:[0-9a-f]{64}", "sha256: and 64 hexadecimal digits")]
 
 
-class PluginConfig(Config):
-    """A plugin; fields that are not below are its settings, which it is called with by name.
+class Plugin(Component):
+    """A plugin; fields that are not declared are its settings, which it is called with by name.
 
-    name    where it lies, no part of the key
-    source  the digest of its source, which is; read from where it lies unless given
+    The adapter of a kind is `class PluginX(Plugin, X)` in the kind's plugin.py; it repeats `model_config`, since X's
+    would close it to settings.
+
+    name       where it lies, not part of the key
+    source     the digest of its source, which is; read from where it lies unless given
+    interface  what it is called with
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
-    kind: ClassVar[str]
+    interface: ClassVar[Interface]
 
-    name: Annotated[str, spelled(r"(.+\.py|[A-Za-z_][\w.]*):[A-Za-z_]\w*", PLUGIN), NOT_IN_KEY]
+    name: Annotated[str, spelled(r"(.+\.py|[A-Za-z_][\w.]*):[A-Za-z_]\w*", PLUGIN_NAME), NOT_IN_KEY]
     source: Digest | None = None
+
+    @classmethod
+    def pinned(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """With the source as it is now."""
+        if settings.get("source") is None:
+            return {**settings, "source": read_source(settings["name"]).digest}
+        return dict(settings)
 
     @model_validator(mode="before")
     @classmethod
     def _read_source(cls, value: Any) -> Any:
         if isinstance(value, Mapping) and value.get("source") is None and is_plugin(value.get("name")):
             try:
-                return {**value, "source": read_source(value["name"]).digest}
+                return cls.pinned(value)
             except ValueError as error:
-                raise ValidationErrors(cls.kind, [Problem(("name",), str(error))]) from None
+                raise ValidationErrors(cls.kind(), [Problem(("name",), str(error))]) from None
         return value
 
     @model_validator(mode="after")
@@ -45,7 +55,7 @@ class PluginConfig(Config):
         if wrong:
             told = "should be a number, a text, true, false, null, or a list or set of fields of those"
             raise ValidationErrors(
-                self.kind,
+                self.kind(),
                 [Problem((name,), f"{self.settings[name]!r} is not allowed: it {told}") for name in wrong],
             )
         return self
@@ -55,10 +65,19 @@ class PluginConfig(Config):
         """Copies: what a part does to a list that it is given changes no configuration."""
         return copy.deepcopy(self.model_extra or {})
 
+    def problem(self, message: str) -> ValidationErrors:
+        """What is wrong with it, as an error to raise."""
+        return ValidationErrors(self.kind(), [Problem(("name",), message)])
+
     @property
     def object(self) -> str:
         """The name of the function or class."""
         return self.name.rpartition(":")[2]
+
+
+def plugins_in(components: Iterable[tuple[str, Component]]) -> tuple[tuple[str, Plugin], ...]:
+    """The plugins among components, each with its path."""
+    return tuple((path, component) for path, component in components if isinstance(component, Plugin))
 
 
 def is_plugin(name: Any) -> bool:
@@ -72,20 +91,3 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return all(map(_is_plain, value))
     return value is None or isinstance(value, bool | int | float | str)
-
-
-def component(own: type[PluginConfig], *ours: type[Config]) -> Any:
-    """The type of a component's field: one of `ours` by its name, or `own`. Where there is one of ours alone its name
-    may be left out.
-    """
-    tagged: dict[str, type[Config]] = {each.model_fields["name"].annotation.__args__[0]: each for each in ours}  # type: ignore[union-attr]
-    alone = next(iter(tagged)) if len(tagged) == 1 else None
-
-    def tag(value: Any) -> Any:
-        name = value.get("name", alone) if isinstance(value, Mapping) else getattr(value, "name", None)
-        return PLUGIN if is_plugin(name) else name
-
-    members: Any = Annotated[own, Tag(PLUGIN)]
-    for name, each in reversed(tagged.items()):
-        members = Annotated[each, Tag(name)] | members
-    return named(Annotated[members, Discriminator(tag)])

@@ -1,25 +1,23 @@
-"""What a component can be: the parts that ship, and those in a file of one's own."""
+"""What a component can be: those that ship, and the plugins in a file."""
 
 import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin
+from typing import Any
 
-from pydantic import BaseModel
-
-from trainables.configuration import Config
-from trainables.plugins.config import PluginConfig
-from trainables.plugins.interfaces import INTERFACES
+from trainables.component import Component, kinds_in
+from trainables.plugins.config import Plugin
+from trainables.plugins.interfaces import Interface
 from trainables.plugins.loading import object_of
 from trainables.plugins.source import functions_in, read_source
-from trainables.trial import TrialConfig
+from trainables.trial import SHORT_FORMS, TrialConfig
 from trainables.validation import Problem, ValidationErrors
 
 
 @dataclass(frozen=True)
-class Part:
-    """field: of a trial, or several of them, where a plugin could stand; settings: as they are written."""
+class Listed:
+    """field: of a trial, or several of them, where it could stand; settings: as they are written."""
 
     field: str
     name: str
@@ -27,20 +25,25 @@ class Part:
     about: str
 
 
-def shipped() -> Iterator[Part]:
-    """The parts that ship, field by field."""
-    for field, info in TrialConfig.model_fields.items():
-        for config in _configs(info.annotation):
-            if not issubclass(config, PluginConfig):
-                settings = [
-                    name if setting.is_required() else f"{name}={setting.default}"
-                    for name, setting in config.model_fields.items()
-                    if name != "name"
-                ]
-                yield Part(field, config.model_fields["name"].default, ", ".join(settings), _about(config))
+def _kinds() -> dict[str, type[Component]]:
+    """Field of a trial -> the kind of component that it holds."""
+    return {field: kind for field, kind in kinds_in(TrialConfig).items() if field not in SHORT_FORMS}
 
 
-def in_file(path: Path) -> Iterator[Part]:
+def shipped() -> Iterator[Listed]:
+    """The components that ship, field by field."""
+    for field, kind in _kinds().items():
+        for name in kind.names():
+            component = kind.named(name)
+            settings = [
+                setting if info.is_required() else f"{setting}={info.default}"
+                for setting, info in component.model_fields.items()
+                if setting != "name"
+            ]
+            yield Listed(field, name, ", ".join(settings), _about(component))
+
+
+def in_file(path: Path) -> Iterator[Listed]:
     """The functions and classes of a file, which is run, and the fields in which each could stand.
 
     Raises:
@@ -56,20 +59,7 @@ def in_file(path: Path) -> Iterator[Part]:
         part = object_of(read_source(f"{path}:{name}"))
         if not _has_signature(part):
             continue  # An exception, say, or a name that was deleted again.
-        fields = ["probes" if kind == "probe" else kind for kind in _kinds(part)]
-        yield Part(" or ".join(fields) or "nothing", f"{path}:{name}", _settings(part), _about(part))
-
-
-def _configs(annotation: Any) -> Iterator[type[Config]]:
-    """The named components that a field may hold."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        if "name" in annotation.model_fields:
-            yield annotation  # type: ignore[misc]
-    elif get_origin(annotation) is Annotated:
-        yield from _configs(get_args(annotation)[0])
-    else:
-        for each in get_args(annotation):
-            yield from _configs(each)
+        yield Listed(" or ".join(_fields(part)) or "nothing", f"{path}:{name}", _settings(part), _about(part))
 
 
 def _has_signature(part: Any) -> bool:
@@ -86,13 +76,13 @@ def _about(part: Any) -> str:
     return " ".join((part.__doc__ or "").split("\n\n")[0].split())
 
 
-def _kinds(part: Any) -> list[str]:
+def _fields(part: Any) -> list[str]:
     """Those whose interface it fits, its settings aside, judged by the names that it uses, else by how many things it
     needs to be given.
     """
     fitting = [
-        (kind, interface)
-        for kind, interface in INTERFACES.items()
+        (field, interface)
+        for field, interface in _interfaces().items()
         if not any(problem.path == ("name",) for problem in interface.problems(part, {}))
     ]
     made = list(inspect.signature(part).parameters.values())
@@ -104,12 +94,18 @@ def _kinds(part: Any) -> list[str]:
         lambda interface: interface.given and interface.given == names[: len(interface.given)],
         lambda interface: not interface.named and len(interface.given) == len(needed),
     ):
-        if found := [kind for kind, interface in fitting if fits(interface)]:
+        if found := [field for field, interface in fitting if fits(interface)]:
             return found
     return []
 
 
+def _interfaces() -> dict[str, Interface]:
+    """By field, of the kinds that take plugins."""
+    adapters = {field: kind.named("plugin") for field, kind in _kinds().items() if kind.has_adapter()}
+    return {field: adapter.interface for field, adapter in adapters.items() if issubclass(adapter, Plugin)}
+
+
 def _settings(part: Any) -> str:
-    taken = {name for interface in INTERFACES.values() for name in (*interface.given, *interface.named)}
+    taken = {name for interface in _interfaces().values() for name in (*interface.given, *interface.named)}
     parameters = inspect.signature(part).parameters.values()
     return ", ".join(str(each.replace(annotation=each.empty)) for each in parameters if each.name not in taken)

@@ -12,9 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainables.plugins.config import PluginConfig
-from trainables.plugins.interfaces import INTERFACES
-from trainables.plugins.scope import Scope
+from trainables.plugins.config import Plugin
+from trainables.plugins.scope import Scope, active_scope
 from trainables.plugins.source import SourceCode, line_of, read_source
 from trainables.validation import Problem, ValidationErrors
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def load_plugin(config: PluginConfig, scope: Scope | None = None) -> Callable[..., Any]:
+def load_plugin(config: Plugin, scope: Scope | None = None) -> Callable[..., Any]:
     """The part, ready to be called as `interfaces.py` says, in the scope of its trial; by default in one of its own.
 
     Raises:
@@ -30,17 +29,16 @@ def load_plugin(config: PluginConfig, scope: Scope | None = None) -> Callable[..
     """
     scope = scope or Scope()
     source = source_of(config)
-    interface, part = INTERFACES[config.kind], object_of(source, scope)
-    if problems := list(interface.problems(part, config.settings)):
-        raise ValidationErrors(config.kind, problems)
+    part = object_of(source, scope)
+    if problems := list(config.interface.problems(part, config.settings)):
+        raise ValidationErrors(config.kind(), problems)
     try:
         with scope.active():
-            bound = interface.bound(part, config.settings)
+            bound = config.interface.bound(part, config.settings)
             if isinstance(part, type) and isinstance(bound, part):
                 scope.objects.append(bound)
     except (Exception, SystemExit) as error:
-        wrong = f"{config.object} cannot be made: {told(error, source.root)}"
-        raise ValidationErrors(config.kind, [Problem(("name",), wrong)]) from error
+        raise config.problem(f"{config.object} cannot be made: {told(error, source.root)}") from error
 
     def called(*given: Any, **named: Any) -> Any:
         with scope.active():
@@ -50,6 +48,18 @@ def load_plugin(config: PluginConfig, scope: Scope | None = None) -> Callable[..
         return result
 
     return called
+
+
+def loaded(plugin: Plugin) -> Callable[..., Any]:
+    """The plugin in the active scope, loaded there once; outside of all scopes in one of the process's own."""
+    scope = active_scope() or _outside
+    if (known := scope.loaded.get(id(plugin))) is None:
+        # With the plugin itself: so its id is not given to another one.
+        known = scope.loaded[id(plugin)] = (plugin, load_plugin(plugin, scope))
+    return known[1]
+
+
+_outside = Scope()
 
 
 def object_of(source: SourceCode, scope: Scope | None = None) -> Any:
@@ -80,24 +90,19 @@ def shown(value: Any) -> str:
     return f"a tensor of shape {tuple(value.shape)}" if hasattr(value, "shape") else reprlib.repr(value)
 
 
-def place(config: PluginConfig) -> str:
+def place(config: Plugin) -> str:
     """A part for people: what it is called, and where it is written."""
     source = source_of(config)
     line = line_of(source)
     return f"{config.object} ({source.main}{f', line {line}' if line is not None else ''})"
 
 
-def scalar(part: Callable[..., Any], config: PluginConfig) -> "Callable[..., Tensor]":
-    """The part, checked to return a tensor that is one number: what a loss consists of."""
-
-    def checked(*given: Any) -> "Tensor":
-        value = part(*given)
-        if getattr(value, "shape", None) != ():
-            wrong = f"{config.object} should return one number as a tensor, it returned {shown(value)}"
-            raise ValidationErrors(config.kind, [Problem(("name",), wrong)])
-        return value
-
-    return checked
+def scalar(plugin: Plugin, *given: Any) -> "Tensor":
+    """What the plugin returns, checked to be a tensor that is one number: what a loss consists of."""
+    value: Tensor = loaded(plugin)(*given)
+    if getattr(value, "shape", None) != ():
+        raise plugin.problem(f"{plugin.object} should return one number as a tensor, it returned {shown(value)}")
+    return value
 
 
 def provide(source: SourceCode) -> None:
@@ -105,7 +110,7 @@ def provide(source: SourceCode) -> None:
     _provided.setdefault(source.digest, source)
 
 
-def source_of(config: PluginConfig) -> SourceCode:
+def source_of(config: Plugin) -> SourceCode:
     """The declared source, from where the part lies or as it was provided.
 
     Raises:
@@ -122,7 +127,7 @@ def source_of(config: PluginConfig) -> SourceCode:
         changed = f"declared is {config.source}, that of {config.name} is {found.digest}: it was changed, or is another"
         wrong = Problem(("source",), changed)
     if config.source not in _provided:
-        raise ValidationErrors(config.kind, [wrong])
+        raise ValidationErrors(config.kind(), [wrong])
     return _written(_provided[config.source])
 
 

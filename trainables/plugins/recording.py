@@ -12,8 +12,9 @@ from typing import Any, NamedTuple, final
 import torch
 from torch import Tensor, nn
 
-from trainables.plugins.config import PluginConfig
-from trainables.plugins.interfaces import ProbeInput, Step
+from trainables.plugins.config import Plugin
+from trainables.probes.base import ProbeInput
+from trainables.regularisers.base import Step
 
 TRAINING = "training"
 """Stands in for a call after each step: it returned the whole state."""
@@ -44,27 +45,27 @@ class Recorder:
     gradient.
     """
 
-    def __init__(self, parts: Sequence[PluginConfig]) -> None:
+    def __init__(self, parts: Sequence[Plugin]) -> None:
         self._names = {part.model_dump_json(): str(index) for index, part in enumerate(parts)}
         self.calls: list[Call] = []
         self.seen: dict[str, Seen] = {}
         self.trained: set[str] = set()
         self.step = 0
 
-    def note(self, config: PluginConfig, given: Sequence[Any], returned: Any) -> None:
+    def note(self, config: Plugin, given: Sequence[Any], returned: Any) -> None:
         part = self._names[config.model_dump_json()]
-        match config.kind:
-            case "regulariser":
+        match config.kind():
+            case "regularisers":
                 (step,) = given
                 self._note_term(self.seen.setdefault(part, Seen()), step, returned)
                 given = [step.x, step.y, step.outputs]
-            case "gradient_filter" if isinstance(returned, tuple) and returned and isinstance(returned[0], Mapping):
+            case "gradient_filters" if isinstance(returned, tuple) and returned and isinstance(returned[0], Mapping):
                 seen = self.seen.setdefault(part, Seen(depends=True))
                 changed = (name for name, old in given[0].items() if not _same(old, returned[0].get(name)))
                 seen.acts |= any(True for _ in changed)
-            case "model" if len(given) == 3:
+            case "models" if len(given) == 3:
                 given = [given[2]]
-            case "probe":
+            case "probes":
                 (evaluation,) = given
                 assert isinstance(evaluation, ProbeInput)
                 given = [evaluation.x, evaluation.y]
@@ -88,7 +89,7 @@ class Recorder:
 def first_difference(one: Sequence[Call], other: Sequence[Call]) -> Call | None:
     """The call to blame; None if there is no difference."""
     for mine, theirs in zip(one, other, strict=False):
-        is_same_call = (mine.part, mine.update, mine.given) == (theirs.part, theirs.update, theirs.given)
+        is_same_call = (mine.part, mine.step, mine.given) == (theirs.part, theirs.step, theirs.given)
         if is_same_call and mine.returned != theirs.returned:
             return mine
     if list(one) == list(other):

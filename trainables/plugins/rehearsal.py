@@ -20,8 +20,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO, Any, final
 
-from trainables.data.config import PluginDataConfig
 from trainables.data.place import DataError
+from trainables.datasets.plugin import PluginDataset
 from trainables.plugins.loading import load_plugin, place, source_of
 from trainables.trial import Trial
 from trainables.validation import Problem, ValidationErrors
@@ -37,7 +37,7 @@ _WHAT = "plugins"
 
 @dataclass(frozen=True)
 class Rehearsed:
-    """digests: of what the functions of data made, by `PluginDataConfig.function`."""
+    """digests: of what the functions of data made, by `PluginDataset.function`."""
 
     warnings: tuple[str, ...] = ()
     digests: Mapping[str, str] = field(default_factory=dict)
@@ -59,7 +59,7 @@ def check_plugins(trials: Mapping[str, Trial]) -> None:
             try:
                 load_plugin(part)
             except ValidationErrors as found:
-                problems += [Problem((name, where, *each.path), each.message) for each in found.problems]
+                problems += [each.below(name, *where.split(".")) for each in found.problems]
     if problems:
         raise ValidationErrors(_WHAT, problems)
 
@@ -242,7 +242,7 @@ def _digests(trials: Mapping[str, Trial], runs: list[_Run]) -> tuple[dict[str, s
     problems = []
     for name, trial in trials.items():
         data = trial.config.data
-        if isinstance(data, PluginDataConfig) and (names := different.pop(data.function, None)):
+        if isinstance(data, PluginDataset) and (names := different.pop(data.function, None)):
             listed = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
             message = (
                 f"{place(data)} makes other data at every call, {listed} here: every worker would train on its own."

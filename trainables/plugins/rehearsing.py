@@ -19,9 +19,9 @@ from typing import Any
 
 import torch
 
-from trainables.data.config import PluginDataConfig
 from trainables.data.place import DataError
-from trainables.plugins.config import PluginConfig
+from trainables.datasets.plugin import PluginDataset
+from trainables.plugins.config import Plugin
 from trainables.plugins.loading import place, provide, source_of, told
 from trainables.plugins.recording import TRAINING, Call, Recorder, first_difference, kept
 from trainables.plugins.scope import Scope
@@ -77,8 +77,8 @@ def _reporting(name: str, config: TrialConfig, what: str, report: Report) -> Ite
     try:
         yield
     except ValidationErrors as found:
-        fields = {part.kind: field for field, part in config.plugins}
-        inside = [fields[found.source]] if found.source in fields else []
+        fields = {part.kind(): field for field, part in config.plugins}
+        inside = fields[found.source].split(".") if found.source in fields else []
         for problem in found.problems:
             wrong([*inside, *problem.path], problem.message)
     except DataError as error:
@@ -92,7 +92,7 @@ def rehearse(name: str, trial: Trial, report: Report) -> None:
     small = trial.model_copy(update={"config": _in_the_small(trial.config)})
     parts = [part for _, part in small.config.plugins]
     recorder, scope, training = _begun(small, parts)
-    if isinstance(small.config.data, PluginDataConfig) and small.config.data.digest is None:
+    if isinstance(small.config.data, PluginDataset) and small.config.data.digest is None:
         data = {"function": small.config.data.function, "name": small.config.data.name}
         report({"kind": "data", **data, "digest": training.data.digest, "digests": dict(training.data.digests)})
     _advance(training, recorder, _CONTINUED)
@@ -126,7 +126,7 @@ def rehearse(name: str, trial: Trial, report: Report) -> None:
     report({"kind": "calls", "trial": name, "calls": recorder.calls})
 
 
-def _begun(trial: Trial, parts: list[PluginConfig]) -> tuple[Recorder, Scope, Training]:
+def _begun(trial: Trial, parts: list[Plugin]) -> tuple[Recorder, Scope, Training]:
     recorder = Recorder(parts)
     scope = Scope(note=recorder.note)
     return recorder, scope, Training(trial, torch.device("cpu"), scope=scope)
@@ -159,7 +159,7 @@ def _in_the_small(config: TrialConfig) -> TrialConfig:
 
 def _later_numbers(config: TrialConfig, training: Training) -> list[int]:
     """Of steps: powers of ten and the last one."""
-    last = config.budget.last_evaluation
+    last = config.last_evaluation
     if config.budget.unit == "epochs":
         num_train = config.data.num_train or len(training.data.x_train)
         last *= -(-num_train // (config.batch_size or num_train))
@@ -179,10 +179,12 @@ def blamed_part(config: TrialConfig, part: str) -> tuple[list[str], str]:
     """Its path in the configuration, and its name for people."""
     own = config.plugins
     if part == TRAINING:
-        training = [place(each) for field, each in own if field not in ("data", "probes")] or [place(own[0][1])]
+        training = [place(each) for field, each in own if field.partition(".")[0] not in ("data", "probes")] or [
+            place(own[0][1])
+        ]
         return [], training[0] if len(training) == 1 else f"one of {', '.join(training)}"
     field, each = own[int(part)]
-    return [field], place(each)
+    return field.split("."), place(each)
 
 
 def _report_continued(name: str, config: TrialConfig, blamed: Call, changed: list[str], report: Report) -> None:
@@ -199,7 +201,7 @@ def _report_continued(name: str, config: TrialConfig, blamed: Call, changed: lis
 
 def _report_useless(config: TrialConfig, recorder: Recorder, training: Training, report: Report, name: str) -> None:
     unused = [name for name in training.gradients() if name not in recorder.trained]
-    if isinstance(config.model, PluginConfig) and unused:
+    if isinstance(config.model, Plugin) and unused:
         listed = ", ".join(unused[:5]) + (f" and {len(unused) - 5} more" if len(unused) > 5 else "")
         message = f"{place(config.model)} has parameters that got no gradient: {listed}. Are they meant to be used?"
         report({"kind": "warning", "message": message})
@@ -213,5 +215,7 @@ def _report_useless(config: TrialConfig, recorder: Recorder, training: Training,
             )
             report({"kind": "problem", "trial": name, "path": path, "message": message})
         elif not seen.acts:
-            did = "had a gradient of exactly zero" if path == ["regulariser"] else "returned its gradients unchanged"
+            did = (
+                "had a gradient of exactly zero" if path[:1] == ["regularisers"] else "returned its gradients unchanged"
+            )
             report({"kind": "warning", "message": f"{who} {did} in all steps of a rehearsal: is that meant?"})

@@ -50,6 +50,7 @@ class Scope:
         self.note = note
         self.objects: list[Any] = []
         self.is_active = False
+        self.loaded: dict[int, tuple[object, Callable[..., Any]]] = {}
         self._device = device
         self._finder = _Finder()
         self._roots: dict[str, None] = {}
@@ -103,9 +104,11 @@ class Scope:
         generators, settings = _generators(self._device), _settings()
         _set(self._settings)
         self.is_active = True
+        _active.append(self)
         try:
             yield
         finally:
+            _active.remove(self)
             self.is_active = False
             changed = {name: value for name, value in _settings().items() if value != settings[name]}
             self._settings = {name: value for name, value in changed.items() if name not in _RESTORED_ONLY}
@@ -145,6 +148,14 @@ class Scope:
             and any(Path(file).is_relative_to(root) for root in self._roots)
             and not _is_of_python(name, Path(file))
         )
+
+
+_active: list[Scope] = []
+
+
+def active_scope() -> Scope | None:
+    """The scope that was entered last."""
+    return _active[-1] if _active else None
 
 
 class _Finder(MetaPathFinder):

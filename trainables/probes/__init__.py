@@ -1,1 +1,1 @@
-"""Probes: what is measured at an evaluation. `config.py` holds the settings, without torch."""
+"""Probes, one file each: what is measured of a network at an evaluation."""

@@ -1,1 +1,1 @@
-"""Regularisers: terms added to the loss. `config.py` holds the settings, without torch."""
+"""Regularisers, one file each: terms that are added to the loss."""

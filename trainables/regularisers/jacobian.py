@@ -5,36 +5,76 @@ norm. For v uniform on the unit sphere of R^C, E[C |v'J|^2] = |J|^2 (Hoffman et 
 backward pass through the network, whatever C is. With the standard basis in the place of C random vectors it is exact.
 """
 
-from collections.abc import Callable
+from __future__ import annotations
 
-import torch
-from torch import Tensor
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from trainables.regularisers.config import JacobianConfig
+from trainables.configuration import NonNegativeFloat, PositiveInt, number_or
+from trainables.regularisers.base import Regulariser, Step
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 _FLOOR = 1e-8
 """Walker et al.'s scripts clamp the squared norm here, so that the root's derivative stays finite."""
 
 
-def draw_projections(config: JacobianConfig, shape: torch.Size, like: Tensor, generator: torch.Generator) -> Tensor:
-    """Unit vectors in output space, one a sample and projection: (projections, batch, C).
+class Jacobian(Regulariser):
+    """`strength` times a norm of the Jacobian of the outputs with respect to the inputs, over the batch.
 
-    `shape` is that of the outputs, (batch, C). Nothing is drawn where projections are exact: the standard basis.
+    norm         frobenius: the mean Frobenius norm (Walker et al.); half_mean_square: half the mean squared Frobenius
+                 norm (Hoffman et al., eq. 3)
+    projections  random unit vectors an example (Hoffman et al., Algorithm 1), or `exact`. The squared norm is estimated
+                 without bias; its root is not, so one projection, many and exact are different objectives
+    level        None: toward zero. Otherwise |level - m| takes the place of m, be it the mean norm (Walker et al.,
+                 Figure 5) or half the mean squared norm
     """
-    batch, num_outputs = shape
-    if config.projections == "exact":
-        basis = torch.eye(num_outputs, dtype=like.dtype, device=like.device)
-        return basis[:, None, :].expand(num_outputs, batch, num_outputs)
-    v = torch.randn((config.projections, batch, num_outputs), dtype=like.dtype, device=like.device, generator=generator)
-    return v / v.norm(dim=2, keepdim=True)
+
+    name: Literal["jacobian"] = "jacobian"
+    strength: NonNegativeFloat
+    norm: Literal["frobenius", "half_mean_square"] = "frobenius"
+    projections: Annotated[int | Literal["exact"], number_or(PositiveInt, "exact")] = 1
+    level: NonNegativeFloat | None = None
+
+    @property
+    def weight(self) -> float:
+        return self.strength
+
+    def draw(self, outputs: torch.Size, like: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        """Unit vectors in output space, one an example and projection: (projections, batch, C). Where projections are
+        exact nothing is drawn: they are the standard basis.
+        """
+        import torch
+
+        batch, num_outputs = outputs
+        if self.projections == "exact":
+            basis = torch.eye(num_outputs, dtype=like.dtype, device=like.device)
+            return {"projections": basis[:, None, :].expand(num_outputs, batch, num_outputs)}
+        shape = (self.projections, batch, num_outputs)
+        v = torch.randn(shape, dtype=like.dtype, device=like.device, generator=generator)
+        return {"projections": v / v.norm(dim=2, keepdim=True)}
+
+    def term(self, step: Step, draws: Mapping[str, Tensor]) -> Tensor:
+        squared = squared_norms(step.vjp, draws["projections"], exact=self.projections == "exact")
+        if self.norm == "frobenius":
+            # Walker et al.: the mean of the norm itself, not of its square.
+            mean = squared.clamp(min=_FLOOR).sqrt().mean()
+        else:
+            # Hoffman et al., eq. 3: (lambda / 2) times the mean squared norm.
+            mean = squared.mean() / 2
+        return mean if self.level is None else (self.level - mean).abs()
 
 
 def squared_norms(vjp: Callable[[Tensor], tuple[Tensor]], projections: Tensor, *, exact: bool) -> Tensor:
-    """Estimates of |J|^2, one a sample: (batch,).
+    """Estimates of |J|^2, one an example: (batch,).
 
     vjp          v (batch, C) -> (v'J (batch, …),), as torch.func.vjp gives it
     projections  (projections, batch, C), unit vectors, or the standard basis if `exact`
     """
+    import torch
+
     if len(projections) == 1:
         products = vjp(projections[0])[0][None]
     else:
@@ -42,15 +82,3 @@ def squared_norms(vjp: Callable[[Tensor], tuple[Tensor]], projections: Tensor, *
     num_outputs = projections.shape[2]
     scale = 1.0 if exact else num_outputs / len(projections)
     return scale * products.flatten(2).square().sum(dim=(0, 2))
-
-
-def jacobian_penalty(config: JacobianConfig, vjp: Callable[[Tensor], tuple[Tensor]], projections: Tensor) -> Tensor:
-    """The term that is added to the loss: a scalar, `strength` included."""
-    squared = squared_norms(vjp, projections, exact=config.projections == "exact")
-    if config.norm == "frobenius":
-        # Walker et al.: the mean of the norm itself, not of its square.
-        mean = squared.clamp(min=_FLOOR).sqrt().mean()
-    else:
-        # Hoffman et al., eq. 3: (lambda / 2) times the mean squared norm.
-        mean = squared.mean() / 2
-    return config.strength * (mean if config.level is None else (config.level - mean).abs())

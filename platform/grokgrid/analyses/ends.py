@@ -16,7 +16,7 @@ of a network that was about to be lost.
 def end_values(results: Results, cell: Cell, metric: str) -> "pd.Series[float]":
     """By seed, of the trials that ended; one whose value is no number is left out.
 
-    metric: where training ended; or max/METRIC or min/METRIC, its extreme over the looks up to there
+    metric: where training ended; or max/METRIC or min/METRIC, its extreme over the evaluations up to there
     """
     extreme, _, name = metric.rpartition("/")
     trials = _ended(results, cell).set_index("seed")

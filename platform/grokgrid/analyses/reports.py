@@ -12,7 +12,7 @@ from grokgrid.analyses.reaching import reaching_section
 from grokgrid.analyses.strengths import lambda_curves
 from grokgrid.analyses.trials import trials_section
 from grokgrid.results import Results
-from search_spaces.study import Acceleration, Analysis, Curves, Measurements
+from search_spaces.study import Acceleration, Analysis, Curves, LambdaCurve, Measurements
 
 
 def make_report(results: Results) -> Report:
@@ -42,4 +42,5 @@ def _section(results: Results, analysis: Analysis, name: str) -> Section:
         return curves_section(results, analysis, name=name, is_told=is_told)
     if isinstance(analysis, Measurements):
         return measurements_section(results, analysis, name=name)
+    assert isinstance(analysis, LambdaCurve)
     return lambda_curve_section(results, lambda_curves(results, analysis), name=name)

@@ -32,7 +32,7 @@ _STATES = {Fate.OPEN: IN, Fate.DONE: IN, Fate.OUT: OUT, Fate.FAILED: FAILED}
 
 
 def search_report(searched: Searched, results: Results) -> Report:
-    """results: of the claim. Its report comes first, and then how the best were found."""
+    """The claim comes first, and then how the best were found. results: of the claim."""
     section = search_section(searched)
     study = searched.study
     if not searched.best or not searched.is_over:
@@ -207,7 +207,7 @@ def _table(searched: Searched, shares: dict[int, float]) -> Table:
         "on top, how far they differ on the seeds of both."
     )
     caption.append(
-        "Out: another candidate is told to be better, by a test that holds at every evaluation; the best of all is "
+        "Out: another candidate is told to be better, by a test that holds at every look; the best of all is "
         "ever out "
         f"with a probability of at most {ERROR_RATE:.0%}, if paired differences are normal and few are censored."
     )

@@ -29,7 +29,7 @@ TimeColumn = Literal["steps", "epochs", "seconds"]
 
 def goal_times(results: Results, cell: Cell, column: TimeColumn) -> Times:
     """From the start to the first evaluation that met the goal."""
-    goal, budget = cell.config.goal, cell.config.budget
+    goal = cell.config.goal
     assert goal is not None
     trials = results.seen_of(cell)
     if not len(trials):
@@ -41,15 +41,15 @@ def goal_times(results: Results, cell: Cell, column: TimeColumn) -> Times:
         above=goal.above,
         below=goal.below,
         column=column,
-        budget=budget.last_evaluation,
-        budget_unit=budget.unit,
+        budget=cell.config.last_evaluation,
+        budget_unit=cell.config.budget.unit,
     )
     return Times.of(table)
 
 
 def phase_times(results: Results, cell: Cell, phase_from: float) -> Times:
     """Seconds from the first evaluation at `phase_from` to the goal."""
-    goal, budget = cell.config.goal, cell.config.budget
+    goal = cell.config.goal
     assert goal is not None and goal.above is not None
     trials = results.seen_of(cell)
     if not len(trials):
@@ -60,20 +60,19 @@ def phase_times(results: Results, cell: Cell, phase_from: float) -> Times:
         metric=goal.metric,
         lower=phase_from,
         upper=goal.above,
-        budget=budget.last_evaluation,
-        budget_unit=budget.unit,
+        budget=cell.config.last_evaluation,
+        budget_unit=cell.config.budget.unit,
     )
     return Times.of(table)
 
 
 def budget_in_steps(results: Results, cell: Cell) -> float | None:
     """None while there is no trial to tell how many steps an epoch is."""
-    budget = cell.config.budget
-    if budget.unit == "steps":
-        return budget.last_evaluation
+    if cell.config.budget.unit == "steps":
+        return cell.config.last_evaluation
     evaluations = results.evaluations_of(cell)
     return (
-        float(round((evaluations["steps"] / evaluations["epochs"]).median() * budget.last_evaluation))
+        float(round((evaluations["steps"] / evaluations["epochs"]).median() * cell.config.last_evaluation))
         if len(evaluations)
         else None
     )

@@ -132,7 +132,7 @@ class Engine(Protocol):
     """Runs blocks, `num_slots` of them at a time.
 
     Every trial of a block ends in exactly one of Finished, Failed, OutOfMemory and Lost, unless the engine is closed
-    first. Evaluations at a trial arrive in order, each at most once.
+    first. The evaluations of a trial arrive in order, each at most once.
     """
 
     num_slots: int

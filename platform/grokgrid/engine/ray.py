@@ -7,7 +7,7 @@ time, so `tune.run` sits in a thread of its own for as long as the engine lives,
               None means "nothing now" (FINISHED would end Tune).
     _Worker   the Trainable, an actor: each step works on a block for a second and returns the events of that second.
     _Slots    a TrialScheduler: decides which Tune trial gets which actor (below).
-    _Courier  a Callback: epochs events on to the queue that poll() reads, each once, and sees to lost workers.
+    _Courier  a Callback: passes events on to the queue that poll() reads, each once, and sees to lost workers.
 
 **Keeping actors.** An actor takes seconds to start (it imports torch), a short trial a tenth of one to run. So Tune can
 give the actor of a trial that ended to one that waits, `reuse_actors=True`. But the trial that waits may have an actor

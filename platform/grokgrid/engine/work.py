@@ -61,7 +61,7 @@ def _attempt(block: Block, trial: "Trial", snapshot_asked: Callable[[], bool], s
     from trainables.run import run_trial
 
     folder = TrialFolder(block.storage, trial.key)
-    os.stat(block.storage)  # Where its mount is gone, all trials evaluation as if they had never run.
+    os.stat(block.storage)  # Where its mount is gone, all trials look as if they had never run.
     folder.clear_failure()
     evaluations = run_trial(
         trial,

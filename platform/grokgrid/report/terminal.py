@@ -15,7 +15,7 @@ _ASCII = str.maketrans({"±": "+/-", "≥": ">=", "≤": "<=", "–": "-", "∞"
 
 
 def show(report: Report, console: Console) -> None:
-    """Everything but the figures; the headline last, where one evaluations after a long table."""
+    """Everything but the figures; the headline last, where one looks after a long table."""
 
     def say(text: str, style: str = "") -> None:
         console.print(Text(_plain(text, console), style))

@@ -33,7 +33,7 @@ class Worth:
 
 
 def worth(study: Study, cell: Cell, trial_results: "TrialResults") -> Mapping[str, Worth]:
-    """By key, of the cell's trials that are over for the study, at whatever seeds the trial_results are of."""
+    """By key, of the cell's trials that are over for the study, at whatever seeds the results are of."""
     assert study.search is not None
     seeds = [seed for seed in study.search.seed_list if cell.key_of(seed) in trial_results.records]
     if not seeds:

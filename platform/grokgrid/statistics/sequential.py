@@ -8,12 +8,12 @@ The e-value is the Bayes factor of delta ~ N(0, g^2) against delta = 0 under the
     e_n = (1 + n g^2)^(-1/2) * [ (1 + t^2 / (n - 1)) / (1 + t^2 / ((n - 1) (1 + n g^2))) ]^(n / 2)
 
 Where delta = 0 the e-values are a martingale of mean 1, whatever sigma, so that they ever come to 1 / alpha with a
-probability of at most alpha (Ville's inequality): at no matter how many evaluations, and whenever one stops. That is
+probability of at most alpha (Ville's inequality): at no matter how many looks, and whenever one stops. That is
 what a t-test repeated after every seed does not give. (Wang and Ramdas 2024, "Anytime-valid t-tests and confidence
 sequences for Gaussian means with unknown variance", Sequential Analysis 43, on the method and its history.)
 
 One side only: by symmetry the first crossing lies on either side as often, so 1 / (2 alpha) is the threshold for a
-first crossing upwards. A mean further down makes t smaller at every evaluation, and a first crossing upwards rarer.
+first crossing upwards. A mean further down makes t smaller at every look, and a first crossing upwards rarer.
 """
 
 import numpy as np
@@ -28,7 +28,7 @@ ask for more seeds. A large one costs close candidates little: the e-value falls
 
 
 def e_values(differences: ArrayLike) -> Floats:
-    """After each evaluation: (…, n), of differences (…, n). 1 after the first, which alone says nothing of sigma.
+    """After each look: (…, n), of differences (…, n). 1 after the first, which alone says nothing of sigma.
 
     Differences that are all alike, and not zero, have the largest e-value that so many can have. A blank (NaN) and all
     behind it give NaN.
@@ -36,7 +36,7 @@ def e_values(differences: ArrayLike) -> Floats:
     d = np.asarray(differences, float)
     n = np.arange(1, d.shape[-1] + 1)
     mean = np.cumsum(d, axis=-1) / n
-    # From the deviations of each evaluation's own mean: sums of squares would lose all digits where differences are
+    # From the deviations of each look's own mean: sums of squares would lose all digits where differences are
     # alike.
     squares = np.zeros_like(mean)
     squares[..., 1:] = np.cumsum((n[1:] / n[:-1]) * (d[..., 1:] - mean[..., 1:]) ** 2, axis=-1)
@@ -51,8 +51,8 @@ def e_values(differences: ArrayLike) -> Floats:
 
 
 def is_greater(differences: ArrayLike, level: float) -> np.ndarray:
-    """Whether the mean of differences (…, n) is told to be above 0 at any evaluation so far, (…): of pairs whose mean
-    is at most 0 it ever is, at any number of evaluations, with a probability of at most `level`.
+    """Whether the mean of differences (…, n) is told to be above 0 at any look so far, (…): of pairs whose mean
+    is at most 0 it ever is, at any number of looks, with a probability of at most `level`.
     """
     d = np.asarray(differences, float)
     if not d.shape[-1]:

@@ -8,7 +8,7 @@ Claim, Claims       what came of claiming trials
 TrialRecord, TrialStatus    what is known of a trial
 TrackingAway  the server or database cannot be reached: try again later
 TrackingError something the user has to put right
-TrackingRefused  such a thing that the server or database refuses: it may epoch while a run waits
+TrackingRefused  such a thing that the server or database refuses: it may pass while a run waits
 TRIALS        the name of the experiment that holds all trials
 """
 

@@ -4,14 +4,14 @@ MLflow assigns run ids itself and knows no unique names, so two drivers that sea
 the lowest id win is not enough either: ids are random, and a later claim may have a lower one. The protocol instead:
 
     1. Announce: create a run for the key, status `claiming`.
-    2. Evaluation at all claims of the key.
+    2. Look at all claims of the key.
          One is running: withdraw.
          One with a lower id is claiming: withdraw.
          Some with higher ids are claiming: wait, and look again, until each has withdrawn or is running.
          Otherwise: confirm, by setting the status to `running`. The trial is ours.
 
 Why two can never both confirm: everyone announces before looking, so of any two the later to announce sees the other
-in all its evaluations. If it has the higher id it withdraws. If it has the lower id it waits for the other to decide.
+in all its looks. If it has the higher id it withdraws. If it has the lower id it waits for the other to decide.
 Why somebody confirms unless a trial is running already: the lowest id that is claiming withdraws for nobody else.
 
 The claims of dead owners are removed on sight. An owner that was only slow (a laptop asleep for longer than its lease)
@@ -75,7 +75,7 @@ def claim(
     """
     claims = Claims()
     wanted = set(keys)
-    # Whatever is in hand already need not be announced; this evaluation decides nothing else.
+    # Whatever is in hand already need not be announced; this look decides nothing else.
     for key, others in _rivals(client, owner, wanted).items():
         holder = next((other for other in others if status(other) is not TrialStatus.CLAIMING), None)
         if holder is not None:

@@ -131,16 +131,17 @@ def params(config: Mapping[str, Any]) -> dict[str, str]:
     """The settings that people compare, flat. Budget, goal and probes only decide what is seen of a trial."""
     flat: dict[str, str] = {}
     for name, value in config.items():
-        if name in ("budget", "goal", "probes"):
+        if name in ("budget", "evaluate", "goal", "probes"):
             continue
-        if name in ("regulariser", "gradient_filter", "input_transform") and value is None:
-            value = {"name": "none"}
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and "name" in value:
             # Paths are of one machine.
             kept = {part: inner for part, inner in value.items() if part not in ("root", "path")}
-            if is_plugin(kept.get("name")):
+            if is_plugin(kept["name"]):
                 kept["name"] = Path(kept["name"]).name
             flat |= {f"{name}.{part}": str(inner) for part, inner in kept.items()}
+        elif isinstance(value, Mapping):
+            by_name = {f"{name}.{component}": inner for component, inner in value.items()}
+            flat |= params(by_name) if by_name else {name: "none"}
         else:
             flat[name] = str(value)
     return flat

@@ -1,6 +1,6 @@
 """What an MLflow server or a database refuses, as a sentence that says what mends it.
 
-A refusal lasts until somebody acts: on credentials, an address, a certificate, a schema. What may epoch by itself (a
+A refusal lasts until somebody acts: on credentials, an address, a certificate, a schema. What may pass by itself (a
 refused connection, a status from 500 on) is no refusal; `away.is_away` recognises it.
 """
 
@@ -26,13 +26,13 @@ _STATUS_OF_CODES = {
 
 
 def check_server(uri: str) -> None:
-    """Asks the server once. MLflow's own exceptions often lack the status of a report, and what sent it.
+    """Asks the server once. MLflow's own exceptions often lack the status of an answer, and what sent it.
 
     Raises:
         TrackingRefused: the server refuses, or is not MLflow's.
     """
-    report = _ask(uri, "POST", _QUESTION, json={"max_results": 1})
-    if wrong := _wrong_with(uri, report):
+    answer = _ask(uri, "POST", _QUESTION, json={"max_results": 1})
+    if wrong := _wrong_with(uri, answer):
         raise TrackingRefused(hide(uri, wrong))
 
 
@@ -40,15 +40,15 @@ def check_keeps_files(uri: str) -> None:
     """Raises:
     TrackingRefused: the server was started without what keeps artifacts. It says so by a status of passing trouble.
     """
-    report = _ask(uri, "GET", "/api/2.0/mlflow-artifacts/artifacts")
-    if wrong := _of_status(uri, report.status_code, report.text):
+    answer = _ask(uri, "GET", "/api/2.0/mlflow-artifacts/artifacts")
+    if wrong := _of_status(uri, answer.status_code, answer.text):
         raise TrackingRefused(hide(uri, wrong))
 
 
 def refusal(uri: str, error: BaseException, handled: BaseException | None = None) -> str | None:
     """The sentence for an exception that came out of MLflow; None if it is no refusal."""
     links = list(chain(error, handled))
-    for of_links in (_of_network, _of_database, _of_reports):
+    for of_links in (_of_network, _of_database, _of_answers):
         for sentence in of_links(uri, links):
             return hide(uri, sentence)
     return None
@@ -69,29 +69,29 @@ def _ask(uri: str, method: str, endpoint: str, **content: Any) -> Any:
     from mlflow.utils.rest_utils import http_request
 
     credentials = get_default_host_creds(uri)
-    report = http_request(credentials, endpoint, method, max_retries=0, raise_on_status=False, **content)
-    report.encoding = "utf-8"
-    return report
+    answer = http_request(credentials, endpoint, method, max_retries=0, raise_on_status=False, **content)
+    answer.encoding = "utf-8"
+    return answer
 
 
-def _wrong_with(uri: str, report: Any) -> str | None:
-    """What is wrong with the report to a question that MLflow can always report."""
+def _wrong_with(uri: str, answer: Any) -> str | None:
+    """What is wrong with the answer to a question that MLflow can always answer."""
     try:
-        content = report.json()
+        content = answer.json()
     except ValueError:
         content = None
-    # Without a single experiment MLflow's report is {}.
+    # Without a single experiment MLflow's answer is {}.
     is_mlflows = isinstance(content, dict) and (not content or bool(content.keys() & {"experiments", "error_code"}))
-    if report.ok and is_mlflows or report.status_code in (408, 429):
+    if answer.ok and is_mlflows or answer.status_code in (408, 429):
         return None
-    if report.history:
-        there = shown(report.url).removesuffix(_QUESTION)
+    if answer.history:
+        there = shown(answer.url).removesuffix(_QUESTION)
         return (
             f"MLflow at {shown(uri)} redirects to {there}. If that is a page to log in: {_LOG_IN}. If MLflow has moved:"
             f" export MLFLOW_TRACKING_URI={there}"
         )
-    return _of_status(uri, report.status_code, report.text) or (
-        None if is_mlflows or report.status_code >= 500 else _not_mlflow(uri, report.text)
+    return _of_status(uri, answer.status_code, answer.text) or (
+        None if is_mlflows or answer.status_code >= 500 else _not_mlflow(uri, answer.text)
     )
 
 
@@ -137,7 +137,7 @@ def _of_status(uri: str, status: int, text: str) -> str | None:
 def _not_mlflow(uri: str, text: str) -> str:
     said = f": “{excerpt(text)}”" if text.strip() else ", and empty"
     return (
-        f"The report from {shown(uri)} is not MLflow's{said}. {_ADDRESS} If it is a page to log in, set credentials:"
+        f"The answer from {shown(uri)} is not MLflow's{said}. {_ADDRESS} If it is a page to log in, set credentials:"
         f" {_LOG_IN}"
     )
 
@@ -226,14 +226,14 @@ def _of_database(uri: str, links: Sequence[BaseException]) -> Iterator[str]:
                     yield f"The database {shown(uri)} {wrong}. It says: {excerpt(said)}"
 
 
-def _of_reports(uri: str, links: Sequence[BaseException]) -> Iterator[str]:
+def _of_answers(uri: str, links: Sequence[BaseException]) -> Iterator[str]:
     """Of a server that answered, but not as MLflow does when all is well."""
     for link in links if uri.startswith(("http:", "https:")) else ():
-        text, report = str(link), getattr(link, "response", None)
+        text, answer = str(link), getattr(link, "response", None)
         body = text.partition("Response body: '")[2]
         status: int | None = None
-        if report is not None:
-            status, body = report.status_code, report.text
+        if answer is not None:
+            status, body = answer.status_code, answer.text
         elif found := _STATUS.search(text):
             status = int(found[1])
         elif "not in a valid JSON format" in text:

@@ -171,7 +171,7 @@ def read_kept(folder: Path) -> TrialResults | None:
 
 
 def told(name: str, wrong: Iterable[tuple[str, str]]) -> list[Problem]:
-    """ValidationErrors in a file of many trials from pairs of a key and what is wrong there: one for each thing that
+    """Problems in a file of many trials from pairs of a key and what is wrong there: one for each thing that
     is.
     """
     keys: dict[str, list[str]] = defaultdict(list)

@@ -1,0 +1,183 @@
+"""The base of every component: its settings and its computation in one class, found by the name of its file.
+
+A kind of component is a package, `trainables/regularisers/` say. Its `base.py` holds the abstract class of the kind;
+every other public module holds one component, and the module's name is the component's. Files that begin with an
+underscore are helpers.
+
+    class TrialConfig(Config):
+        optimiser: Optimiser            # {name: adamw, lr: 1e-3} imports optimisers/adamw.py, and no other component
+
+A name with a colon, `my_file.py:Lion`, is a plugin's, and the kind's `plugin.py` adapts it. No list of components is
+written down anywhere, so none can be incomplete; to a type checker the field is a plain `Optimiser`.
+"""
+
+import importlib
+import inspect
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Self, get_args
+
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from trainables.configuration import Config
+from trainables.validation import Problem, ValidationErrors, nearest, not_fields
+
+PLUGIN_NAME = "package.module:object or file.py:object"
+"""How the name of a plugin is written."""
+
+_NO_COMPONENT = ("base", "plugin")
+
+
+class Component(Config):
+    """Settings are fields, frozen and plain; what is computed from them are methods.
+
+    `name` is the file's. A component holds no state and no loaded code: it is hashed, copied and sent to workers.
+    """
+
+    name: str
+
+    @classmethod
+    def pinned(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Settings of this component with what they leave to the state of files: other components leave nothing."""
+        return dict(settings)
+
+    @classmethod
+    def kind(cls) -> str:
+        """The package of its kind: "regularisers"."""
+        return _package(cls).rpartition(".")[2]
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """Of all components of this kind; imports none of them."""
+        return tuple(_files(_package(cls)))
+
+    @classmethod
+    def has_adapter(cls) -> bool:
+        """Whether plugins of this kind are possible."""
+        return any((Path(folder) / "plugin.py").is_file() for folder in _folders(_package(cls)))
+
+    @classmethod
+    def named(cls, name: str) -> type[Self]:
+        """The component of that name, or the adapter for "plugin".
+
+        Raises:
+            ValidationErrors: its file cannot be imported, or holds no component of this kind, or more than one.
+        """
+        package = _package(cls)
+        try:
+            module = importlib.import_module(f"{package}.{name}")
+        except Exception as error:
+            file = _files(package).get(name, name)
+            line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
+            wrong = f"{file}{line} cannot be imported: {type(error).__name__}: {getattr(error, 'msg', error)}"
+            raise ValidationErrors(name, [Problem((), wrong)]) from error
+        own = [each for each in vars(module).values() if inspect.isclass(each) and each.__module__ == module.__name__]
+        found = [each for each in own if issubclass(each, _base(package)) and not inspect.isabstract(each)]
+        if len(found) != 1:
+            what = "no component" if not found else "more than one component"
+            several = f": {', '.join(c.__name__ for c in found)}" if found else ""
+            abstract = [f"{c.__name__} lacks {', '.join(sorted(_missing(c)))}" for c in own if _missing(c)]
+            wrong = "; ".join([f"{module.__file__} holds {what} of {cls.kind()}{several}", *abstract])
+            raise ValidationErrors(name, [Problem((), wrong)])
+        return found[0]  # type: ignore[return-value]
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        if cls.__module__.rpartition(".")[2] != "base":
+            return handler(source)
+        # "any": a value is written by its own class, so that model_dump loses none of its settings.
+        by_class = core_schema.simple_ser_schema("any")
+        return core_schema.no_info_plain_validator_function(cls._chosen, serialization=by_class)
+
+    @classmethod
+    def _chosen(cls, value: Any) -> Self:
+        if isinstance(value, cls):
+            return value
+        content = {"name": value} if isinstance(value, str) else value
+        allowed = [*cls.names(), *([PLUGIN_NAME] if cls.has_adapter() else [])]
+        if not isinstance(content, Mapping):
+            raise ValueError(not_fields(content))
+        name = content.get("name")
+        if not isinstance(name, str):
+            raise ValueError(f"needs a name. Allowed: {', '.join(allowed)}")
+        is_plugin = ":" in name and cls.has_adapter()
+        if not is_plugin and name not in cls.names():
+            raise ValueError(f"{name!r} is not known; {nearest(name, allowed)}")
+        return cls.named("plugin" if is_plugin else name).model_validate(content)
+
+
+def kinds_in(config: type[Config]) -> dict[str, type[Component]]:
+    """The fields of a configuration that hold components -> the kind that each holds."""
+    found = {field: _kind_in(info.annotation) for field, info in config.model_fields.items()}
+    return {field: kind for field, kind in found.items() if kind is not None}
+
+
+def _kind_in(annotation: Any) -> type[Component] | None:
+    if inspect.isclass(annotation) and issubclass(annotation, Component):
+        return annotation
+    return next((kind for each in get_args(annotation) if (kind := _kind_in(each)) is not None), None)
+
+
+def components_in(config: Config) -> tuple[tuple[str, Component], ...]:
+    """The components that the fields of a configuration hold, each with its dotted path."""
+    found: list[tuple[str, Component]] = []
+    for field in type(config).model_fields:
+        match getattr(config, field):
+            case Component() as component:
+                found.append((field, component))
+            case dict() as by_name:
+                found += [(f"{field}.{name}", each) for name, each in by_name.items() if isinstance(each, Component)]
+            case tuple() as several:
+                found += [(f"{field}.{index}", e) for index, e in enumerate(several) if isinstance(e, Component)]
+    return tuple(found)
+
+
+def _package(component: type[Component]) -> str:
+    return component.__module__.rpartition(".")[0]
+
+
+def _base(package: str) -> type[Component]:
+    """The abstract class of a kind."""
+    module = importlib.import_module(f"{package}.base")
+    (base,) = (
+        each
+        for each in vars(module).values()
+        if inspect.isclass(each) and issubclass(each, Component) and each.__module__ == module.__name__
+    )
+    return base
+
+
+def _folders(package: str) -> list[str]:
+    return list(importlib.import_module(package).__path__)
+
+
+def _files(package: str) -> dict[str, Path]:
+    return _files_in(package, tuple(_folders(package)))
+
+
+@cache
+def _files_in(package: str, folders: tuple[str, ...]) -> dict[str, Path]:
+    """Component's name -> its file.
+
+    Raises:
+        ValidationErrors: two files have the same name.
+    """
+    found: dict[str, Path] = {}
+    for file in sorted(_public_files(folders), key=lambda file: file.name):
+        if file.stem in found:
+            wrong = f"two components of {package} have the name {file.stem!r}: {found[file.stem]} and {file}"
+            raise ValidationErrors(package, [Problem((), wrong)])
+        found[file.stem] = file
+    return found
+
+
+def _public_files(folders: tuple[str, ...]) -> Iterator[Path]:
+    for folder in folders:
+        yield from (f for f in Path(folder).glob("*.py") if f.stem not in _NO_COMPONENT and f.name[0] != "_")
+
+
+def _missing(each: type) -> frozenset[str]:
+    """The methods that a component does not have yet."""
+    return getattr(each, "__abstractmethods__", frozenset()) if issubclass(each, Component) else frozenset()

@@ -1,0 +1,1 @@
+"""Data sets, one file each: settings, where the data lies, and how it is read."""

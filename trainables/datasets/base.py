@@ -1,0 +1,100 @@
+"""What a data set is.
+
+Each stands for the digest of its content, which is part of the trial key and verified when the data is loaded: planning
+needs no data, and a trial cannot silently be trained on something else.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Self
+
+from pydantic import model_validator
+
+from trainables.component import Component
+from trainables.configuration import NonNegativeInt, PositiveInt, spelled
+from trainables.validation import Problem, ValidationErrors
+
+if TYPE_CHECKING:
+    from trainables.data.arrays import Arrays
+    from trainables.data.inspection import Inspection
+
+Digest = Annotated[
+    str, spelled(r"sha256:[0-9a-f]{64}", "sha256: and 64 hexadecimal digits, as `grokgrid data digest` prints")
+]
+
+
+class Dataset(Component):
+    """The first `num_train` training and `num_test` test examples of a data set, in file order.
+
+    num_validation: so many of the training examples behind the first `num_train` are held out, to choose by.
+    """
+
+    num_train: PositiveInt | None = None
+    num_validation: NonNegativeInt = 0
+    num_test: PositiveInt | None = None
+
+    @property
+    @abstractmethod
+    def num_available(self) -> int | None:
+        """Training examples that there are; None if only the data itself says."""
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[tuple[int, ...], int] | None:
+        """The shape of an example, and the number of classes; None if only the data itself says."""
+
+    @property
+    @abstractmethod
+    def content_digest(self) -> str | None:
+        """The digest of its content; None if nothing declares it."""
+
+    @property
+    @abstractmethod
+    def normalisation(self) -> tuple[float, float]:
+        """The mean that is subtracted from the inputs, and the standard deviation that they are divided by then."""
+
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """What messages call it."""
+
+    @abstractmethod
+    def require(self) -> None:
+        """Raises DataError if its files are not there; asked before a study starts, without loading anything."""
+
+    @abstractmethod
+    def read(self) -> Arrays:
+        """The whole arrays, held against the settings.
+
+        Raises:
+            DataError: the data is missing, is not what the settings declare, or is certainly wrong.
+        """
+
+    @abstractmethod
+    def inspect(self) -> Inspection | None:
+        """What is known of users' own data without holding it; None of a data set that ships, which is known to be
+        well. Raises what `read` raises.
+        """
+
+    @abstractmethod
+    def fetch(self) -> Path:
+        """Downloads it unless it is there, verifies it, and returns its folder.
+
+        Raises:
+            DataError: it cannot be downloaded, or is not what studies declare.
+        """
+
+    @model_validator(mode="after")
+    def _are_enough(self) -> Self:
+        if self.num_validation and self.num_train is None:
+            raise ValueError("num_validation needs num_train: examples held out lie behind those")
+        there = self.num_available
+        if there is not None and (self.num_train or 0) + self.num_validation > there:
+            wrong = (
+                f"{self.num_validation} is not allowed: of {there:,} examples {self.num_train:,} train, so at most"
+                f" {there - (self.num_train or 0):,} can be held out"
+            )
+            raise ValidationErrors("data", [Problem(("num_validation",), wrong)])
+        return self

@@ -1,0 +1,23 @@
+"""What an optimiser is."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from trainables.component import Component
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+class Optimiser(Component):
+    """The rule of one step, given the gradients."""
+
+    @abstractmethod
+    def build(self, parameters: Iterable[Tensor]) -> torch.optim.Optimizer:
+        """torch's optimiser of these parameters, in one group. Its state is part of every snapshot, as `state_dict`
+        gives it: tensors by parameter and name.
+        """
