@@ -49,10 +49,10 @@ def to_portable_yaml(study: Study) -> tuple[str, dict[Path, Path]]:
     """
     content, files, place_of = _portable(study)
     for cell in study.cells:
-        for _, part in cell.config.plugins:
-            source = read_source(part.name)
+        for _, plugin in cell.config.plugins:
+            source = read_source(plugin.name)
             if not source.is_installed:
-                is_file = part.name.rpartition(":")[0].endswith(".py")
+                is_file = plugin.name.rpartition(":")[0].endswith(".py")
                 place = place_of(source.root) if is_file else Path()
                 files |= {place / path: source.root / path for path, _ in source.files}
     return _yaml(content), files

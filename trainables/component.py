@@ -11,18 +11,23 @@ A name with a colon, `my_file.py:Lion`, is a plugin's, and the kind's `plugin.py
 written down anywhere, so none can be incomplete; to a type checker the field is a plain `Optimiser`.
 """
 
+from __future__ import annotations
+
 import importlib
 import inspect
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Self, get_args
+from typing import TYPE_CHECKING, Any, Self, get_args
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from trainables.configuration import Config
 from trainables.validation import Problem, ValidationErrors, nearest, not_fields
+
+if TYPE_CHECKING:
+    from trainables.plugins.config import Plugin
 
 PLUGIN_NAME = "package.module:object or file.py:object"
 """How the name of a plugin is written."""
@@ -37,6 +42,11 @@ class Component(Config):
     """
 
     name: str
+
+    @property
+    def plugin(self) -> Plugin | None:
+        """This component if it is a plugin's, else None."""
+        return None
 
     @classmethod
     def pinned(cls, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from trainables.data.inspection import Inspection
 from trainables.datasets.base import Dataset
-from trainables.models.plugin import PluginModel
+from trainables.plugins.config import Plugin
 from trainables.plugins.loading import load_plugin, source_of, told
 from trainables.plugins.scope import Scope
 from trainables.trial import TrialConfig
@@ -29,22 +29,23 @@ def check_last_batches(
     warnings: dict[str, str] = {}
     known: dict[str, tuple[str | None, bool]] = {}
     for name, config in configs.items():
-        if not isinstance(config.model, PluginModel) or (found := _shape(config, inspections)) is None:
+        plugin, found = config.model.plugin, _shape(config, inspections)
+        if plugin is None or found is None:
             continue
-        num_train, image_shape, num_classes = found
+        num_train, example_shape, num_classes = found
         batch_size = min(config.batch_size or num_train, num_train)
         if (num_train % batch_size or batch_size) != 1:
             continue
-        asked = repr((config.model, image_shape, num_classes))
+        asked = repr((plugin, example_shape, num_classes))
         if asked not in known:
-            known[asked] = _on_one_image(config.model, image_shape, num_classes)
+            known[asked] = _on_one_example(plugin, example_shape, num_classes)
         wrong, is_normalised = known[asked]
         leaves = f"{batch_size} leaves one of {num_train:,} training examples for the last batch"
         if wrong is not None:
-            sentence = f"{leaves}, and {config.model.object} {wrong}. {_remedy(batch_size, num_train)}"
+            sentence = f"{leaves}, and {plugin.object} {wrong}. {_remedy(batch_size, num_train)}"
             problems.setdefault(sentence, Problem((name, "batch_size"), sentence))
         elif is_normalised:
-            sentence = f"{leaves}, from which alone {config.model.object} takes BatchNorm's mean and variance"
+            sentence = f"{leaves}, from which alone {plugin.object} takes BatchNorm's mean and variance"
             warnings.setdefault(sentence, f"{name}.batch_size: {sentence}. {_remedy(batch_size, num_train)}")
     if problems:
         raise ValidationErrors("last batch", problems.values())
@@ -59,7 +60,7 @@ def _shape(config: TrialConfig, inspections: Mapping[Dataset, Inspection]) -> tu
     return (config.data.num_train or found.num_train, found.image_shape, found.num_classes) if found else None
 
 
-def _on_one_image(model: PluginModel, image_shape: Shape, num_classes: int) -> tuple[str | None, bool]:
+def _on_one_example(model: Plugin, example_shape: Shape, num_classes: int) -> tuple[str | None, bool]:
     """(why it cannot be trained on one example, or None; whether it holds batch normalisation)."""
     import torch
     from torch import nn
@@ -68,9 +69,9 @@ def _on_one_image(model: PluginModel, image_shape: Shape, num_classes: int) -> t
     scope = Scope()
     with scope.active(), torch.no_grad():
         scope.seed(0)
-        x = torch.randn(2, *image_shape)
+        x = torch.randn(2, *example_shape)
         try:
-            module = load_plugin(model, scope)(input_shape=image_shape, num_classes=num_classes)
+            module = load_plugin(model, scope)(input_shape=example_shape, num_classes=num_classes)
             if not isinstance(module, nn.Module):
                 return None, False
             both = module.train()(x)

@@ -158,8 +158,8 @@ class Snapshot:
         self.config_path.write_text(yaml.safe_dump(config, sort_keys=False))
 
     def write_plugins(self, sources: Iterable[SourceCode]) -> None:
-        parts = {source.digest: {"object": source.object, "files": dict(source.files)} for source in sources}
-        (self.path / "plugins.yaml").write_text(yaml.safe_dump(parts, sort_keys=False, allow_unicode=True))
+        plugins = {source.digest: {"object": source.object, "files": dict(source.files)} for source in sources}
+        (self.path / "plugins.yaml").write_text(yaml.safe_dump(plugins, sort_keys=False, allow_unicode=True))
 
     def summary(self) -> Summary:
         return Summary.model_validate_json(self.summary_path.read_text())

@@ -65,7 +65,7 @@ def run_trial(
         return
 
     torch.set_num_threads(num_threads)
-    sources = [source_of(part) for _, part in trial.config.plugins]
+    sources = [source_of(plugin) for _, plugin in trial.config.plugins]
     training = Training(trial, torch.device(device), data_digest=data_digest)
     if before is not None:
         training.check_data(before.data_digest, f"until step {before.steps:,} of this trial")

@@ -16,7 +16,6 @@ from trainables.data.load import Data, load
 from trainables.data.place import DataError
 from trainables.models.base import Spec
 from trainables.objective import Batch, Draws, build_objective
-from trainables.plugins.config import is_plugin
 from trainables.plugins.loading import loaded, shown
 from trainables.plugins.scope import Scope
 from trainables.probes.base import Probe, ProbeInput, Split
@@ -79,7 +78,9 @@ class Training:
     @property
     def data_digest(self) -> str | None:
         """Of data that a function made; other data's is part of the trial's key."""
-        return self.data.digest if self.config.data.content_digest is None or is_plugin(self.config.data.name) else None
+        return (
+            self.data.digest if self.config.data.content_digest is None or self.config.data.plugin is not None else None
+        )
 
     def check_data(self, expected: str | None, where: str) -> None:
         """Raises:

@@ -19,8 +19,8 @@ from grokgrid import home
 from grokgrid.checks import check_before_start, check_device, check_home
 from grokgrid.data_checks import check_data
 from grokgrid.engine.interface import Engine
-from grokgrid.part_checks import check_plugins, rehearse
 from grokgrid.planning import Need, Plan, make_plan, need_of
+from grokgrid.plugin_checks import check_plugins, rehearse
 from grokgrid.provenance import provenance
 from grokgrid.results import Results, State, load_results
 from grokgrid.tracking import ReportRun, Tracking, TrackingAway, TrackingError, TrackingRefused

@@ -103,14 +103,14 @@ def _list_components(files: list[Path]) -> None:
     from trainables.plugins.listing import in_file, shipped
 
     with errors():
-        found = [*shipped(), *(part for file in files for part in in_file(file))]
+        found = [*shipped(), *(listed for file in files for listed in in_file(file))]
     console = new_console()
-    for field, each in groupby(found, key=lambda part: part.field):
+    for field, group in groupby(found, key=lambda listed: listed.field):
         console.print(Text(field, style="bold"))
-        for part in each:
-            console.print(Padding(Text(f"{part.name}  {part.settings}"), (0, 0, 0, 2)))
-            if part.about:
-                console.print(Padding(Text(part.about, style="dim"), (0, 0, 0, 6)))
+        for listed in group:
+            console.print(Padding(Text(f"{listed.name}  {listed.settings}"), (0, 0, 0, 2)))
+            if listed.about:
+                console.print(Padding(Text(listed.about, style="dim"), (0, 0, 0, 6)))
     console.print("Or a plugin, file.py:object or package.module:object: see docs/extending.md", markup=False)
 
 

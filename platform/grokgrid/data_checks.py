@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from search_spaces import Study
 from trainables.data.place import DataError, DataMissing
 from trainables.datasets.base import Dataset
-from trainables.plugins.config import Plugin, is_plugin
 from trainables.validation import ValidationErrors
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ def check_data(study: Study, *, is_needed: bool, calls_functions: bool) -> tuple
     refused: list[str] = []
     inspections: dict[Dataset, Inspection] = {}
     for config in dict.fromkeys(cell.config.data for cell in study.cells):
-        if isinstance(config, Plugin) and not calls_functions:
+        if config.plugin is not None and not calls_functions:
             continue
         try:
             if (inspection := config.inspect()) is not None:
@@ -38,11 +37,11 @@ def check_data(study: Study, *, is_needed: bool, calls_functions: bool) -> tuple
         except (DataError, ValidationErrors) as error:
             refused.append(str(error))
         except (Exception, SystemExit) as error:
-            if not isinstance(config, Plugin):
+            if config.plugin is None:
                 raise
             from trainables.plugins.loading import source_of, told
 
-            refused.append(f"{config.title} fails: {told(error, source_of(config).root)}")
+            refused.append(f"{config.title} fails: {told(error, source_of(config.plugin).root)}")
     if refused:
         raise DataError("\n".join(dict.fromkeys(refused)))
     warnings = [f"{config.title}: {each}" for config, found in inspections.items() for each in found.findings.warnings]
@@ -50,7 +49,7 @@ def check_data(study: Study, *, is_needed: bool, calls_functions: bool) -> tuple
 
 
 def _check_last_batches(study: Study, inspections: "Mapping[Dataset, Inspection]") -> tuple[str, ...]:
-    if not any(is_plugin(cell.config.model.name) for cell in study.cells):
+    if not any(cell.config.model.plugin is not None for cell in study.cells):
         return ()
     # Not above: it imports numpy.
     from trainables.last_batch import check_last_batches

@@ -7,7 +7,6 @@ declares it. Every trial records it instead, and the driver compares.
 from collections.abc import Mapping
 from typing import final
 
-from trainables.datasets.plugin import PluginDataset
 from trainables.records import Summary
 from trainables.trial import Trial
 
@@ -20,13 +19,13 @@ class DataDigests:
         self._known = dict(known)
 
     def of(self, trial: Trial) -> str | None:
-        data = _made(trial)
-        return self._known.get(data.function) if data is not None else None
+        function = trial.config.data.function
+        return self._known.get(function) if function is not None else None
 
     def contradiction(self, trial: Trial, summary: Summary) -> str | None:
         """What is wrong if the trial was trained on other data than is known; else its digest is known from now on."""
-        data = _made(trial)
-        if data is None or summary.data_digest is None:
+        data = trial.config.data
+        if data.function is None or summary.data_digest is None:
             return None
         known = self._known.setdefault(data.function, summary.data_digest)
         if known == summary.data_digest:
@@ -36,9 +35,3 @@ class DataDigests:
             f" study: {summary.data_digest} there, {known} here. Trials on different data cannot be compared. Restore"
             f" what the function reads; or give data.digest: {known} in the study, for new trials on that data"
         )
-
-
-def _made(trial: Trial) -> PluginDataset | None:
-    """The data, if a function makes it and the study does not declare what."""
-    data = trial.config.data
-    return data if isinstance(data, PluginDataset) and data.digest is None else None

@@ -232,7 +232,9 @@ class Driver:
         for trial in new.values():
             # Now: files may be edited while their study runs.
             self._sources |= {
-                part.source: source_of(part) for _, part in trial.config.plugins if part.source not in self._sources
+                plugin.source: source_of(plugin)
+                for _, plugin in trial.config.plugins
+                if plugin.source not in self._sources
             }
         if new:
             self._to_look_up += dict.fromkeys(trial.key for trial in new.values())
@@ -298,7 +300,7 @@ class Driver:
 
     def _submit(self, keys: Sequence[str]) -> None:
         self._with_engine |= set(keys)
-        parts = {part.source for key in keys for _, part in self._trials[key].config.plugins}
+        plugins = {plugin.source for key in keys for _, plugin in self._trials[key].config.plugins}
         self._engine.submit(
             Block(
                 id=f"block-{next(self._block_numbers)}",
@@ -308,7 +310,7 @@ class Driver:
                 num_threads=self._how.num_threads,
                 checkpoint_every_s=self._how.checkpoint_every_s,
                 data_digests={key: digest for key in keys if (digest := self._data_digests.of(self._trials[key]))},
-                sources=tuple(source for digest, source in self._sources.items() if digest in parts),
+                sources=tuple(source for digest, source in self._sources.items() if digest in plugins),
             )
         )
 

@@ -121,16 +121,16 @@ class TestATrialInMlflow:
 class TestAReport:
     @pytest.mark.parametrize("name", ["results/trials.parquet", "results/curves.parquet", "SHA256SUMS"])
     @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-    def test_of_which_the_facts_are_damaged_is_made_from_the_trials(
-        self, answered: Path, undisturbed, name: str, damage: Callable[[Path], object], caplog
+    def test_of_which_the_results_are_damaged_is_made_from_the_trials(
+        self, reported: Path, undisturbed, name: str, damage: Callable[[Path], object], caplog
     ):
-        damage(answered / name)
+        damage(reported / name)
         same(results(SLOW), undisturbed(SLOW))
         assert "What it told is read from the trials' own runs." in caplog.text
 
-    def test_that_is_damaged_is_followed_by_another(self, answered: Path):
+    def test_that_is_damaged_is_followed_by_another(self, reported: Path):
         first = Tracking().last_report(SLOW.name)
-        change_a_byte(answered / "keys.parquet")
+        change_a_byte(reported / "keys.parquet")
         with pytest.raises(TrackingError, match="keys.parquet does not match its checksum"):
             first.keys()
         api.run(SLOW, engine=InlineEngine)
@@ -141,7 +141,7 @@ class TestAReport:
 
     @pytest.fixture
     def reported(self, ready_home: Path) -> Path:
-        """The artifacts of a report to SLOW."""
+        """The artifacts of a report on SLOW."""
         api.run(SLOW, engine=InlineEngine)
         return Path(Tracking().last_report(SLOW.name).artifact_uri.removeprefix("file://"))
 

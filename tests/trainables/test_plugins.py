@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from trainables.plugins.listing import in_file
 from trainables.plugins.loading import load_plugin, provide, source_of
-from trainables.plugins.rehearsal import check_plugins, rehearse_parts
+from trainables.plugins.rehearsal import check_plugins, rehearse_plugins
 from trainables.plugins.scope import Scope
 from trainables.plugins.source import read_source
 from trainables.regularisers.plugin import PluginRegulariser
@@ -267,7 +267,7 @@ class TestShipped:
         one, other = (PluginRegulariser(name=f"{tmp_path / folder}/part.py:term") for folder in ("one", "other"))
         assert (load_plugin(one)(None), load_plugin(other)(None)) == ("one", "other")
         load_plugin(one, scope)
-        with pytest.raises(ValidationErrors, match="module 'same_name' is another one for a second part of this trial"):
+        with pytest.raises(ValidationErrors, match="module 'same_name' is another one for a second plugin"):
             load_plugin(other, scope)
 
 
@@ -314,7 +314,7 @@ def all_refused() -> list[Problem]:
     trials = {what: tiny_trial(**settings) for what, (settings, _) in WRONG.items()}
     trials |= {dtype: tiny_trial(regulariser=own("single"), dtype=dtype) for dtype in ("float32", "float64")}
     problems: list[Problem] = []
-    for check in (check_plugins, rehearse_parts):
+    for check in (check_plugins, rehearse_plugins):
         wrong = {problem.path[0] for problem in problems}
         with pytest.raises(ValidationErrors) as raised:
             check({name: trial for name, trial in trials.items() if name not in wrong})

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tiny_trials import tiny_trial
 
-from trainables.plugins.rehearsal import Rehearsed, rehearse_parts
+from trainables.plugins.rehearsal import Rehearsed, rehearse_plugins
 from trainables.trial import Trial
 from trainables.validation import ValidationErrors
 
@@ -167,7 +167,7 @@ def refusals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What is wrong with any of them, found in one rehearsal."""
     trials = in_files({what: case[:2] for what, case in REFUSED.items()}, tmp_path_factory.mktemp("refused"))
     with pytest.raises(ValidationErrors) as raised:
-        rehearse_parts(trials)
+        rehearse_plugins(trials)
     return {str(problem.path[0]): str(problem) for problem in raised.value.problems}
 
 
@@ -188,7 +188,7 @@ def warned(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
         "unused": ("model", MODEL.format("1").replace("self.calls += 1", "pass")),
         "data": ("data", DATA.format("")),
     }
-    return rehearse_parts(in_files(parts, tmp_path_factory.mktemp("warned")))
+    return rehearse_plugins(in_files(parts, tmp_path_factory.mktemp("warned")))
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_what_a_part_starts_ends_with_the_rehearsal(tmp_path: Path):
         "import subprocess\n\ndef part(step):\n    child = subprocess.Popen(['sleep', '987.125'], close_fds=False)\n"
         "    return step.outputs.square().mean()\n"
     )
-    assert rehearse_parts({"mine": trial("regulariser", text, tmp_path / "part.py")}).warnings == ()
+    assert rehearse_plugins({"mine": trial("regulariser", text, tmp_path / "part.py")}).warnings == ()
     commands = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
     assert not any(b"987.125" in command for command in commands)
 
@@ -222,7 +222,7 @@ def test_a_process_that_ends_is_refused(tmp_path: Path):
     with pytest.raises(
         ValidationErrors, match=r"part \(part\.py, line 13\): the process that rehearses ended with exit code 7"
     ):
-        rehearse_parts({"mine": trial("regulariser", "def part(step):\n    os._exit(7)\n", tmp_path / "part.py")})
+        rehearse_plugins({"mine": trial("regulariser", "def part(step):\n    os._exit(7)\n", tmp_path / "part.py")})
 
 
 @pytest.mark.slow
@@ -232,5 +232,5 @@ def test_what_is_not_done_in_time_is_left_out_with_a_warning(tmp_path: Path):
         "quick": trial("regulariser", TERM.format("1"), tmp_path / "quick.py"),
         "slow": trial("regulariser", sleeping, tmp_path / "slow.py"),
     }
-    (warning,) = rehearse_parts(trials, limit_s=15.0).warnings
+    (warning,) = rehearse_plugins(trials, limit_s=15.0).warnings
     assert warning == "the rehearsal of plugins was cut short after 15 s: slow not at all"

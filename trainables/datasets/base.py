@@ -51,6 +51,11 @@ class Dataset(Component):
         """The digest of its content; None if nothing declares it."""
 
     @property
+    def function(self) -> str | None:
+        """What decides the arrays, as text, if a function makes them and nothing declares their digest; else None."""
+        return None
+
+    @property
     @abstractmethod
     def normalisation(self) -> tuple[float, float]:
         """The mean that is subtracted from the inputs, and the standard deviation that they are divided by then."""

@@ -52,9 +52,9 @@ class PluginDataset(Plugin, Dataset):
         pass
 
     @property
-    def function(self) -> str:
-        """What decides the arrays, as text: the same for all numbers of examples that are taken of them."""
-        return json.dumps([self.source, self.settings], sort_keys=True)
+    def function(self) -> str | None:
+        # The same for all numbers of examples that are taken of them.
+        return None if self.digest is not None else json.dumps([self.source, self.settings], sort_keys=True)
 
     def read(self) -> Arrays:
         from trainables.data.arrays import digest

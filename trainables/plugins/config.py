@@ -61,8 +61,12 @@ class Plugin(Component):
         return self
 
     @property
+    def plugin(self) -> Self:
+        return self
+
+    @property
     def settings(self) -> dict[str, Any]:
-        """Copies: what a part does to a list that it is given changes no configuration."""
+        """Copies: what a plugin does to a list that it is given changes no configuration."""
         return copy.deepcopy(self.model_extra or {})
 
     def problem(self, message: str) -> ValidationErrors:
@@ -77,7 +81,7 @@ class Plugin(Component):
 
 def plugins_in(components: Iterable[tuple[str, Component]]) -> tuple[tuple[str, Plugin], ...]:
     """The plugins among components, each with its path."""
-    return tuple((path, component) for path, component in components if isinstance(component, Plugin))
+    return tuple((path, component.plugin) for path, component in components if component.plugin is not None)
 
 
 def is_plugin(name: Any) -> bool:

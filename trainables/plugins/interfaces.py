@@ -25,45 +25,45 @@ class Interface:
     named: tuple[str, ...] = ()
     makes: bool = False
 
-    def problems(self, part: Any, settings: Mapping[str, Any]) -> Iterator[Problem]:
-        """Why `part` cannot be called so; nothing if it can."""
-        if not callable(part):
-            yield Problem(("name",), f"is {part!r}: it should be a function or a class")
-        elif self._is_made_first(part):
-            yield from _misfits(part, (), (), settings)
+    def problems(self, target: Any, settings: Mapping[str, Any]) -> Iterator[Problem]:
+        """Why `target` cannot be called so; nothing if it can."""
+        if not callable(target):
+            yield Problem(("name",), f"is {target!r}: it should be a function or a class")
+        elif self._is_made_first(target):
+            yield from _misfits(target, (), (), settings)
             # Of the class itself: type has a __call__, too.
-            if "__call__" not in dir(part):
-                yield Problem(("name",), f"{part.__name__} has no __call__, which takes {_listed(self.given)}")
+            if "__call__" not in dir(target):
+                yield Problem(("name",), f"{target.__name__} has no __call__, which takes {_listed(self.given)}")
             else:
-                yield from _misfits(inspect.getattr_static(part, "__call__"), ("self", *self.given), (), {})
+                yield from _misfits(inspect.getattr_static(target, "__call__"), ("self", *self.given), (), {})
         else:
-            yield from _misfits(part, self.given, self.named, settings)
+            yield from _misfits(target, self.given, self.named, settings)
 
-    def _is_made_first(self, part: Any) -> bool:
-        return isinstance(part, type) and bool(self.given) and not self.makes
+    def _is_made_first(self, target: Any) -> bool:
+        return isinstance(target, type) and bool(self.given) and not self.makes
 
-    def bound(self, part: Any, settings: Mapping[str, Any]) -> Callable[..., Any]:
+    def bound(self, target: Any, settings: Mapping[str, Any]) -> Callable[..., Any]:
         """What is called with `given` alone."""
-        if self._is_made_first(part):
-            made: Callable[..., Any] = part(**settings)
+        if self._is_made_first(target):
+            made: Callable[..., Any] = target(**settings)
             return made
-        return lambda *given, **named: part(*given, **named, **copy.deepcopy(settings))
+        return lambda *given, **named: target(*given, **named, **copy.deepcopy(settings))
 
 
 def _misfits(
-    part: Any, given: tuple[str, ...], named: tuple[str, ...], settings: Mapping[str, Any]
+    target: Any, given: tuple[str, ...], named: tuple[str, ...], settings: Mapping[str, Any]
 ) -> Iterator[Problem]:
     try:
-        parameters = list(inspect.signature(part).parameters.values())
+        parameters = list(inspect.signature(target).parameters.values())
     except (ValueError, TypeError):
         return  # Of a builtin it is not known.
     kinds = inspect.Parameter
     positional = [p for p in parameters if p.kind in (kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD)]
     takes_more = any(p.kind is kinds.VAR_POSITIONAL for p in parameters)
     takes_any = any(p.kind is kinds.VAR_KEYWORD for p in parameters)
-    called = getattr(part, "__name__", "it")
+    called = getattr(target, "__name__", "it")
     if len(positional) < len(given) and not takes_more:
-        yield Problem(("name",), f"{called}{inspect.signature(part)} should take {_listed(given)} first, by position")
+        yield Problem(("name",), f"{called}{inspect.signature(target)} should take {_listed(given)} first, by position")
         return
     rest = [
         p
@@ -73,7 +73,7 @@ def _misfits(
     names = [p.name for p in rest]
     for name in named:
         if name not in names and not takes_any:
-            yield Problem(("name",), f"{called}{inspect.signature(part)} should take {name}, by name")
+            yield Problem(("name",), f"{called}{inspect.signature(target)} should take {name}, by name")
     for p in rest:
         if p.default is kinds.empty and p.name not in {*named, *settings}:
             yield Problem((p.name,), f"is missing: {called} needs it")

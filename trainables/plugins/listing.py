@@ -56,37 +56,37 @@ def in_file(path: Path) -> Iterator[Listed]:
     except ValueError as error:
         raise ValidationErrors(str(path), [Problem((), str(error))]) from None
     for name in names:
-        part = object_of(read_source(f"{path}:{name}"))
-        if not _has_signature(part):
+        plugin = object_of(read_source(f"{path}:{name}"))
+        if not _has_signature(plugin):
             continue  # An exception, say, or a name that was deleted again.
-        yield Listed(" or ".join(_fields(part)) or "nothing", f"{path}:{name}", _settings(part), _about(part))
+        yield Listed(" or ".join(_fields(plugin)) or "nothing", f"{path}:{name}", _settings(plugin), _about(plugin))
 
 
-def _has_signature(part: Any) -> bool:
+def _has_signature(plugin: Any) -> bool:
     try:
-        inspect.signature(part)
-        inspect.signature(part.__call__)
+        inspect.signature(plugin)
+        inspect.signature(plugin.__call__)
     except (TypeError, ValueError, AttributeError):
         return False
     return True
 
 
-def _about(part: Any) -> str:
+def _about(plugin: Any) -> str:
     """The first paragraph of what it says of itself."""
-    return " ".join((part.__doc__ or "").split("\n\n")[0].split())
+    return " ".join((plugin.__doc__ or "").split("\n\n")[0].split())
 
 
-def _fields(part: Any) -> list[str]:
+def _fields(plugin: Any) -> list[str]:
     """Those whose interface it fits, its settings aside, judged by the names that it uses, else by how many things it
     needs to be given.
     """
     fitting = [
         (field, interface)
         for field, interface in _interfaces().items()
-        if not any(problem.path == ("name",) for problem in interface.problems(part, {}))
+        if not any(problem.path == ("name",) for problem in interface.problems(plugin, {}))
     ]
-    made = list(inspect.signature(part).parameters.values())
-    called = list(inspect.signature(part.__call__).parameters.values())[1:] if inspect.isclass(part) else made
+    made = list(inspect.signature(plugin).parameters.values())
+    called = list(inspect.signature(plugin.__call__).parameters.values())[1:] if inspect.isclass(plugin) else made
     names = tuple(each.name for each in called)
     needed = [each for each in called if each.default is each.empty and each.kind is each.POSITIONAL_OR_KEYWORD]
     for fits in (
@@ -105,7 +105,7 @@ def _interfaces() -> dict[str, Interface]:
     return {field: adapter.interface for field, adapter in adapters.items() if issubclass(adapter, Plugin)}
 
 
-def _settings(part: Any) -> str:
+def _settings(plugin: Any) -> str:
     taken = {name for interface in _interfaces().values() for name in (*interface.given, *interface.named)}
-    parameters = inspect.signature(part).parameters.values()
+    parameters = inspect.signature(plugin).parameters.values()
     return ", ".join(str(each.replace(annotation=each.empty)) for each in parameters if each.name not in taken)

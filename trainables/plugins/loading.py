@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 
 
 def load_plugin(config: Plugin, scope: Scope | None = None) -> Callable[..., Any]:
-    """The part, ready to be called as `interfaces.py` says, in the scope of its trial; by default in one of its own.
+    """The plugin, ready to be called as `interfaces.py` says, in the scope of its trial; by default in one of its own.
 
     Raises:
         ValidationErrors: it is not there, is not what the configuration declares, or cannot be called so.
     """
     scope = scope or Scope()
     source = source_of(config)
-    part = object_of(source, scope)
-    if problems := list(config.interface.problems(part, config.settings)):
+    target = object_of(source, scope)
+    if problems := list(config.interface.problems(target, config.settings)):
         raise ValidationErrors(config.kind(), problems)
     try:
         with scope.active():
-            bound = config.interface.bound(part, config.settings)
-            if isinstance(part, type) and isinstance(bound, part):
+            bound = config.interface.bound(target, config.settings)
+            if isinstance(target, type) and isinstance(bound, target):
                 scope.objects.append(bound)
     except (Exception, SystemExit) as error:
         raise config.problem(f"{config.object} cannot be made: {told(error, source.root)}") from error
@@ -86,12 +86,12 @@ def told(error: BaseException, *roots: Path) -> str:
 
 
 def shown(value: Any) -> str:
-    """What a part returned, in few words: tensors by their shape, the rest cut short."""
+    """What a plugin returned, in few words: tensors by their shape, the rest cut short."""
     return f"a tensor of shape {tuple(value.shape)}" if hasattr(value, "shape") else reprlib.repr(value)
 
 
 def place(config: Plugin) -> str:
-    """A part for people: what it is called, and where it is written."""
+    """A plugin for people: what it is called, and where it is written."""
     source = source_of(config)
     line = line_of(source)
     return f"{config.object} ({source.main}{f', line {line}' if line is not None else ''})"
@@ -106,12 +106,12 @@ def scalar(plugin: Plugin, *given: Any) -> "Tensor":
 
 
 def provide(source: SourceCode) -> None:
-    """For a process that may not see the part's files, or not as they were: from now on its source is found."""
+    """For a process that may not see the plugin's files, or not as they were: from now on its source is found."""
     _provided.setdefault(source.digest, source)
 
 
 def source_of(config: Plugin) -> SourceCode:
-    """The declared source, from where the part lies or as it was provided.
+    """The declared source, from where the plugin lies or as it was provided.
 
     Raises:
         ValidationErrors: it is in neither place.

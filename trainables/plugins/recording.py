@@ -21,9 +21,9 @@ TRAINING = "training"
 
 
 class Call(NamedTuple):
-    """part: its field and its number among the trial's parts, or TRAINING; given, returned: digests."""
+    """plugin: its field and its number among the trial's plugins, or TRAINING; given, returned: digests."""
 
-    part: str
+    plugin: str
     step: int
     given: str
     returned: str
@@ -45,22 +45,22 @@ class Recorder:
     gradient.
     """
 
-    def __init__(self, parts: Sequence[Plugin]) -> None:
-        self._names = {part.model_dump_json(): str(index) for index, part in enumerate(parts)}
+    def __init__(self, plugins: Sequence[Plugin]) -> None:
+        self._names = {plugin.model_dump_json(): str(index) for index, plugin in enumerate(plugins)}
         self.calls: list[Call] = []
         self.seen: dict[str, Seen] = {}
         self.trained: set[str] = set()
         self.step = 0
 
     def note(self, config: Plugin, given: Sequence[Any], returned: Any) -> None:
-        part = self._names[config.model_dump_json()]
+        plugin = self._names[config.model_dump_json()]
         match config.kind():
             case "regularisers":
                 (step,) = given
-                self._note_term(self.seen.setdefault(part, Seen()), step, returned)
+                self._note_term(self.seen.setdefault(plugin, Seen()), step, returned)
                 given = [step.x, step.y, step.outputs]
             case "gradient_filters" if isinstance(returned, tuple) and returned and isinstance(returned[0], Mapping):
-                seen = self.seen.setdefault(part, Seen(depends=True))
+                seen = self.seen.setdefault(plugin, Seen(depends=True))
                 changed = (name for name, old in given[0].items() if not _same(old, returned[0].get(name)))
                 seen.acts |= any(True for _ in changed)
             case "models" if len(given) == 3:
@@ -71,7 +71,7 @@ class Recorder:
                 given = [evaluation.x, evaluation.y]
             case _:
                 pass
-        self.calls.append(Call(part, self.step, digest_of(given), digest_of(returned)))
+        self.calls.append(Call(plugin, self.step, digest_of(given), digest_of(returned)))
 
     def state(self, state: Mapping[str, Tensor]) -> None:
         self.calls.append(Call(TRAINING, self.step, "", digest_of(state)))
@@ -89,14 +89,14 @@ class Recorder:
 def first_difference(one: Sequence[Call], other: Sequence[Call]) -> Call | None:
     """The call to blame; None if there is no difference."""
     for mine, theirs in zip(one, other, strict=False):
-        is_same_call = (mine.part, mine.step, mine.given) == (theirs.part, theirs.step, theirs.given)
+        is_same_call = (mine.plugin, mine.step, mine.given) == (theirs.plugin, theirs.step, theirs.given)
         if is_same_call and mine.returned != theirs.returned:
             return mine
     if list(one) == list(other):
         return None
     # What was given differs too, or one called something that the other did not: only an outer call can tell.
     differ = (mine for mine, theirs in zip(one, other, strict=False) if mine != theirs)
-    return next(differ, one[-1])._replace(part=TRAINING)
+    return next(differ, one[-1])._replace(plugin=TRAINING)
 
 
 def digest_of(value: Any) -> str:

@@ -21,7 +21,6 @@ from dataclasses import dataclass, field
 from typing import IO, Any, final
 
 from trainables.data.place import DataError
-from trainables.datasets.plugin import PluginDataset
 from trainables.plugins.loading import load_plugin, place, source_of
 from trainables.trial import Trial
 from trainables.validation import Problem, ValidationErrors
@@ -52,19 +51,19 @@ def check_plugins(trials: Mapping[str, Trial]) -> None:
     checked = set()
     problems: list[Problem] = []
     for name, trial in trials.items():
-        for where, part in trial.config.plugins:
-            if (known := (where, part.model_dump_json())) in checked:
+        for where, plugin in trial.config.plugins:
+            if (known := (where, plugin.model_dump_json())) in checked:
                 continue
             checked.add(known)
             try:
-                load_plugin(part)
+                load_plugin(plugin)
             except ValidationErrors as found:
                 problems += [each.below(name, *where.split(".")) for each in found.problems]
     if problems:
         raise ValidationErrors(_WHAT, problems)
 
 
-def rehearse_parts(trials: Mapping[str, Trial], *, limit_s: float = LIMIT_S) -> Rehearsed:
+def rehearse_plugins(trials: Mapping[str, Trial], *, limit_s: float = LIMIT_S) -> Rehearsed:
     """Trains each combination of plugins for some steps on a few examples, twice, and compares. That needs
     the data, and tells what a signature does not: shapes, types, state that no snapshot holds, draws without a seed.
 
@@ -103,7 +102,7 @@ class _Run:
         self._rest = b""
         self.is_open = True
         self.reads, writes = os.pipe()
-        sources = {part.source: source_of(part) for trial in trials.values() for _, part in trial.config.plugins}
+        sources = {plugin.source: source_of(plugin) for trial in trials.values() for _, plugin in trial.config.plugins}
         task = {"to": writes, "trials": dict(trials), "sources": list(sources.values()), "in_full": in_full}
         # Another hash of texts than here and than in the other process, whatever the environment says.
         code = f"import sys; sys.path[:] = {sys.path!r}; from trainables.plugins.rehearsing import main; main()"
@@ -202,18 +201,18 @@ def _judged(trials: Mapping[str, Trial], runs: list[_Run], limit_s: float) -> Re
 
 
 def _death(trials: Mapping[str, Trial], run: _Run, how: str) -> Problem:
-    """Of a process, with the trial that it was at and the parts that may have ended it."""
+    """Of a process, with the trial that it was at and the plugins that may have ended it."""
     begun = run.of("begun")
     if not begun:
         return Problem((), f"the process that rehearses {how}")
     name = begun[-1]["trial"]
-    parts = trials[name].config.plugins
-    path = (name, parts[0][0]) if len(parts) == 1 else (name,)
-    return Problem(path, f"{' or '.join(place(part) for _, part in parts)}: the process that rehearses {how}")
+    plugins = trials[name].config.plugins
+    path = (name, plugins[0][0]) if len(plugins) == 1 else (name,)
+    return Problem(path, f"{' or '.join(place(plugin) for _, plugin in plugins)}: the process that rehearses {how}")
 
 
 def _reported(kind: str, trials: Mapping[str, Trial], runs: list[_Run]) -> list[Problem]:
-    """Each sentence once: cells of a grid share their parts."""
+    """Each sentence once: cells of a grid share their plugins."""
     lines = [line for run in runs for line in run.of(kind) if line["trial"] in trials]
     first = {line["message"]: line for line in reversed(lines)}
     return [Problem((line["trial"], *line["path"]), line["message"]) for line in reversed(first.values())]
@@ -242,31 +241,32 @@ def _digests(trials: Mapping[str, Trial], runs: list[_Run]) -> tuple[dict[str, s
     problems = []
     for name, trial in trials.items():
         data = trial.config.data
-        if isinstance(data, PluginDataset) and (names := different.pop(data.function, None)):
+        if data.plugin is not None and (names := different.pop(data.function or "", None)):
             listed = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
             message = (
-                f"{place(data)} makes other data at every call, {listed} here: every worker would train on its own."
-                " Draw from a generator with a fixed seed, numpy.random.default_rng(0) say; read nothing that changes"
+                f"{place(data.plugin)} makes other data at every call, {listed} here: every worker would train on its"
+                " own. Draw from a generator with a fixed seed, numpy.random.default_rng(0) say; read nothing that"
+                " changes"
             )
             problems.append(Problem((name, "data"), message))
     return digests, problems
 
 
 def _differences(trials: Mapping[str, Trial], runs: list[_Run]) -> list[Problem]:
-    """Between the calls of the two runs; each part is named once."""
+    """Between the calls of the two runs; each plugin is named once."""
     from trainables.plugins.recording import Call, first_difference
-    from trainables.plugins.rehearsing import blamed_part
+    from trainables.plugins.rehearsing import blamed_plugin
 
     problems: dict[tuple[str, str], Problem] = {}
     first, second = ({line["trial"]: [Call(*call) for call in line["calls"]] for line in r.of("calls")} for r in runs)
     for name in (name for name in trials if name in first and name in second):
         if (blamed := first_difference(first[name], second[name])) is not None:
-            path, part = blamed_part(trials[name].config, blamed.part)
+            path, plugin = blamed_plugin(trials[name].config, blamed.plugin)
             at = f" at step {blamed.step}" if blamed.step else ""
             message = (
-                f"{part} gives something else{at} in two runs of one seed: it depends on a generator without a seed,"
+                f"{plugin} gives something else{at} in two runs of one seed: it depends on a generator without a seed,"
                 " the time, the order of a set, an address or the process. Draw from the `generator` that it is given"
                 " or from the global generators, which are seeded; sort sets"
             )
-            problems.setdefault((part, at), Problem((name, *path), message))
+            problems.setdefault((plugin, at), Problem((name, *path), message))
     return list(problems.values())

@@ -20,7 +20,6 @@ from typing import Any
 import torch
 
 from trainables.data.place import DataError
-from trainables.datasets.plugin import PluginDataset
 from trainables.plugins.config import Plugin
 from trainables.plugins.loading import place, provide, source_of, told
 from trainables.plugins.recording import TRAINING, Call, Recorder, first_difference, kept
@@ -77,22 +76,22 @@ def _reporting(name: str, config: TrialConfig, what: str, report: Report) -> Ite
     try:
         yield
     except ValidationErrors as found:
-        fields = {part.kind(): field for field, part in config.plugins}
+        fields = {plugin.kind(): field for field, plugin in config.plugins}
         inside = fields[found.source].split(".") if found.source in fields else []
         for problem in found.problems:
             wrong([*inside, *problem.path], problem.message)
     except DataError as error:
         report({"kind": "data error", "message": str(error)})
     except (Exception, SystemExit) as error:
-        wrong([], f"{what}: {told(error, *(source_of(part).root for _, part in config.plugins))}")
+        wrong([], f"{what}: {told(error, *(source_of(plugin).root for _, plugin in config.plugins))}")
 
 
 def rehearse(name: str, trial: Trial, report: Report) -> None:
     """Reports what is wrong or suspicious, and the calls, which another process must have made alike."""
     small = trial.model_copy(update={"config": _in_the_small(trial.config)})
-    parts = [part for _, part in small.config.plugins]
-    recorder, scope, training = _begun(small, parts)
-    if isinstance(small.config.data, PluginDataset) and small.config.data.digest is None:
+    plugins = [plugin for _, plugin in small.config.plugins]
+    recorder, scope, training = _begun(small, plugins)
+    if small.config.data.function is not None:
         data = {"function": small.config.data.function, "name": small.config.data.name}
         report({"kind": "data", **data, "digest": training.data.digest, "digests": dict(training.data.digests)})
     _advance(training, recorder, _CONTINUED)
@@ -103,7 +102,7 @@ def rehearse(name: str, trial: Trial, report: Report) -> None:
     whole = recorder.calls[start:]
     changed = [key for key, value in kept(scope.modules, scope.objects).items() if values.get(key, value) != value]
 
-    again, _, continued = _begun(small, parts)
+    again, _, continued = _begun(small, plugins)
     start = len(again.calls)
     _restore(continued, before, _CONTINUED)
     _advance(continued, again, _STEPS)
@@ -126,8 +125,8 @@ def rehearse(name: str, trial: Trial, report: Report) -> None:
     report({"kind": "calls", "trial": name, "calls": recorder.calls})
 
 
-def _begun(trial: Trial, parts: list[Plugin]) -> tuple[Recorder, Scope, Training]:
-    recorder = Recorder(parts)
+def _begun(trial: Trial, plugins: list[Plugin]) -> tuple[Recorder, Scope, Training]:
+    recorder = Recorder(plugins)
     scope = Scope(note=recorder.note)
     return recorder, scope, Training(trial, torch.device("cpu"), scope=scope)
 
@@ -175,23 +174,23 @@ def _rehearse_in_full(trial: Trial) -> None:
     training.measure(trial.config.all_probes)
 
 
-def blamed_part(config: TrialConfig, part: str) -> tuple[list[str], str]:
+def blamed_plugin(config: TrialConfig, plugin: str) -> tuple[list[str], str]:
     """Its path in the configuration, and its name for people."""
     own = config.plugins
-    if part == TRAINING:
+    if plugin == TRAINING:
         training = [place(each) for field, each in own if field.partition(".")[0] not in ("data", "probes")] or [
             place(own[0][1])
         ]
         return [], training[0] if len(training) == 1 else f"one of {', '.join(training)}"
-    field, each = own[int(part)]
+    field, each = own[int(plugin)]
     return field.split("."), place(each)
 
 
 def _report_continued(name: str, config: TrialConfig, blamed: Call, changed: list[str], report: Report) -> None:
-    path, part = blamed_part(config, blamed.part)
+    path, plugin = blamed_plugin(config, blamed.plugin)
     where = f", in {', '.join(f'`{key}`' for key in changed[:5])}" if changed else ""
     message = (
-        f"{part} gives something else at step {blamed.step} in a trial that was continued after step"
+        f"{plugin} gives something else at step {blamed.step} in a trial that was continued after step"
         f" {_CONTINUED} than in one that was not: it keeps something that is not part of a snapshot{where}. Keep it in"
         " a gradient filter's `state` or in a buffer of the model, or compute it from step.number"
     )
@@ -201,12 +200,14 @@ def _report_continued(name: str, config: TrialConfig, blamed: Call, changed: lis
 
 def _report_useless(config: TrialConfig, recorder: Recorder, training: Training, report: Report, name: str) -> None:
     unused = [name for name in training.gradients() if name not in recorder.trained]
-    if isinstance(config.model, Plugin) and unused:
+    if config.model.plugin is not None and unused:
         listed = ", ".join(unused[:5]) + (f" and {len(unused) - 5} more" if len(unused) > 5 else "")
-        message = f"{place(config.model)} has parameters that got no gradient: {listed}. Are they meant to be used?"
+        message = (
+            f"{place(config.model.plugin)} has parameters that got no gradient: {listed}. Are they meant to be used?"
+        )
         report({"kind": "warning", "message": message})
-    for part, seen in recorder.seen.items():
-        path, who = blamed_part(config, part)
+    for plugin, seen in recorder.seen.items():
+        path, who = blamed_plugin(config, plugin)
         if not seen.depends:
             message = (
                 f"{who} depends on no parameter of the network in any step, so that training would be as without it:"

@@ -4,10 +4,10 @@ Python keeps modules, global random generators and torch's settings per process,
 that a trial depends on nothing that ran before it, code of users runs in the scope of its trial:
 
     scope = Scope()
-    part = scope.object_of(source)      # imported for this scope, whatever the process has imported
+    target = scope.object_of(source)    # imported for this scope, whatever the process has imported
     with scope.active():                # the scope's modules and settings in place of the process's
         scope.seed(3)                   # Python's, NumPy's and torch's global generators
-        part(...)
+        target(...)
     # modules, generators and settings of the process are as they were
 
 What is imported is the text that the source's digest stands for, not what the file holds by then, and not compiled code
@@ -175,7 +175,9 @@ class _Finder(MetaPathFinder):
             raise ValidationErrors(str(file), [Problem((), wrong)])
         known, known_text = self.files.setdefault(name, (file, text))
         if known_text != text:
-            wrong = f"module {name!r} is another one for a second part of this trial, {known}: rename one of the files"
+            wrong = (
+                f"module {name!r} is another one for a second plugin of this trial, {known}: rename one of the files"
+            )
             raise ValidationErrors(str(file), [Problem((), wrong)])
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> ModuleSpec | None:

@@ -5,7 +5,7 @@
 
 The source is the text of that file and of all modules beside it that it imports, directly or through each other:
 "beside" is under the folder from which `import` would find them. Of an installed package it is the module alone and the
-package's version. Two parts with the same source are the same part, wherever they lie; what code computes from other
+package's version. Two plugins with the same source are the same, wherever they lie; what code computes from other
 files, or from other packages, the source does not tell.
 """
 

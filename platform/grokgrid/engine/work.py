@@ -93,9 +93,9 @@ def _warned(key: str, said: list[str]) -> Iterator[Event]:
 def _users_files(trial: "Trial") -> Iterator[str]:
     from trainables.plugins.loading import source_of
 
-    for _, part in trial.config.plugins:
+    for _, plugin in trial.config.plugins:
         with suppress(Exception):  # A source that is not found has raised nothing.
-            yield from map(str, source_of(part).paths)
+            yield from map(str, source_of(plugin).paths)
 
 
 def _free_memory(device: str) -> None:

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from search_spaces import Study
 from trainables.data.place import DataError
-from trainables.datasets.plugin import PluginDataset
 from trainables.trial import Trial
 
 if TYPE_CHECKING:
@@ -16,7 +15,7 @@ def check_plugins(study: Study) -> None:
     """Raises:
     ValidationErrors: a plugin cannot be imported, or cannot be called with its settings.
     """
-    if trials := _with_parts(study):
+    if trials := _with_plugins(study):
         # Not above: it imports torch.
         from trainables.plugins.rehearsal import check_plugins
 
@@ -32,21 +31,21 @@ def rehearse(study: Study, *, calls_functions: bool) -> "Rehearsed | None":
         ValidationErrors: a plugin fails, or does not give the same for the same key.
         DataError: so does data.
     """
-    trials = {name: trial for name, trial in _with_parts(study).items() if _is_here(trial, calls_functions)}
+    trials = {name: trial for name, trial in _with_plugins(study).items() if _is_here(trial, calls_functions)}
     if not trials:
         return None
-    from trainables.plugins.rehearsal import rehearse_parts
+    from trainables.plugins.rehearsal import rehearse_plugins
 
-    return rehearse_parts(trials)
+    return rehearse_plugins(trials)
 
 
-def _with_parts(study: Study) -> dict[str, Trial]:
+def _with_plugins(study: Study) -> dict[str, Trial]:
     trials = {f"arms.{cell.name}": study.trial_of(cell, study.seed_list[0]) for cell in study.cells}
     return {name: trial for name, trial in trials.items() if trial.config.plugins}
 
 
 def _is_here(trial: Trial, calls_functions: bool) -> bool:
-    if isinstance(trial.config.data, PluginDataset):
+    if trial.config.data.plugin is not None:
         return calls_functions
     with suppress(DataError):
         trial.config.data.require()
