@@ -7,7 +7,7 @@ when. Nothing here waits for the device between two evaluations.
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, final
+from typing import final
 
 import torch
 from torch import Tensor
@@ -16,15 +16,12 @@ from trainables.data.load import Data, load
 from trainables.data.place import DataError
 from trainables.models.base import Spec
 from trainables.objective import Batch, Draws, build_objective
-from trainables.plugins.loading import loaded, shown
+from trainables.optimiser_state import OptimiserState
+from trainables.plugins.loading import loaded
 from trainables.plugins.scope import Scope
 from trainables.probes.base import Probe, ProbeInput, Split
 from trainables.randomness import Stream, generator, seed_of, words
 from trainables.trial import Trial
-from trainables.validation import Problem, ValidationErrors
-
-_NUMBERS = "optimiser_numbers."
-"""How the names of numbers begin that an optimiser keeps beside tensors."""
 
 
 @final
@@ -70,6 +67,7 @@ class Training:
         self._buffers = {name: b.to(device) for name, b in buffers.items()}
         self._objective = build_objective(config, self._network)
         self._optimiser = config.optimiser.build(self._parameters.values())
+        self._optimiser_state = OptimiserState(self._optimiser)
         self._filter_states: dict[str, Mapping[str, Tensor]] = {name: {} for name in config.gradient_filters}
         self._transform_states: dict[str, Mapping[str, Tensor]] = {name: {} for name in config.input_transforms}
         self._noise = generator(seed, Stream.NOISE, device=device)
@@ -232,16 +230,7 @@ class Training:
         """All that the next step depends on, but the configuration, the seed and the number of steps done."""
         state = {f"parameters.{name}": p.detach() for name, p in self._parameters.items()}
         state |= {f"buffers.{name}": b for name, b in self._buffers.items()}
-        for index, entry in self._optimiser.state_dict()["state"].items():
-            for name, value in entry.items():
-                if isinstance(value, Tensor):
-                    state[f"optimiser.{index}.{name}"] = value
-                elif isinstance(value, bool | int | float):
-                    dtype = torch.float64 if isinstance(value, float) else None
-                    state[f"{_NUMBERS}{index}.{name}"] = torch.tensor(value, dtype=dtype)
-                elif value is not None:
-                    wrong = f"keeps {name!r} in its state, {shown(value)}: tensors and numbers alone can be saved"
-                    raise ValidationErrors("trial", [Problem(("optimiser", "name"), wrong)])
+        state |= {f"optimiser.{name}": tensor for name, tensor in self._optimiser_state.tensors().items()}
         for kind, states in (("filters", self._filter_states), ("transforms", self._transform_states)):
             state |= {f"{kind}.{name}.{key}": t for name, of in states.items() for key, t in of.items()}
         return state | {"noise": self._noise.get_state(), "projections": self._projections.get_state()}
@@ -252,24 +241,19 @@ class Training:
             for name, parameter in self._parameters.items():
                 parameter.copy_(state[f"parameters.{name}"])
         self._buffers = {name: state[f"buffers.{name}"].to(self.device) for name in self._buffers}
-        entries: dict[int, dict[str, Any]] = {}
-        for key, value in state.items():
-            if key.startswith(("optimiser.", _NUMBERS)):
-                _, index, name = key.split(".", 2)
-                entries.setdefault(int(index), {})[name] = value.item() if key.startswith(_NUMBERS) else value
-        # load_state_dict would cast to the parameters' type what an optimiser keeps in another.
-        optimised = [p for group in self._optimiser.param_groups for p in group["params"]]
-        for place, entry in entries.items():
-            self._optimiser.state[optimised[place]] = entry
+        self._optimiser_state.restore(_under("optimiser.", state))
         for kind, states in (("filters", self._filter_states), ("transforms", self._transform_states)):
             for name in states:
-                start = f"{kind}.{name}."
-                states[name] = {
-                    k.removeprefix(start): t.to(self.device) for k, t in state.items() if k.startswith(start)
-                }
+                kept = _under(f"{kind}.{name}.", state)
+                states[name] = {key: tensor.to(self.device) for key, tensor in kept.items()}
         self._noise.set_state(state["noise"].cpu())
         self._projections.set_state(state["projections"].cpu())
         self.steps, self.seconds, self.diverged_at = steps, seconds, diverged_at
+
+
+def _under(start: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The part of a state whose names begin so, without that beginning."""
+    return {name.removeprefix(start): tensor for name, tensor in state.items() if name.startswith(start)}
 
 
 @contextmanager

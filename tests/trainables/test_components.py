@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from grokgrid.cli import app
 from search_spaces import read_study
 from trainables.optimisers.base import Optimiser
-from trainables.plugins.rehearsal import rehearse_parts
+from trainables.plugins.rehearsal import rehearse_plugins
 from trainables.regularisers.base import Regulariser
 from trainables.trial import TrialConfig
 from trainables.validation import ValidationErrors, validate
@@ -179,6 +179,26 @@ class Averaging(torch.optim.Optimizer):
                 p -= (group["lr"] * (1 + state["scale"] / state["count"]) * state["mean"]).to(p.dtype)
 
 
+class Cooling(torch.optim.SGD):
+    '''Changes its own settings, a number and a tensor of them.'''
+
+    def __init__(self, parameters, lr):
+        super().__init__(parameters, lr=lr)
+        self.param_groups[0]["total"] = torch.zeros(())
+
+    def step(self):
+        super().step()
+        for group in self.param_groups:
+            group["total"] += self.param_groups[0]["params"][0].detach().sum()
+            group["lr"] *= 0.9 if group["total"] > 0 else 0.8
+
+
+class Widening(torch.optim.Adam):
+    def step(self):
+        super().step()
+        self.param_groups[0]["betas"] = (0.9, 1 - (1 - self.param_groups[0]["betas"][1]) / 2)
+
+
 def flipped(x, generator, share=0.5):
     rows = torch.rand(len(x), generator=generator, device=x.device) < share
     return torch.where(rows.reshape(-1, *[1] * (x.dim() - 1)), x.flip(-1), x)
@@ -206,9 +226,10 @@ class TestPlugins:
         [
             {"optimiser": {"name": "torch.optim:NAdam", "lr": 1e-2}},
             {"optimiser": {"name": "{file}:Averaging", "lr": 1e-2}},
+            {"optimiser": {"name": "{file}:Cooling", "lr": 1e-1}},
             {"input_transform": {"name": "{file}:flipped", "share": 0.3}, "shuffle": True},
         ],
-        ids=["torch's optimiser", "an optimiser", "an input transform"],
+        ids=["torch's optimiser", "an optimiser", "one that changes its settings", "an input transform"],
     )
     def test_are_continued_bit_for_bit(self, settings: dict[str, Any], dtype: str, file: Path, tmp_path: Path):
         field = next(iter(settings))
@@ -231,6 +252,10 @@ class TestPlugins:
                 {"optimiser": "{file}:no_optimiser"},
                 "no_optimiser should make a torch.optim.Optimizer, it made [",
             ),
+            (
+                {"optimiser": "{file}:Widening"},
+                "keeps 'betas' in its settings, (0.9, 0.9995): tensors and numbers alone can be saved",
+            ),
             ({"input_transform": "{file}:halved"}, "halved should return a tensor of shape"),
             ({"optimiser": "{file}:flipped"}, "generator: is missing: flipped needs it"),
         ],
@@ -240,6 +265,6 @@ class TestPlugins:
     ):
         trial = tiny_trial(**{field: name.format(file=file) for field, name in settings.items()})
         with pytest.raises(ValidationErrors) as raised:
-            rehearse_parts({"mine": trial})
+            rehearse_plugins({"mine": trial})
         said = str(raised.value)
         assert next(iter(settings)) in said and reason in said

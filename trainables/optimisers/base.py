@@ -18,6 +18,6 @@ class Optimiser(Component):
 
     @abstractmethod
     def build(self, parameters: Iterable[Tensor]) -> torch.optim.Optimizer:
-        """torch's optimiser of these parameters, in one group. Its state is part of every snapshot, as `state_dict`
-        gives it: tensors by parameter and name.
+        """torch's optimiser of these parameters. A snapshot keeps its `state` and what it has changed in its
+        `param_groups`; see trainables/optimiser_state.py.
         """

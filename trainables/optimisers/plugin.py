@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 class PluginOptimiser(Plugin, Optimiser):
     """(parameters) -> torch.optim.Optimizer: a subclass of it, or a function that makes one. All that its next step
-    depends on must be tensors or numbers in its `state`, for that is what a snapshot keeps.
+    depends on must be tensors or numbers in its `state` or `param_groups`, for that is what a snapshot keeps.
     """
 
     model_config = Plugin.model_config
