@@ -34,6 +34,16 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As MLflow makes one at the first run, which takes it seconds."""
+    from grokgrid.tracking.client import Client
+
+    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    Client(f"sqlite:///{path}").experiments("none yet")
+    return path
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")

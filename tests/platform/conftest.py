@@ -6,19 +6,12 @@ from pathlib import Path
 
 import pytest
 from driver_processes import Zygote
-from driver_studies import drive, results
+from driver_studies import Grokgrid, drive, results
+from typer.testing import CliRunner, Result
 
+from grokgrid.cli import app
 from grokgrid.results import Results
-from grokgrid.tracking.client import Client
 from search_spaces import Study, digest
-
-
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """As MLflow makes one at the first run, which takes it seconds."""
-    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
-    Client(f"sqlite:///{path}").experiments("none yet")
-    return path
 
 
 @pytest.fixture
@@ -51,5 +44,16 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) 
                 drive(study)
                 found[digest(study)] = results(study)
         return found[digest(study)]
+
+    return run
+
+
+@pytest.fixture
+def grokgrid(monkeypatch: pytest.MonkeyPatch) -> Grokgrid:
+    """Runs a command line in this process. Exceptions that would end in a traceback are raised."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run(*arguments: str | Path) -> Result:
+        return CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
 
     return run

@@ -1,7 +1,7 @@
 """Small studies, running them in this process, and what must hold afterwards."""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 from rich.console import Console
+from typer.testing import Result
 
 from grokgrid import home
 from grokgrid.engine import Block, Engine, Evaluated, Event, InlineEngine
@@ -19,6 +20,9 @@ from grokgrid.running import Driver, How, Outcome, WholeStudy
 from grokgrid.tracking import TRIALS, Tracking
 from search_spaces import Study, digest
 from trainables.data.arrays import digest as data_digest
+
+Grokgrid = Callable[..., Result]
+"""The command line, run in this process."""
 
 SMALL: dict[str, Any] = {
     "name": "small",

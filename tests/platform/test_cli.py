@@ -5,33 +5,17 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
-from driver_studies import drive, failing, folders, npz, results, settled, study, table
+from driver_studies import Grokgrid, drive, failing, folders, npz, results, settled, study, table
 from refusing_server import Answer, refusing_server
-from typer.testing import CliRunner, Result
 
 from grokgrid import api
-from grokgrid.cli import app
 from search_spaces import Study, read_study, to_yaml
 from search_spaces.library import LIBRARY
-
-Grokgrid = Callable[..., Result]
-
-
-@pytest.fixture
-def grokgrid(monkeypatch: pytest.MonkeyPatch) -> Grokgrid:
-    """Runs a command line in this process. Exceptions that would end in a traceback are raised."""
-    monkeypatch.setenv("COLUMNS", "80")
-
-    def run(*arguments: str | Path) -> Result:
-        return CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
-
-    return run
 
 
 @pytest.fixture

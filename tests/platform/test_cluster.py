@@ -12,12 +12,10 @@ from pathlib import Path
 
 import pytest
 from driver_processes import Zygote
-from driver_studies import failing, folders, npz, results, same, settled, study
+from driver_studies import Grokgrid, failing, folders, npz, results, same, settled, study
 from ray_cluster import Cluster
-from typer.testing import CliRunner, Result
 
 from grokgrid import bundle
-from grokgrid.cli import app
 from grokgrid.results import Results
 from grokgrid.tracking import Tracking
 from search_spaces import Study, read_study, to_yaml
@@ -46,10 +44,9 @@ def cluster(cluster_home: Path) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def grokgrid(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    """Runs a command line in this process. Exceptions that would end in a traceback are raised."""
+def grokgrid(grokgrid: Grokgrid, monkeypatch: pytest.MonkeyPatch) -> Grokgrid:
     monkeypatch.setenv("COLUMNS", "120")
-    return lambda *args: CliRunner().invoke(app, [str(arg) for arg in args], catch_exceptions=False)
+    return grokgrid
 
 
 @pytest.fixture
@@ -77,7 +74,7 @@ class TestAJob:
         self,
         cluster: Cluster,
         cluster_home: Path,
-        grokgrid: Callable[..., Result],
+        grokgrid: Grokgrid,
         some: Study,
         undisturbed: Callable[[Study], Results],
         tmp_path: Path,
@@ -128,7 +125,7 @@ class TestAJob:
             assert "working_dir_files" in tracking.failure_log(record)
 
     @pytest.mark.slow
-    def test_that_does_not_exist(self, cluster: Cluster, grokgrid: Callable[..., Result]):
+    def test_that_does_not_exist(self, cluster: Cluster, grokgrid: Grokgrid):
         for command in ("status", "logs", "cancel"):
             told = grokgrid(command, "small-1", "--address", cluster.address)
             assert told.exit_code == 2 and "job 'small-1'" in told.stderr, told.output
@@ -243,18 +240,18 @@ class TestRefused:
             ("GROKGRID_ARTIFACTS", "sftp://me:hunter2@host/folder"),
         ],
     )
-    def test_passwords(self, name: str, value: str, grokgrid: Callable[..., Result], monkeypatch: pytest.MonkeyPatch):
+    def test_passwords(self, name: str, value: str, grokgrid: Grokgrid, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setenv(name, value)
         refused = grokgrid("submit", "demo", "--address", "http://127.0.0.1:9")
         assert refused.exit_code == 2 and not refused.stdout
         assert name in refused.stderr and "hunter2" not in refused.stderr
         assert "Set it in the cluster's own environment" in refused.stderr
 
-    def test_a_wrong_study_before_anything_else(self, grokgrid: Callable[..., Result]):
+    def test_a_wrong_study_before_anything_else(self, grokgrid: Grokgrid):
         refused = grokgrid("submit", "demo", "--set", "trial.model.width=no", "--address", "http://127.0.0.1:9")
         assert refused.exit_code == 2 and "trial.model.width" in refused.stderr
 
-    def test_a_search_without_settings_to_search(self, grokgrid: Callable[..., Result]):
+    def test_a_search_without_settings_to_search(self, grokgrid: Grokgrid):
         refused = grokgrid("submit", "demo", "--optimise", "--address", "http://127.0.0.1:9")
         assert refused.exit_code == 2 and "search: is missing" in refused.stderr
 
@@ -262,7 +259,7 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("address", "why"), [("http://127.0.0.1:9", "no job server answers there"), ("auto", "http://HEAD:8265")]
     )
-    def test_an_address_without_a_job_server(self, address: str, why: str, grokgrid: Callable[..., Result]):
+    def test_an_address_without_a_job_server(self, address: str, why: str, grokgrid: Grokgrid):
         for command in (("submit", "demo"), ("status",), ("logs", "a"), ("cancel", "a")):
             refused = grokgrid(*command, "--address", address)
             assert refused.exit_code == 2 and why in refused.stderr
@@ -273,7 +270,7 @@ class TestDoctor:
 
     @pytest.mark.slow
     @pytest.mark.ray
-    def test_of_a_cluster_in_order(self, cluster: Cluster, grokgrid: Callable[..., Result]):
+    def test_of_a_cluster_in_order(self, cluster: Cluster, grokgrid: Grokgrid):
         told = grokgrid("doctor", "demo", "--address", cluster.address)
         assert told.exit_code == 0, told.output
         for check in ("versions", "Optuna", "home", "versions of nodes", "data"):
@@ -300,15 +297,13 @@ class TestDoctor:
         assert "✗ data: " in told and "data mnist: not found under" in told
         assert "✓ clocks" in told
 
-    def test_of_this_machine(self, ready_home: Path, grokgrid: Callable[..., Result]):
+    def test_of_this_machine(self, ready_home: Path, grokgrid: Grokgrid):
         told = grokgrid("doctor", "demo")
         assert told.exit_code == 0, told.output
         assert {line[0] for line in told.stdout.splitlines()} == {"✓"}
         settled()
 
-    def test_of_this_machine_out_of_order(
-        self, tmp_path: Path, grokgrid: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
-    ):
+    def test_of_this_machine_out_of_order(self, tmp_path: Path, grokgrid: Grokgrid, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setenv("GROKGRID_STORAGE", str(tmp_path / "file" / "storage"))
         monkeypatch.setenv("GROKGRID_OPTUNA", str(tmp_path / "file"))
         (tmp_path / "file").write_text("no\njournal\n")

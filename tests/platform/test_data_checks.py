@@ -10,28 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from driver_studies import SMALL, settled
-from typer.testing import CliRunner, Result
+from driver_studies import SMALL, Grokgrid, settled
 
 from grokgrid import api
-from grokgrid.cli import app
 from grokgrid.engine.inline import InlineEngine
 from search_spaces import pinned, read_study
 from trainables.data.arrays import digest
 from trainables.data.place import DataError
-
-Grokgrid = Callable[..., Result]
-
-
-@pytest.fixture
-def grokgrid(monkeypatch: pytest.MonkeyPatch) -> Grokgrid:
-    """Runs a command line in this process. Exceptions that would end in a traceback are raised."""
-    monkeypatch.setenv("COLUMNS", "80")
-
-    def run(*arguments: str | Path) -> Result:
-        return CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
-
-    return run
 
 
 def content(**changes: Any) -> dict[str, Any]:

@@ -22,7 +22,6 @@ from tracking_rivals import never
 from tracking_trials import Folders, trial
 
 from grokgrid.tracking import Tracking, TrackingAway, TrackingError, TrackingRefused
-from grokgrid.tracking.client import Client
 from grokgrid.tracking.connection import with_driver
 
 LOGIN = "<html><head><title>Sign in to Example</title></head><body>Password:</body></html>"
@@ -34,17 +33,9 @@ def no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(f"MLFLOW_TRACKING_{name}", raising=False)
 
 
-@pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database as MLflow makes one, which takes it seconds."""
-    path = tmp_path_factory.mktemp("made") / "mlflow.db"
-    Client(f"sqlite:///{path}").experiments("none yet")
-    return path
-
-
 @pytest.fixture
-def whole(made: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copyfile(made, tmp_path / "whole.db"))
+def whole(empty_database: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copyfile(empty_database, tmp_path / "whole.db"))
 
 
 def refused(uri: str, call: Callable[[Tracking], object] = lambda tracking: tracking.find(["a" * 16])) -> str:
@@ -252,12 +243,12 @@ class TestDatabases:
             assert str(path) in (sentence := refused(f"sqlite:///{path}"))
             assert "MLFLOW_TRACKING_URI" in sentence or "GROKGRID_HOME" in sentence
 
-    def test_a_file_that_cannot_be_written_to(self, made: Path, monkeypatch: pytest.MonkeyPatch):
+    def test_a_file_that_cannot_be_written_to(self, empty_database: Path, monkeypatch: pytest.MonkeyPatch):
         """It can still be read."""
         with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as artifacts:
             Path(artifacts).chmod(0o777)
             monkeypatch.setenv("GROKGRID_ARTIFACTS", artifacts)
-            path = shutil.copyfile(made, Path(folder) / "mlflow.db")
+            path = shutil.copyfile(empty_database, Path(folder) / "mlflow.db")
             for each, mode in ((path, 0o444), (Path(folder), 0o555)):
                 each.chmod(mode)
 
