@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from search_spaces.grid import Axis, axis_of
 from trainables.names import fit_one_column, segment, written
-from trainables.trial import TrialConfig, cell_key, seed_key
+from trainables.trial import SHORT_FORMS, TrialConfig, cell_key, default_name, seed_key
 from trainables.validation import ENOUGH, Path, Problem, problems_of, shown
 
 Settings = dict[str, Any]
@@ -88,14 +88,12 @@ def cells_of(trial: Settings, arms: dict[str, Settings]) -> tuple[list[Cell], li
     mixed = _mixed(axes.values())
     cells: list[Cell] = []
     for arm in axes:
-        settings = {name: value for name, value in arms[arm].items() if name != "grid"}
+        settings = _without_grid(arms[arm])
         for values in itertools.product(*axes[arm].values()):
             if len(problems) >= ENOUGH:
                 break
             point = tuple(zip(axes[arm], values, strict=True))
-            merged = overlay(trial, settings)
-            for path, value in point:
-                merged = overlay(merged, nested(path, value))
+            merged = _merged(trial, settings, point)
             try:
                 columns = tuple((path, written(value) if path in mixed else value) for path, value in point)
                 cells.append(Cell(arm, point, TrialConfig.model_validate(merged), columns))
@@ -103,6 +101,31 @@ def cells_of(trial: Settings, arms: dict[str, Settings]) -> tuple[list[Cell], li
                 found = problems_of(error)
                 problems += [_placed(problem, arm, trial, settings, dict(point)) for problem in found]
     return cells, problems
+
+
+def placed(problem: Problem, cell: Cell, trial: Settings, arm: Settings) -> Problem:
+    """A problem of a cell's configuration with its path in the study, where a component may be in its short form."""
+    settings, path = _without_grid(arm), problem.path
+    given = _merged(trial, settings, cell.point)
+    for short, long in SHORT_FORMS.items():
+        one = given.get(short)
+        name = one.get("name") if isinstance(one, dict) else one
+        if isinstance(name, str) and path[:2] == (long, default_name(name)):
+            path = (short, *path[2:])
+    if not path:
+        return problem.below("arms", cell.name)
+    return _placed(Problem(path, problem.message), cell.arm, trial, settings, dict(cell.point))
+
+
+def _merged(trial: Settings, settings: Settings, point: Iterable[tuple[str, Any]]) -> Settings:
+    merged = overlay(trial, settings)
+    for path, value in point:
+        merged = overlay(merged, nested(path, value))
+    return merged
+
+
+def _without_grid(arm: Settings) -> Settings:
+    return {name: value for name, value in arm.items() if name != "grid"}
 
 
 def _too_many(sizes: dict[str, int]) -> Problem:
@@ -159,7 +182,7 @@ def _grid(arm: str, given: Settings) -> tuple[Grid, list[Problem]]:
             problems.append(Problem(place, "is not the path of a setting; write model.width"))
             continue
         parts = tuple(path.split("."))
-        if _depth({name: value for name, value in given.items() if name != "grid"}, parts) == len(parts):
+        if _depth(_without_grid(given), parts) == len(parts):
             problems.append(Problem(("arms", arm, *parts), "is on the arm's grid too; give one of the two"))
         try:
             found[path] = axis_of(axis)

@@ -17,7 +17,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
-from search_spaces.cells import Cell, Settings, cells_of, nested, overlay, without
+from search_spaces.cells import Cell, Settings, cells_of, nested, overlay, placed, without
 from search_spaces.search import TIMES, Better, Search, better_of, measured_by, seeds_up_to
 from trainables.configuration import Bool, Config, Float, NonNegativeFloat, PositiveFloat, PositiveInt, spelled
 from trainables.limits import wrong_values
@@ -290,6 +290,10 @@ class Study(Config):
         for path in settings:
             arm = without(arm, tuple(path.split(".")))
         return arm | {"grid": {path: [value] for path, value in settings.items()}}
+
+    def placed(self, cell: Cell, problem: Problem) -> Problem:
+        """A problem of a cell's configuration with its path in this study."""
+        return placed(problem, cell, self.trial, self.arms[cell.arm])
 
     @property
     def goal(self) -> Goal | None:

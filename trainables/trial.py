@@ -107,7 +107,7 @@ class TrialConfig(Config):
             component: Component | None = getattr(config, short)
             if component is None:
                 continue
-            name = component.name.rpartition(":")[2]
+            name = default_name(component.name)
             if name in getattr(config, long):
                 problems.append(Problem((short,), f"{name!r} is among the {long} too; give one of the two"))
             changes |= {short: None, long: {name: component, **getattr(config, long)}}
@@ -192,6 +192,11 @@ class TrialConfig(Config):
     @property
     def metrics(self) -> tuple[str, ...]:
         return metrics_of(self.probes, held_out=bool(self.data.num_validation))
+
+
+def default_name(component: str) -> str:
+    """The key in a mapping of a component of which a study gives the short form: "l1" of "my_plugins.py:l1"."""
+    return component.rpartition(":")[2]
 
 
 def metrics_of(probes: tuple[Probe, ...], *, held_out: bool = False) -> tuple[str, ...]:

@@ -1,11 +1,13 @@
 """Whether the users' plugins of a study work, as far as that is known before its trials run."""
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from search_spaces import Study
+from search_spaces import Cell, Study
 from trainables.data.place import DataError
 from trainables.trial import Trial
+from trainables.validation import Problem, ValidationErrors
 
 if TYPE_CHECKING:
     from trainables.plugins.rehearsal import Rehearsed
@@ -19,7 +21,8 @@ def check_plugins(study: Study) -> None:
         # Not above: it imports torch.
         from trainables.plugins.rehearsal import check_plugins
 
-        check_plugins(trials)
+        with _placed_in(study):
+            check_plugins(trials)
 
 
 def rehearse(study: Study, *, calls_functions: bool) -> "Rehearsed | None":
@@ -36,11 +39,31 @@ def rehearse(study: Study, *, calls_functions: bool) -> "Rehearsed | None":
         return None
     from trainables.plugins.rehearsal import rehearse_plugins
 
-    return rehearse_plugins(trials)
+    with _placed_in(study):
+        return rehearse_plugins(trials)
+
+
+@contextmanager
+def _placed_in(study: Study) -> Iterator[None]:
+    """Problems of trials get their paths in the study."""
+    try:
+        yield
+    except ValidationErrors as found:
+        cells = {_name(cell): cell for cell in study.cells}
+        own = (
+            (cells[str(name)], Problem(tuple(path), each.message))
+            for each in found.problems
+            for name, *path in [each.path]
+        )
+        raise ValidationErrors(found.source, [study.placed(cell, problem) for cell, problem in own]) from None
+
+
+def _name(cell: Cell) -> str:
+    return f"arms.{cell.name}"
 
 
 def _with_plugins(study: Study) -> dict[str, Trial]:
-    trials = {f"arms.{cell.name}": study.trial_of(cell, study.seed_list[0]) for cell in study.cells}
+    trials = {_name(cell): study.trial_of(cell, study.seed_list[0]) for cell in study.cells}
     return {name: trial for name, trial in trials.items() if trial.config.plugins}
 
 

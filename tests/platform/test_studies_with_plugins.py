@@ -85,12 +85,13 @@ class TestTheDocumentation:
 class TestKept:
     def test_the_source_is_an_artifact_and_params_name_no_folder(self, part: Path):
         drive(with_plugin(part))
-        record = next(
-            r for r in results(with_plugin(part)).trial_results.records.values() if "regulariser.strength" in r.params
-        )
-        assert record.params["regulariser.name"] == "my_plugin.py:shrink"
+        records = results(with_plugin(part)).trial_results.records.values()
+        (record,) = (r for r in records if "regularisers.shrink.strength" in r.params)
+        assert record.params["regularisers.shrink.name"] == "my_plugin.py:shrink"
         kept = yaml.safe_load((Path(record.artifact_uri.removeprefix("file://")) / "plugins.yaml").read_text())
-        assert kept == {record.params["regulariser.source"]: {"object": "shrink", "files": {"my_plugin.py": PART}}}
+        assert kept == {
+            record.params["regularisers.shrink.source"]: {"object": "shrink", "files": {"my_plugin.py": PART}}
+        }
 
     def test_an_edited_part_is_another_trial_and_another_version_of_the_study(self, part: Path):
         drive(with_plugin(part))

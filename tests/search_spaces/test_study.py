@@ -12,7 +12,7 @@ from search_spaces import Study, digest, narrow, read_study, to_portable_yaml, t
 from search_spaces.cells import overlay
 from search_spaces.library import LIBRARY
 from trainables.reading import parse_value, parse_yaml
-from trainables.validation import ValidationErrors
+from trainables.validation import Problem, ValidationErrors
 
 
 def study(**changes: Any) -> Study:
@@ -84,6 +84,41 @@ def test_an_arm_changes_single_settings_and_replaces_components_of_another_name(
     assert replaced == {"optimiser": {"name": "sgd", "lr": 0.1}}
     assert overlay({"model": "mlp"}, {"model": {"width": 8}}) == {"model": {"name": "mlp", "width": 8}}
     assert overlay({"regulariser": {"name": "jacobian"}}, {"regulariser": None}) == {"regulariser": None}
+
+
+@pytest.mark.parametrize(
+    ("trial", "arm", "path", "place"),
+    [
+        ({}, {"regulariser": {"name": "jacobian", "strength": 1}}, "strength", "arms.mine.regulariser.strength"),
+        ({}, {"regularisers": {"jacobian": {"strength": 1}}}, "strength", "arms.mine.regularisers.jacobian.strength"),
+        ({"regulariser": {"name": "jacobian", "strength": 1}}, {}, "strength", "trial.regulariser.strength"),
+        (
+            {"regulariser": {"name": "jacobian", "strength": 1}},
+            {"regulariser": {"norm": "half_mean_square"}},
+            "norm",
+            "arms.mine.regulariser.norm",
+        ),
+        (
+            {"regulariser": "jacobian"},
+            {"grid": {"regulariser.strength": [1, 2]}},
+            "strength",
+            "arms.mine.grid.regulariser.strength",
+        ),
+        (
+            {"regularisers": {"jacobian": {"strength": 1}}},
+            {"grid": {"regularisers.weight_norm.strength": [1, 2]}},
+            "strength",
+            "trial.regularisers.jacobian.strength",
+        ),
+    ],
+)
+def test_a_problem_of_a_component_is_placed_where_the_study_gives_it(
+    trial: dict[str, Any], arm: dict[str, Any], path: str, place: str
+) -> None:
+    base = study()
+    mine = study(trial=base.trial | trial, arms={"mine": arm})
+    found = mine.placed(mine.cells[0], Problem(("regularisers", "jacobian", path), "is wrong"))
+    assert str(found) == f"{place}: is wrong"
 
 
 def test_trials_come_seed_by_seed_and_each_once() -> None:
