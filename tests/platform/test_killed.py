@@ -85,7 +85,8 @@ class TestKilled:
         delay_s = 0.2
         while (code := (grokgrid := run(small)).ended_within(delay_s)) is None:
             grokgrid.signal(signal.SIGKILL)
-            assert grokgrid.wait() == -signal.SIGKILL
+            if (code := grokgrid.wait()) != -signal.SIGKILL:
+                break  # It ended by itself meanwhile.
             delay_s *= 1.4
         assert code == 0, grokgrid.log.read_text()
         assert delay_s > 0.5, "it was never killed"
