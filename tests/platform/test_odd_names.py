@@ -20,7 +20,7 @@ from search_spaces.search import Range, Search
 from search_spaces.study import Acceleration, Measurements
 from trainables.names import MAX_KEY, alike
 
-PARTS = """
+PLUGIN = """
 def none(step, *, mode, **others):
     return 0.0 * step.outputs.sum()
 
@@ -33,22 +33,22 @@ ODD = ["a:b", "a b", "a_b", "A_b", "", "..", "x" * 300, "1", 1, None]
 
 
 @pytest.fixture
-def parts(tmp_path: Path) -> Path:
+def plugins(tmp_path: Path) -> Path:
     path = tmp_path / "my_plugins.py"
-    path.write_text(PARTS)
+    path.write_text(PLUGIN)
     return path
 
 
-def of_modes(parts: Path, modes: list[Any], **settings: Any) -> Study:
+def of_modes(plugins: Path, modes: list[Any], **settings: Any) -> Study:
     """An arm whose plugin does nothing, at each of these values of a setting."""
-    plugin = {"name": f"{parts}:none", **settings}
+    plugin = {"name": f"{plugins}:none", **settings}
     return study(
         seeds=1,
         trial={
             "budget": {"steps": 11},
             "evaluate": {"every": 5},
             "goal": {"metric": "test_accuracy", "above": 0.05},
-            "probes": [{"name": f"{parts}:größe", "num_points": 5}],
+            "probes": [{"name": f"{plugins}:größe", "num_points": 5}],
         },
         arms={"baseline": {}, "Mine": {"regulariser": plugin, "grid": {"regulariser.mode": modes}}},
         analyses=[
@@ -60,8 +60,8 @@ def of_modes(parts: Path, modes: list[Any], **settings: Any) -> Study:
 
 @pytest.mark.usefixtures("ready_home")
 @pytest.mark.slow
-def test_every_value_of_a_grid_has_its_own_metrics_and_rows(parts: Path):
-    odd = of_modes(parts, ODD, **{"a setting/no one: would write": "\N{SNOWMAN}" * 9000})
+def test_every_value_of_a_grid_has_its_own_metrics_and_rows(plugins: Path):
+    odd = of_modes(plugins, ODD, **{"a setting/no one: would write": "\N{SNOWMAN}" * 9000})
     page = api.run(odd, engine=InlineEngine).path
     report = Tracking().last_report(odd.name)
     assert report is not None
@@ -124,13 +124,13 @@ def test_a_percent_in_a_uri_is_read_as_sqlalchemy_reads_it(tmp_path: Path, empty
 class TestASearch:
     @pytest.mark.slow
     @pytest.mark.usefixtures("ready_home")
-    def test_of_settings_and_choices_of_any_name_comes_to_its_report(self, parts: Path):
+    def test_of_settings_and_choices_of_any_name_comes_to_its_report(self, plugins: Path):
         mode, texts = {"choice": [1, "1", "a b", None]}, {"choice": [0.5, "x/y"]}
         settings = {"mode": mode, "a/b: c": {"uniform": {"from": 0, "to": 1}}, "a-b c": texts}
         searched = study(
             seeds=2,
             trial={"data": {**SMALL["trial"]["data"], "num_validation": 20}, "budget": {"steps": 11}, "goal": None},
-            arms={"mine-1": {}, "mine": {"regulariser": {"name": f"{parts}:none", "mode": 1}}},
+            arms={"mine-1": {}, "mine": {"regulariser": {"name": f"{plugins}:none", "mode": 1}}},
             search={
                 "arm": "mine",
                 "baseline": "mine-1",

@@ -29,7 +29,7 @@ EXTENDING = (Path(__file__).parents[2] / "docs" / "extending.md").read_text()
 
 pytestmark = pytest.mark.usefixtures("ready_home")
 
-PART = "def shrink(step, *, strength):\n    return strength * step.outputs.square().mean()\n"
+PLUGIN = "def shrink(step, *, strength):\n    return strength * step.outputs.square().mean()\n"
 
 
 def blocks(language: str) -> list[str]:
@@ -43,14 +43,14 @@ def grokgrid(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
-def part(tmp_path: Path) -> Path:
+def plugin(tmp_path: Path) -> Path:
     path = tmp_path / "my_plugin.py"
-    path.write_text(PART)
+    path.write_text(PLUGIN)
     return path
 
 
-def with_plugin(part: Path, **settings: object):
-    regulariser = {"name": f"{part}:shrink", "strength": 0.1, **settings}
+def with_plugin(plugin: Path, **settings: object):
+    regulariser = {"name": f"{plugin}:shrink", "strength": 0.1, **settings}
     return study(arms={"baseline": {}, "shrunk": {"regulariser": regulariser}}, seeds=1)
 
 
@@ -63,7 +63,7 @@ class TestTheDocumentation:
         (folder / "my-study.yaml").write_text(blocks("yaml")[0])
         return folder
 
-    def test_each_part_is_short(self):
+    def test_each_plugin_is_short(self):
         assert len(blocks("python")) == 4
         assert all(len(block.splitlines()) < 30 for block in blocks("python"))
 
@@ -83,66 +83,66 @@ class TestTheDocumentation:
 
 
 class TestKept:
-    def test_the_source_is_an_artifact_and_params_name_no_folder(self, part: Path):
-        drive(with_plugin(part))
-        records = results(with_plugin(part)).trial_results.records.values()
+    def test_the_source_is_an_artifact_and_params_name_no_folder(self, plugin: Path):
+        drive(with_plugin(plugin))
+        records = results(with_plugin(plugin)).trial_results.records.values()
         (record,) = (r for r in records if "regularisers.shrink.strength" in r.params)
         assert record.params["regularisers.shrink.name"] == "my_plugin.py:shrink"
         kept = yaml.safe_load((Path(record.artifact_uri.removeprefix("file://")) / "plugins.yaml").read_text())
         assert kept == {
-            record.params["regularisers.shrink.source"]: {"object": "shrink", "files": {"my_plugin.py": PART}}
+            record.params["regularisers.shrink.source"]: {"object": "shrink", "files": {"my_plugin.py": PLUGIN}}
         }
 
-    def test_an_edited_part_is_another_trial_and_another_version_of_the_study(self, part: Path):
-        drive(with_plugin(part))
-        before = digest(with_plugin(part))
-        part.write_text(PART + "# edited\n")
-        after = with_plugin(part)
+    def test_an_edited_plugin_is_another_trial_and_another_version_of_the_study(self, plugin: Path):
+        drive(with_plugin(plugin))
+        before = digest(with_plugin(plugin))
+        plugin.write_text(PLUGIN + "# edited\n")
+        after = with_plugin(plugin)
         assert digest(after) != before
         assert list(results(after).trials["state"]) == ["reached", "missing"]
 
-    def test_the_page_names_no_folder(self, part: Path, tmp_path: Path):
-        drive(with_plugin(part))
-        report = api.report(with_plugin(part), folder=tmp_path / "report")
+    def test_the_page_names_no_folder(self, plugin: Path, tmp_path: Path):
+        drive(with_plugin(plugin))
+        report = api.report(with_plugin(plugin), folder=tmp_path / "report")
         page = report.path.read_text()
         assert "my_plugin.py:shrink" in page
-        assert str(part.parent) not in page
+        assert str(plugin.parent) not in page
 
 
 class TestRefused:
     """Nothing has started: no trial is there."""
 
     @pytest.mark.parametrize("verb", ["plan", "run"])
-    def test_what_cannot_be_called(self, part: Path, verb: str):
+    def test_what_cannot_be_called(self, plugin: Path, verb: str):
         with pytest.raises(ValidationErrors, match="arms.shrunk.regulariser.strenght: is not a setting of shrink"):
-            getattr(api, verb)(with_plugin(part, strenght=1))
-        assert set(results(with_plugin(part)).trials["state"]) == {"missing"}
+            getattr(api, verb)(with_plugin(plugin, strenght=1))
+        assert set(results(with_plugin(plugin)).trials["state"]) == {"missing"}
 
-    def test_what_fails_in_rehearsal(self, part: Path):
-        part.write_text("def shrink(step, *, strength):\n    return step.outputs @ step.outputs\n")
+    def test_what_fails_in_rehearsal(self, plugin: Path):
+        plugin.write_text("def shrink(step, *, strength):\n    return step.outputs @ step.outputs\n")
         with pytest.raises(ValidationErrors, match="my_plugin.py, line 2: RuntimeError"):
-            api.run(with_plugin(part), engine=InlineEngine)
-        assert set(results(with_plugin(part)).trials["state"]) == {"missing"}
+            api.run(with_plugin(plugin), engine=InlineEngine)
+        assert set(results(with_plugin(plugin)).trials["state"]) == {"missing"}
 
-    def test_from_the_command_line_in_sentences(self, part: Path):
-        file = part.with_name("s.yaml")
+    def test_from_the_command_line_in_sentences(self, plugin: Path):
+        file = plugin.with_name("s.yaml")
         settings = {**SMALL, "arms": {"mine": {"regulariser": {"name": "my_plugin.py:shrink"}}}}
         file.write_text(yaml.safe_dump(settings))
-        done = grokgrid("plan", "s.yaml", cwd=part.parent)
+        done = grokgrid("plan", "s.yaml", cwd=plugin.parent)
         assert (done.returncode, done.stdout) == (2, "")
         assert "arms.mine.regulariser.strength: is missing: shrink needs it" in done.stderr
         assert "Traceback" not in done.stderr
 
-    def test_reading_and_reporting_run_nothing_of_it(self, part: Path):
-        drive(with_plugin(part))
-        part.write_text(PART)
-        part.with_name("s.yaml").write_text(
-            yaml.safe_dump(with_plugin(part).model_dump(mode="json", exclude_defaults=True))
+    def test_reading_and_reporting_run_nothing_of_it(self, plugin: Path):
+        drive(with_plugin(plugin))
+        plugin.write_text(PLUGIN)
+        plugin.with_name("s.yaml").write_text(
+            yaml.safe_dump(with_plugin(plugin).model_dump(mode="json", exclude_defaults=True))
         )
         code = f"""
 import sys
 from grokgrid import api, home
-api.results({str(part.with_name("s.yaml"))!r})
+api.results({str(plugin.with_name("s.yaml"))!r})
 print([name for name in sys.modules if name.startswith("my_plugin")])
 """
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
@@ -241,26 +241,26 @@ class TestDataThatAFunctionReads:
         assert folders() == set()
 
 
-def test_plan_refuses_what_a_rehearsal_finds(part: Path):
-    part.write_text("def shrink(step, *, strength):\n    return strength * step.outputs.square().mean().detach()\n")
+def test_plan_refuses_what_a_rehearsal_finds(plugin: Path):
+    plugin.write_text("def shrink(step, *, strength):\n    return strength * step.outputs.square().mean().detach()\n")
     with pytest.raises(
         ValidationErrors, match=r"arms.shrunk.regulariser.name: shrink \(my_plugin.py, line 1\) returned"
     ):
-        api.plan(with_plugin(part))
+        api.plan(with_plugin(plugin))
 
 
-def test_the_driver_hands_the_source_on_and_workers_need_no_file(part: Path, tmp_path: Path):
+def test_the_driver_hands_the_source_on_and_workers_need_no_file(plugin: Path, tmp_path: Path):
     """A worker in a process of its own, with nothing but the block: the file is gone by then."""
     import pickle
 
-    made = with_plugin(part)
+    made = with_plugin(plugin)
     trial = made.trials[1]
-    source = read_source(f"{part}:shrink")
+    source = read_source(f"{plugin}:shrink")
     block = Block(id="b", trials=(trial,), storage=tmp_path / "storage", sources=(source,))
     without = Block(id="w", trials=(trial,), storage=tmp_path / "elsewhere")
     for each in (block, without):
         each.storage.mkdir()
-    part.unlink()
+    plugin.unlink()
     (tmp_path / "blocks").write_bytes(pickle.dumps((block, without)))
     code = f"""
 import pickle
@@ -276,15 +276,15 @@ print(type(list(work(without))[-1]).__name__, type(list(work(block))[-1]).__name
 
 @pytest.mark.slow
 @pytest.mark.ray
-def test_under_ray_a_part_may_be_edited_while_its_study_runs(part: Path, tmp_path: Path):
+def test_under_ray_a_plugin_may_be_edited_while_its_study_runs(plugin: Path, tmp_path: Path):
     """What was read at the start is what all trials compute with, whenever they start."""
     from grokgrid.engine.ray import RayEngine
 
-    made = with_plugin(part)
+    made = with_plugin(plugin)
 
     class Edits(RayEngine):
         def submit(self, block: Block) -> None:
-            part.write_text("raise RuntimeError('edited')\n")
+            plugin.write_text("raise RuntimeError('edited')\n")
             super().submit(block)
 
     report = api.run(made, engine=lambda: Edits(num_slots=1), folder=tmp_path / "report")
@@ -293,13 +293,13 @@ def test_under_ray_a_part_may_be_edited_while_its_study_runs(part: Path, tmp_pat
 
 @pytest.mark.parametrize("where", ["my_plugin.py", "package/my_plugin.py"])
 def test_an_export_stands_by_itself(where: str, tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch):
-    """Elsewhere, where the part is in no other place, its trials are known, and more of them can be run."""
-    part = tmp_path / "here" / where
-    part.parent.mkdir(parents=True)
-    part.write_text(PART)
+    """Elsewhere, where the plugin is in no other place, its trials are known, and more of them can be run."""
+    plugin = tmp_path / "here" / where
+    plugin.parent.mkdir(parents=True)
+    plugin.write_text(PLUGIN)
     if "/" in where:
-        (part.parent / "__init__.py").write_text("")
-    made = with_plugin(part)
+        (plugin.parent / "__init__.py").write_text("")
+    made = with_plugin(plugin)
     drive(made)
     seen = results(made)
     exported = tmp_path / "exported"
@@ -317,9 +317,9 @@ def test_an_export_stands_by_itself(where: str, tmp_path: Path, empty_database: 
 
 
 def test_a_metric_without_a_number_is_no_end_of_the_report(tmp_path: Path):
-    part = tmp_path / "endless.py"
-    part.write_text("def endless(evaluation):\n    return float('inf')\n")
-    probes = [{"name": f"{part}:endless", "every": 1}]
+    plugin = tmp_path / "endless.py"
+    plugin.write_text("def endless(evaluation):\n    return float('inf')\n")
+    probes = [{"name": f"{plugin}:endless", "every": 1}]
     analyses = [{"kind": "curves", "metrics": ["train_endless", "test_accuracy"]}]
     made = study(arms={"baseline": {}}, trial={"probes": probes}, seeds=1, analyses=analyses)
     drive(made)

@@ -130,7 +130,7 @@ def test_initial_weights_and_masks_are_the_seeds(tmp_path: Path):
 class TestSource:
     @pytest.fixture
     def folder(self, tmp_path: Path) -> Path:
-        (tmp_path / "part.py").write_text("import helper\nimport json\nprint('run')\ndef term(step):\n    return 0\n")
+        (tmp_path / "plugin.py").write_text("import helper\nimport json\nprint('run')\ndef term(step):\n    return 0\n")
         (tmp_path / "helper.py").write_text("from inner.deep import number\n")
         (tmp_path / "inner").mkdir()
         (tmp_path / "inner" / "__init__.py").write_text("")
@@ -140,27 +140,27 @@ class TestSource:
         return tmp_path
 
     def test_is_the_file_and_what_it_imports_beside_it(self, folder: Path, capsys: pytest.CaptureFixture[str]):
-        source = read_source(f"{folder}/part.py:term")
-        files = ["helper.py", "inner/__init__.py", "inner/deep.py", "inner/sibling.py", "part.py"]
+        source = read_source(f"{folder}/plugin.py:term")
+        files = ["helper.py", "inner/__init__.py", "inner/deep.py", "inner/sibling.py", "plugin.py"]
         assert [path for path, _ in source.files] == files
         assert capsys.readouterr().out == "", "it was run"
 
-    @pytest.mark.parametrize("path", ["part.py", "helper.py", "inner/sibling.py"])
+    @pytest.mark.parametrize("path", ["plugin.py", "helper.py", "inner/sibling.py"])
     def test_changes_with_any_of_them(self, folder: Path, path: str):
-        before = read_source(f"{folder}/part.py:term").digest
+        before = read_source(f"{folder}/plugin.py:term").digest
         with (folder / path).open("a") as file:
             file.write("# changed\n")
-        assert read_source(f"{folder}/part.py:term").digest != before
+        assert read_source(f"{folder}/plugin.py:term").digest != before
 
     def test_is_the_same_elsewhere(self, folder: Path):
-        before = read_source(f"{folder}/part.py:term").digest
+        before = read_source(f"{folder}/plugin.py:term").digest
         moved = folder.rename(folder.with_name("moved"))
-        assert read_source(f"{moved}/part.py:term").digest == before
+        assert read_source(f"{moved}/plugin.py:term").digest == before
 
     def test_is_the_same_with_the_mark_that_some_editors_put_first(self, folder: Path):
-        before = read_source(f"{folder}/part.py:term").digest
-        (folder / "part.py").write_bytes(b"\xef\xbb\xbf" + (folder / "part.py").read_bytes())
-        assert read_source(f"{folder}/part.py:term").digest == before
+        before = read_source(f"{folder}/plugin.py:term").digest
+        (folder / "plugin.py").write_bytes(b"\xef\xbb\xbf" + (folder / "plugin.py").read_bytes())
+        assert read_source(f"{folder}/plugin.py:term").digest == before
 
     def test_of_a_module_in_the_current_folder(self, folder: Path, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.chdir(folder)
@@ -175,7 +175,7 @@ class TestSource:
         assert replace(source, version="torch 1.0").digest != source.digest
 
     def test_names_under_if_and_try_and_in_pairs_are_found(self, tmp_path: Path):
-        file = tmp_path / "part.py"
+        file = tmp_path / "plugin.py"
         file.write_text(
             "try:\n    import nothing_like_it\nexcept ImportError:\n    def one(): pass\n"
             "if True:\n    class Two: pass\nthree, four = 3, 4\ndef outer():\n    def inner(): pass\n"
@@ -189,7 +189,7 @@ class TestSource:
         ("name", "told"),
         [
             ("{folder}/prt.py:term", "prt.py is not there"),
-            ("{folder}/part.py:trm", "part.py defines no 'trm'; did you mean 'term'?"),
+            ("{folder}/plugin.py:trm", "plugin.py defines no 'trm'; did you mean 'term'?"),
             ("{folder}/wrong.py:term", "wrong.py, line 2: is not Python"),
             ("no.such.module:term", "no module 'no.such.module' is found; a file is written as file.py:Object"),
         ],
@@ -247,7 +247,7 @@ class TestShipped:
             load_plugin(config)
 
     def test_what_was_edited_is_loaded_anew_a_helper_beside_it_too(self, tmp_path: Path):
-        file, helper = tmp_path / "main_part.py", tmp_path / "helper_of_it.py"
+        file, helper = tmp_path / "main_plugin.py", tmp_path / "helper_of_it.py"
         file.write_text("from helper_of_it import value\ndef term(step):\n    return value\n")
         helper.write_text("value = 1\n")
         assert load_plugin(PluginRegulariser(name=f"{file}:term"))(None) == 1
@@ -260,11 +260,11 @@ class TestShipped:
         for folder in ("one", "other"):
             (tmp_path / folder).mkdir()
             (tmp_path / folder / "same_name.py").write_text(f"value = '{folder}'\n")
-            (tmp_path / folder / "part.py").write_text(
+            (tmp_path / folder / "plugin.py").write_text(
                 "from same_name import value\ndef term(step):\n    return value\n"
             )
         scope = Scope()
-        one, other = (PluginRegulariser(name=f"{tmp_path / folder}/part.py:term") for folder in ("one", "other"))
+        one, other = (PluginRegulariser(name=f"{tmp_path / folder}/plugin.py:term") for folder in ("one", "other"))
         assert (load_plugin(one)(None), load_plugin(other)(None)) == ("one", "other")
         load_plugin(one, scope)
         with pytest.raises(ValidationErrors, match="module 'same_name' is another one for a second plugin"):
@@ -310,7 +310,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.fixture(scope="module")
 def all_refused() -> list[Problem]:
-    """What is wrong with any of them, by signatures first; and with a part that takes one precision alone."""
+    """What is wrong with any of them, by signatures first; and with a plugin that takes one precision alone."""
     trials = {what: tiny_trial(**settings) for what, (settings, _) in WRONG.items()}
     trials |= {dtype: tiny_trial(regulariser=own("single"), dtype=dtype) for dtype in ("float32", "float64")}
     problems: list[Problem] = []
@@ -323,14 +323,14 @@ def all_refused() -> list[Problem]:
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_what_is_wrong_with_a_part_is_told_before_anything_starts(what: str, all_refused: list[Problem]):
+def test_what_is_wrong_with_a_plugin_is_told_before_anything_starts(what: str, all_refused: list[Problem]):
     said = [str(problem) for problem in all_refused if problem.path[0] == what]
     assert any(WRONG[what][1] in sentence for sentence in said)
     assert all(len(sentence) < 400 for sentence in said), "not a screen of numbers"
 
 
 def test_every_combination_is_rehearsed(all_refused: list[Problem]):
-    """The part is the same in both."""
+    """The plugin is the same in both."""
     (problem,) = (each for each in all_refused if each.path[0] in ("float32", "float64"))
     assert re.match("float64: .*AssertionError", str(problem))
 
@@ -338,7 +338,7 @@ def test_every_combination_is_rehearsed(all_refused: list[Problem]):
 def test_a_file_is_listed_whatever_else_is_in_it(tmp_path: Path):
     file = tmp_path / "odd.py"
     file.write_text("class Wrong(Exception): pass\ndef gone(x): pass\ndel gone\ndef term(step, *, strength): pass\n")
-    assert [(part.field, part.settings) for part in in_file(file)] == [("regularisers", "strength")]
+    assert [(plugin.field, plugin.settings) for plugin in in_file(file)] == [("regularisers", "strength")]
     with pytest.raises(ValidationErrors, match="is no .py file"):
         list(in_file(tmp_path / "noext"))
 
@@ -361,8 +361,8 @@ def _path_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
 
 
-def test_what_a_part_writes_into_is_its_own(tmp_path: Path):
-    """Neither the key, nor the data, nor the weights change under a part that is careless with what it is given."""
+def test_what_a_plugin_writes_into_is_its_own(tmp_path: Path):
+    """Neither the key, nor the data, nor the weights change under a plugin that is careless with what it is given."""
     file = tmp_path / "careless.py"
     file.write_text(
         "def term(step, *, levels):\n    levels.append(1)\n    return 0 * step.outputs.sum()\n\n"

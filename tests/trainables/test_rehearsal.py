@@ -10,27 +10,27 @@ from trainables.plugins.rehearsal import Rehearsed, rehearse_plugins
 from trainables.trial import Trial
 from trainables.validation import ValidationErrors
 
-TERM = "def part(step):\n    return {} * step.outputs.square().mean()\n"
+TERM = "def plugin(step):\n    return {} * step.outputs.square().mean()\n"
 COUNTER = (
-    "count = 0\n\ndef part(step):\n    global count\n    count += 1\n    return {} * step.outputs.square().mean()\n"
+    "count = 0\n\ndef plugin(step):\n    global count\n    count += 1\n    return {} * step.outputs.square().mean()\n"
 )
 MODEL = (
-    "class part(torch.nn.Module):\n    def __init__(self, input_shape, num_classes):\n        super().__init__()\n"
+    "class plugin(torch.nn.Module):\n    def __init__(self, input_shape, num_classes):\n        super().__init__()\n"
     "        self.linear = torch.nn.Linear(64, num_classes)\n        self.unused = torch.nn.Linear(2, 2)\n"
     "        self.calls = 0\n"
     "    def forward(self, x):\n        self.calls += 1\n        return self.linear(x.flatten(1)) * {}\n"
 )
 DATA = (
-    "def part():\n    rng = np.random.default_rng(0)\n    x = rng.normal(size=(40, 4))\n    y = np.arange(40) % 3\n"
+    "def plugin():\n    rng = np.random.default_rng(0)\n    x = rng.normal(size=(40, 4))\n    y = np.arange(40) % 3\n"
     "    {}\n    return {{'x_train': x[:20], 'y_train': y[:20], 'x_test': x[20:], 'y_test': y[20:]}}\n"
 )
-DIFFERS = "part ({file}, line"
+DIFFERS = "plugin ({file}, line"
 
 REFUSED: dict[str, tuple[str, str, list[str]]] = {
     "a generator without a seed": (
         "regulariser",
         TERM.format("np.random.default_rng().random()"),
-        ["regulariser", "part ({file}, line 13) gives something else at step 1 in two runs of one seed"],
+        ["regulariser", "plugin ({file}, line 13) gives something else at step 1 in two runs of one seed"],
     ),
     "the time": ("regulariser", TERM.format("time.perf_counter()"), [DIFFERS, "two runs of one seed"]),
     "the order of a set": (
@@ -40,21 +40,21 @@ REFUSED: dict[str, tuple[str, str, list[str]]] = {
     ),
     "a hash": (
         "loss",
-        "def part(outputs, y):\n    return outputs.square().mean() * (hash('a') % 1000)\n",
+        "def plugin(outputs, y):\n    return outputs.square().mean() * (hash('a') % 1000)\n",
         ["loss", DIFFERS],
     ),
     "an address": ("regulariser", TERM.format("(id(object()) % 1e9)"), [DIFFERS, "two runs of one seed"]),
     "the process": ("regulariser", TERM.format("os.getpid()"), [DIFFERS, "two runs of one seed"]),
     "a thread": (
         "regulariser",
-        "def part(step):\n    found = []\n"
+        "def plugin(step):\n    found = []\n"
         "    thread = threading.Thread(target=lambda: found.append(os.urandom(1)[0]))\n"
         "    thread.start()\n    thread.join()\n    return found[0] * step.outputs.mean()\n",
         [DIFFERS, "two runs of one seed"],
     ),
     "a probe with a random start": (
         "probes",
-        "def part(evaluation):\n    start = np.random.default_rng().random(evaluation.x.shape)\n"
+        "def plugin(evaluation):\n    start = np.random.default_rng().random(evaluation.x.shape)\n"
         "    return evaluation.f(evaluation.x + torch.as_tensor(start, dtype=evaluation.x.dtype)).mean()\n",
         ["probes", DIFFERS, "two runs of one seed"],
     ),
@@ -63,7 +63,7 @@ REFUSED: dict[str, tuple[str, str, list[str]]] = {
         "class Noisy(torch.autograd.Function):\n"
         "    @staticmethod\n    def forward(ctx, x):\n        return x.clone()\n"
         "    @staticmethod\n    def backward(ctx, g):\n        return g * os.urandom(1)[0]\n\n"
-        "def part(outputs, y):\n    return Noisy.apply(outputs).square().mean()\n",
+        "def plugin(outputs, y):\n    return Noisy.apply(outputs).square().mean()\n",
         [DIFFERS, "two runs of one seed"],
     ),
     "a model's initial weights": (
@@ -78,62 +78,62 @@ REFUSED: dict[str, tuple[str, str, list[str]]] = {
         COUNTER.format("count"),
         ["regulariser", "continued after step 2", "keeps something that is not part of a snapshot, in `count`"],
     ),
-    "an attribute": ("model", MODEL.format("(1 + self.calls)"), ["model", "continued after step 2", "`part.calls`"]),
+    "an attribute": ("model", MODEL.format("(1 + self.calls)"), ["model", "continued after step 2", "`plugin.calls`"]),
     "a default argument": (
         "regulariser",
-        "def part(step, *, seen=[]):\n    seen.append(1)\n    return len(seen) * step.outputs.mean()\n",
-        ["continued after step 2", "`the defaults of part`"],
+        "def plugin(step, *, seen=[]):\n    seen.append(1)\n    return len(seen) * step.outputs.mean()\n",
+        ["continued after step 2", "`the defaults of plugin`"],
     ),
     "a cache of what was drawn": (
         "regulariser",
         "@functools.lru_cache\ndef weight(shape):\n    return torch.rand(shape)\n\n"
-        "def part(step):\n    return (weight(step.outputs.shape) * step.outputs).mean()\n",
+        "def plugin(step):\n    return (weight(step.outputs.shape) * step.outputs).mean()\n",
         ["regulariser", "continued after step 2"],
     ),
     "a filter that keeps an average to itself": (
         "gradient_filter",
-        "class part:\n    def __init__(self):\n        self.mean = {}\n    def __call__(self, gradients, state):\n"
+        "class plugin:\n    def __init__(self):\n        self.mean = {}\n    def __call__(self, gradients, state):\n"
         "        for n, g in gradients.items():\n            self.mean[n] = 0.5 * self.mean.get(n, 0) + g\n"
         "        return dict(self.mean), state\n",
         ["gradient_filter", "continued after step 2"],
     ),
     "a detached term": (
         "regulariser",
-        "def part(step):\n    return step.outputs.square().mean().detach()\n",
-        ["regulariser", "part ({file}, line 13) returned", "depends on no parameter of the network"],
+        "def plugin(step):\n    return step.outputs.square().mean().detach()\n",
+        ["regulariser", "plugin ({file}, line 13) returned", "depends on no parameter of the network"],
     ),
     "a term of nothing": (
         "regulariser",
-        "def part(step):\n    return torch.zeros(())\n",
+        "def plugin(step):\n    return torch.zeros(())\n",
         ["on no parameter of the network"],
     ),
     "a term of parameters of its own": (
         "regulariser",
-        "class part:\n    def __init__(self):\n        self.w = torch.ones((), requires_grad=True)\n"
+        "class plugin:\n    def __init__(self):\n        self.w = torch.ones((), requires_grad=True)\n"
         "    def __call__(self, step):\n        return self.w * step.outputs.detach().mean()\n",
         ["on no parameter of the network"],
     ),
     "a term that is detached in the end": (
         "regulariser",
-        "def part(step):\n    term = step.outputs.square().mean()\n"
+        "def plugin(step):\n    term = step.outputs.square().mean()\n"
         "    return term.detach() if step.number > 900 else term\n",
         ["at step 1000, a number that depends on no parameter"],
     ),
     "a batch of its own size": (
         "regulariser",
-        "def part(step):\n    assert len(step.x) < 32\n    return step.outputs.square().mean()\n",
+        "def plugin(step):\n    assert len(step.x) < 32\n    return step.outputs.square().mean()\n",
         ["one step of its own size fails: {file}, line 14: AssertionError"],
     ),
     "the last batch": (
         "regulariser",
-        "def part(step):\n    assert len(step.x) != 6\n    return step.outputs.square().mean()\n",
+        "def plugin(step):\n    assert len(step.x) != 6\n    return step.outputs.square().mean()\n",
         ["one step of its own size fails: {file}, line 14: AssertionError"],
     ),
 } | {
     f"data: {draw}": (
         "data",
         DATA.format(draw),
-        [f"data: part ({{file}}, line 13) makes other data at every call, {arrays}"],
+        [f"data: plugin ({{file}}, line 13) makes other data at every call, {arrays}"],
     )
     for draw, arrays in {
         "x += np.random.default_rng().normal(size=x.shape)": "x_train and x_test here",
@@ -149,16 +149,16 @@ REFUSED: dict[str, tuple[str, str, list[str]]] = {
 def trial(field: str, text: str, file: Path, **settings: Any) -> Trial:
     imports = ["functools", "hashlib", "os", "random", "threading", "time", "numpy as np", "torch"]
     file.write_text("".join(f"import {each}\n" for each in imports) + "\n" * 4 + text)
-    part: dict[str, Any] = {"name": f"{file}:part"}
+    plugin: dict[str, Any] = {"name": f"{file}:plugin"}
     spacing = {"budget": {"steps": 1000}, "evaluate": {"every": 111}}
-    return tiny_trial(**{field: [part] if field == "probes" else part} | spacing | settings)
+    return tiny_trial(**{field: [plugin] if field == "probes" else plugin} | spacing | settings)
 
 
-def in_files(parts: dict[str, tuple[str, str]], folder: Path) -> dict[str, Trial]:
+def in_files(plugins: dict[str, tuple[str, str]], folder: Path) -> dict[str, Trial]:
     """A file each, for messages name it."""
     return {
-        what: trial(field, text, folder / f"part{number}.py", **({"batch_size": 8} if field == "data" else {}))
-        for number, (what, (field, text)) in enumerate(parts.items())
+        what: trial(field, text, folder / f"plugin{number}.py", **({"batch_size": 8} if field == "data" else {}))
+        for number, (what, (field, text)) in enumerate(plugins.items())
     }
 
 
@@ -174,30 +174,30 @@ def refusals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.mark.parametrize("what", REFUSED)
 def test_what_gives_another_result_for_the_same_key_is_refused(what: str, refusals: dict[str, str]):
     for words in REFUSED[what][2]:
-        assert words.format(file=f"part{[*REFUSED].index(what)}.py") in refusals[what]
+        assert words.format(file=f"plugin{[*REFUSED].index(what)}.py") in refusals[what]
 
 
 @pytest.fixture(scope="module")
 def warned(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
-    parts = {
+    plugins = {
         "a counter": ("regulariser", COUNTER.format("(1 + (count > 5000))")),
-        "no gradient here": ("regulariser", "def part(step):\n    return torch.relu(step.outputs - 1e9).mean()\n"),
-        "does nothing": ("gradient_filter", "def part(gradients, state):\n    return gradients, state\n"),
+        "no gradient here": ("regulariser", "def plugin(step):\n    return torch.relu(step.outputs - 1e9).mean()\n"),
+        "does nothing": ("gradient_filter", "def plugin(gradients, state):\n    return gradients, state\n"),
         "later": ("regulariser", TERM.format("torch.where(step.number > 999, 1.0, 0.0)")),
         "seeded draws": ("regulariser", TERM.format("random.random() * np.random.rand() * torch.rand(())")),
         "unused": ("model", MODEL.format("1").replace("self.calls += 1", "pass")),
         "data": ("data", DATA.format("")),
     }
-    return rehearse_plugins(in_files(parts, tmp_path_factory.mktemp("warned")))
+    return rehearse_plugins(in_files(plugins, tmp_path_factory.mktemp("warned")))
 
 
 @pytest.mark.parametrize(
     "words",
     [
         "`count` changed between two steps and is not part of a snapshot",
-        "part (part1.py, line 13) had a gradient of exactly zero in all steps of a rehearsal",
-        "part (part2.py, line 13) returned its gradients unchanged",
-        "part (part5.py, line 13) has parameters that got no gradient: unused.weight, unused.bias",
+        "plugin (plugin1.py, line 13) had a gradient of exactly zero in all steps of a rehearsal",
+        "plugin (plugin2.py, line 13) returned its gradients unchanged",
+        "plugin (plugin5.py, line 13) has parameters that got no gradient: unused.weight, unused.bias",
     ],
 )
 def test_what_may_be_meant_is_a_warning(words: str, warned: Rehearsed):
@@ -206,13 +206,13 @@ def test_what_may_be_meant_is_a_warning(words: str, warned: Rehearsed):
 
 
 @pytest.mark.slow
-def test_what_a_part_starts_ends_with_the_rehearsal(tmp_path: Path):
+def test_what_a_plugin_starts_ends_with_the_rehearsal(tmp_path: Path):
     """And holds nothing up: it would sleep for a quarter of an hour."""
     text = (
-        "import subprocess\n\ndef part(step):\n    child = subprocess.Popen(['sleep', '987.125'], close_fds=False)\n"
+        "import subprocess\n\ndef plugin(step):\n    child = subprocess.Popen(['sleep', '987.125'], close_fds=False)\n"
         "    return step.outputs.square().mean()\n"
     )
-    assert rehearse_plugins({"mine": trial("regulariser", text, tmp_path / "part.py")}).warnings == ()
+    assert rehearse_plugins({"mine": trial("regulariser", text, tmp_path / "plugin.py")}).warnings == ()
     commands = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
     assert not any(b"987.125" in command for command in commands)
 
@@ -220,14 +220,14 @@ def test_what_a_part_starts_ends_with_the_rehearsal(tmp_path: Path):
 @pytest.mark.slow
 def test_a_process_that_ends_is_refused(tmp_path: Path):
     with pytest.raises(
-        ValidationErrors, match=r"part \(part\.py, line 13\): the process that rehearses ended with exit code 7"
+        ValidationErrors, match=r"plugin \(plugin\.py, line 13\): the process that rehearses ended with exit code 7"
     ):
-        rehearse_plugins({"mine": trial("regulariser", "def part(step):\n    os._exit(7)\n", tmp_path / "part.py")})
+        rehearse_plugins({"mine": trial("regulariser", "def plugin(step):\n    os._exit(7)\n", tmp_path / "plugin.py")})
 
 
 @pytest.mark.slow
 def test_what_is_not_done_in_time_is_left_out_with_a_warning(tmp_path: Path):
-    sleeping = "def part(step):\n    time.sleep(1000)\n"
+    sleeping = "def plugin(step):\n    time.sleep(1000)\n"
     trials = {
         "quick": trial("regulariser", TERM.format("1"), tmp_path / "quick.py"),
         "slow": trial("regulariser", sleeping, tmp_path / "slow.py"),

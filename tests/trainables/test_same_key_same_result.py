@@ -41,46 +41,48 @@ def disturb(number: int) -> None:
 DRAWING: dict[str, tuple[str, str]] = {
     "a regulariser, from Python": (
         "regulariser",
-        "def part(step):\n    return random.random() * step.outputs.mean()\n",
+        "def plugin(step):\n    return random.random() * step.outputs.mean()\n",
     ),
     "a regulariser, from NumPy": (
         "regulariser",
-        "def part(step):\n    return np.random.rand() * step.outputs.mean()\n",
+        "def plugin(step):\n    return np.random.rand() * step.outputs.mean()\n",
     ),
     "a regulariser, from torch": (
         "regulariser",
-        "def part(step):\n    return (torch.rand(()) * step.outputs).mean()\n",
+        "def plugin(step):\n    return (torch.rand(()) * step.outputs).mean()\n",
     ),
-    "a loss": ("loss", "def part(outputs, y):\n    return (torch.rand_like(outputs) * outputs.square()).mean()\n"),
+    "a loss": ("loss", "def plugin(outputs, y):\n    return (torch.rand_like(outputs) * outputs.square()).mean()\n"),
     "a gradient filter": (
         "gradient_filter",
-        "def part(gradients, state):\n    return {n: g + np.random.rand() for n, g in gradients.items()}, state\n",
+        "def plugin(gradients, state):\n    return {n: g + np.random.rand() for n, g in gradients.items()}, state\n",
     ),
     "a backward pass": (
         "regulariser",
         "class Noisy(torch.autograd.Function):\n"
         "    @staticmethod\n    def forward(ctx, x):\n        return x.clone()\n"
         "    @staticmethod\n    def backward(ctx, g):\n        return g * random.random()\n\n"
-        "def part(step):\n    return Noisy.apply(step.outputs.square().mean())\n",
+        "def plugin(step):\n    return Noisy.apply(step.outputs.square().mean())\n",
     ),
     "a class that is made": (
         "regulariser",
-        "class part:\n    def __init__(self):\n        self.weight = random.random()\n"
+        "class plugin:\n    def __init__(self):\n        self.weight = random.random()\n"
         "    def __call__(self, step):\n        return self.weight * step.outputs.square().mean()\n",
     ),
     "a probe": (
         "probes",
-        "def part(evaluation):\n    return np.random.rand() + float(torch.rand(())) + random.random()\n",
+        "def plugin(evaluation):\n    return np.random.rand() + float(torch.rand(())) + random.random()\n",
     ),
     "initial weights, from NumPy": (
         "model",
-        "class part(torch.nn.Module):\n    def __init__(self, input_shape, num_classes):\n        super().__init__()\n"
+        "class plugin(torch.nn.Module):\n    def __init__(self, input_shape, num_classes):\n"
+        "        super().__init__()\n"
         "        self.w = torch.nn.Parameter(torch.from_numpy(np.random.randn(64, num_classes)).float())\n"
         "    def forward(self, x):\n        return x.flatten(1) @ self.w\n",
     ),
     "a model, also where it is measured": (
         "model",
-        "class part(torch.nn.Module):\n    def __init__(self, input_shape, num_classes):\n        super().__init__()\n"
+        "class plugin(torch.nn.Module):\n    def __init__(self, input_shape, num_classes):\n"
+        "        super().__init__()\n"
         "        self.linear = torch.nn.Linear(64, num_classes)\n"
         "    def forward(self, x):\n        return self.linear(x.flatten(1) + torch.randn(64)) * random.random()\n",
     ),
@@ -89,8 +91,8 @@ DRAWING: dict[str, tuple[str, str]] = {
 
 def drawing(what: str, folder: Path) -> Trial:
     field, text = DRAWING[what]
-    part = {"name": f"{write(folder / 'drawing.py', text)}:part"}
-    return tiny_trial(shuffle=True, **{field: [part | {"every": 1}] if field == "probes" else part})
+    plugin = {"name": f"{write(folder / 'drawing.py', text)}:plugin"}
+    return tiny_trial(shuffle=True, **{field: [plugin | {"every": 1}] if field == "probes" else plugin})
 
 
 @pytest.mark.parametrize("what", DRAWING)
@@ -110,11 +112,11 @@ def test_and_is_the_same_where_it_is_continued(what: str, evaluations: int, tmp_
     trial = drawing(what, tmp_path)
     disturb(1)
     run(trial, tmp_path / "whole")
-    run_for(trial, tmp_path / "parts", evaluations)
+    run_for(trial, tmp_path / "plugins", evaluations)
     disturb(2)
-    run(trial, tmp_path / "parts")
-    assert_same_bits(state(trial, tmp_path / "whole"), state(trial, tmp_path / "parts"))
-    assert curves(trial, tmp_path / "whole") == curves(trial, tmp_path / "parts")
+    run(trial, tmp_path / "plugins")
+    assert_same_bits(state(trial, tmp_path / "whole"), state(trial, tmp_path / "plugins"))
+    assert curves(trial, tmp_path / "whole") == curves(trial, tmp_path / "plugins")
 
 
 def test_the_processes_generators_stay_where_they_were(tmp_path: Path):
@@ -164,49 +166,50 @@ class TestProbesDraw:
         assert len(set(drawn)) == len(drawn), "one generator for all evaluations"
 
     def test_the_same_where_training_is_continued(self, pgd: dict[str, Any], tmp_path: Path):
-        assert self.values([pgd], tmp_path / "whole") == self.values([pgd], tmp_path / "parts", evaluations=2)
+        assert self.values([pgd], tmp_path / "whole") == self.values([pgd], tmp_path / "plugins", evaluations=2)
 
 
 STATE: dict[str, str] = {
     "a module's global": (
-        "count = 0\ndef part(step):\n    global count\n    count += 1\n    return count * step.outputs.mean()\n"
+        "count = 0\ndef plugin(step):\n    global count\n    count += 1\n    return count * step.outputs.mean()\n"
     ),
     "a mutable default": (
-        "def part(step, *, seen=[]):\n    seen.append(1)\n    return len(seen) * step.outputs.mean()\n"
+        "def plugin(step, *, seen=[]):\n    seen.append(1)\n    return len(seen) * step.outputs.mean()\n"
     ),
     "a function's attribute": (
-        "def part(step):\n    part.count = getattr(part, 'count', 0) + 1\n    return part.count * step.outputs.mean()\n"
+        "def plugin(step):\n    plugin.count = getattr(plugin, 'count', 0) + 1\n"
+        "    return plugin.count * step.outputs.mean()\n"
     ),
     "a class's attribute": (
-        "class part:\n    count = 0\n    def __call__(self, step):\n        part.count += 1\n"
-        "        return part.count * step.outputs.mean()\n"
+        "class plugin:\n    count = 0\n    def __call__(self, step):\n        plugin.count += 1\n"
+        "        return plugin.count * step.outputs.mean()\n"
     ),
     "a cache": (
         "from functools import lru_cache\n@lru_cache\ndef weight(shape):\n    return torch.rand(shape)\n\n"
-        "def part(step):\n    return (weight(step.outputs.shape) * step.outputs).mean()\n"
+        "def plugin(step):\n    return (weight(step.outputs.shape) * step.outputs).mean()\n"
     ),
     "a module beside it": (
-        "import counting_helper\n\ndef part(step):\n    counting_helper.count += 1\n"
+        "import counting_helper\n\ndef plugin(step):\n    counting_helper.count += 1\n"
         "    return counting_helper.count * step.outputs.mean()\n"
     ),
     "a module that it imports later": (
-        "def part(step):\n    from counting_helper import counted\n    counted.append(1)\n"
+        "def plugin(step):\n    from counting_helper import counted\n    counted.append(1)\n"
         "    return len(counted) * step.outputs.mean()\n"
     ),
     "a module that it names in a text": (
-        "import importlib\ndef part(step):\n    helper = importlib.import_module('counting_' + 'helper')\n"
+        "import importlib\ndef plugin(step):\n    helper = importlib.import_module('counting_' + 'helper')\n"
         "    helper.count += 1\n    return helper.count * step.outputs.mean()\n"
     ),
     "torch's default type": (
         "torch.set_default_dtype(torch.float64)\n"
-        "def part(step):\n    return torch.ones(10) @ step.outputs.double()[0]\n"
+        "def plugin(step):\n    return torch.ones(10) @ step.outputs.double()[0]\n"
     ),
 }
 
 
 def with_state(what: str, folder: Path, seed: int = 0) -> Trial:
     (folder / "counting_helper.py").write_text("count = 0\ncounted = []\n")
-    return tiny_trial(seed, regulariser={"name": f"{write(folder / 'stateful.py', STATE[what])}:part"})
+    return tiny_trial(seed, regulariser={"name": f"{write(folder / 'stateful.py', STATE[what])}:plugin"})
 
 
 @pytest.mark.parametrize("what", STATE)
@@ -236,7 +239,7 @@ def test_an_import_of_the_users_own_is_not_the_trials(tmp_path: Path, monkeypatc
 
 def test_an_edit_of_the_same_length_in_the_same_moment_is_seen(tmp_path: Path):
     """Python's compiled files tell versions apart by size and second; what runs is the text that was declared."""
-    file, helper = tmp_path / "edited_part.py", tmp_path / "edited_helper.py"
+    file, helper = tmp_path / "edited_plugin.py", tmp_path / "edited_helper.py"
     file.write_text("from edited_helper import value\ndef term(step):\n    return value\n")
     for value in ("1", "2"):
         helper.write_text(f"value = {value}\n")
@@ -246,19 +249,19 @@ def test_an_edit_of_the_same_length_in_the_same_moment_is_seen(tmp_path: Path):
 
 def test_a_module_with_the_name_of_pythons_is_refused(tmp_path: Path):
     (tmp_path / "statistics.py").write_text("mean = 3\n")
-    file = write(tmp_path / "mine.py", "import statistics\ndef part(step):\n    return step.outputs.mean()\n")
+    file = write(tmp_path / "mine.py", "import statistics\ndef plugin(step):\n    return step.outputs.mean()\n")
     with pytest.raises(ValidationErrors, match="'statistics' has the name of a module of Python .*: rename the file"):
-        load_plugin(PluginRegulariser(name=f"{file}:part"))
+        load_plugin(PluginRegulariser(name=f"{file}:plugin"))
 
 
 def test_a_step_carries_its_number(tmp_path: Path):
     """A tensor, from 1, also where training is continued: a term that is switched on for the fourth step alone."""
     text = (
-        "def part(step):\n    assert step.number.shape == () and step.number.dtype == torch.int64\n"
+        "def plugin(step):\n    assert step.number.shape == () and step.number.dtype == torch.int64\n"
         "    return torch.where(step.number == 4, 1.0, 0.0) * step.outputs.square().mean()\n"
     )
     trial = tiny_trial(
-        regulariser={"name": f"{write(tmp_path / 'scheduled.py', text)}:part"},
+        regulariser={"name": f"{write(tmp_path / 'scheduled.py', text)}:plugin"},
         budget={"steps": 6},
         evaluate={"every": 1},
     )
@@ -267,56 +270,56 @@ def test_a_step_carries_its_number(tmp_path: Path):
     assert not torch.equal(trained(trial, 4)["parameters.0.weight"], trained(plain, 4)["parameters.0.weight"])
     run(trial, tmp_path / "whole")
     for evaluations in (3, 1):
-        run_for(trial, tmp_path / "parts", evaluations)
-    run(trial, tmp_path / "parts")
-    assert_same_bits(state(trial, tmp_path / "whole"), state(trial, tmp_path / "parts"))
+        run_for(trial, tmp_path / "plugins", evaluations)
+    run(trial, tmp_path / "plugins")
+    assert_same_bits(state(trial, tmp_path / "whole"), state(trial, tmp_path / "plugins"))
 
 
 WITHOUT_GRADIENT: dict[str, tuple[str, str, str]] = {
     "a detached term": (
         "regulariser",
-        "def part(step):\n    return step.outputs.square().mean().detach()\n",
-        "part (useless.py, line 5) returned",
+        "def plugin(step):\n    return step.outputs.square().mean().detach()\n",
+        "plugin (useless.py, line 5) returned",
     ),
     "a term of a number": (
         "regulariser",
-        "def part(step):\n    return torch.tensor(0.1 * step.outputs.norm().item())\n",
+        "def plugin(step):\n    return torch.tensor(0.1 * step.outputs.norm().item())\n",
         "at step 1, a number that depends on no parameter of the network",
     ),
     "a term of the inputs alone": (
         "regulariser",
-        "def part(step):\n    return step.x.square().mean()\n",
+        "def plugin(step):\n    return step.x.square().mean()\n",
         "no parameter",
     ),
     "a term that is detached later": (
         "regulariser",
-        "def part(step):\n    term = step.outputs.square().mean()\n"
+        "def plugin(step):\n    term = step.outputs.square().mean()\n"
         "    return term if step.number < 3 else term.detach()\n",
         "at step 3, a number",
     ),
     "a detached loss": (
         "loss",
-        "def part(outputs, y):\n    return torch.nn.functional.cross_entropy(outputs.detach(), y)\n",
-        "part (useless.py, line 5) returned a number that does not depend on the outputs",
+        "def plugin(outputs, y):\n    return torch.nn.functional.cross_entropy(outputs.detach(), y)\n",
+        "plugin (useless.py, line 5) returned a number that does not depend on the outputs",
     ),
     "a loss that counts": (
         "loss",
-        "def part(outputs, y):\n    return (outputs.argmax(1) == y).float().mean()\n",
+        "def plugin(outputs, y):\n    return (outputs.argmax(1) == y).float().mean()\n",
         "does not depend on the outputs",
     ),
     "a detached model": (
         "model",
-        "class part(torch.nn.Linear):\n    def __init__(self, input_shape, num_classes):\n"
+        "class plugin(torch.nn.Linear):\n    def __init__(self, input_shape, num_classes):\n"
         "        super().__init__(64, num_classes)\n"
         "    def forward(self, x):\n        return super().forward(x.flatten(1)).detach()\n",
-        "part (useless.py, line 5) gives outputs that depend on no parameter",
+        "plugin (useless.py, line 5) gives outputs that depend on no parameter",
     ),
     "a model without parameters": (
         "model",
-        "class part(torch.nn.Module):\n    def __init__(self, input_shape, num_classes):\n"
+        "class plugin(torch.nn.Module):\n    def __init__(self, input_shape, num_classes):\n"
         "        super().__init__()\n        self.w = torch.randn(64, num_classes)\n"
         "    def forward(self, x):\n        return x.flatten(1) @ self.w\n",
-        "part (useless.py, line 5) has no parameter that requires a gradient: there is nothing to train",
+        "plugin (useless.py, line 5) has no parameter that requires a gradient: there is nothing to train",
     ),
 }
 
@@ -324,7 +327,7 @@ WITHOUT_GRADIENT: dict[str, tuple[str, str, str]] = {
 @pytest.mark.parametrize("what", WITHOUT_GRADIENT)
 def test_what_cannot_change_the_training_is_refused(what: str, tmp_path: Path):
     field, text, told = WITHOUT_GRADIENT[what]
-    trial = tiny_trial(**{field: {"name": f"{write(tmp_path / 'useless.py', text)}:part"}})
+    trial = tiny_trial(**{field: {"name": f"{write(tmp_path / 'useless.py', text)}:plugin"}})
     with pytest.raises(ValidationErrors) as raised:
         trained(trial)
     assert told in str(raised.value)
@@ -332,23 +335,23 @@ def test_what_cannot_change_the_training_is_refused(what: str, tmp_path: Path):
 
 @pytest.mark.parametrize("term", ["step.outputs.new_zeros(())", "torch.relu(step.outputs - 1e9).mean()"])
 def test_a_term_of_zero_may_be_meant(term: str, tmp_path: Path):
-    text = f"def part(step):\n    return step.outputs.mean() if step.number > 4 else {term}\n"
-    trained(tiny_trial(regulariser={"name": f"{write(tmp_path / 'later.py', text)}:part"}))
+    text = f"def plugin(step):\n    return step.outputs.mean() if step.number > 4 else {term}\n"
+    trained(tiny_trial(regulariser={"name": f"{write(tmp_path / 'later.py', text)}:plugin"}))
 
 
 WRITING: dict[str, tuple[str, str]] = {
     "a regulariser, into classes": (
         "regulariser",
-        "def part(step):\n    y = step.y{end}\n    y.zero_()\n    return step.outputs.mean()\n",
+        "def plugin(step):\n    y = step.y{end}\n    y.zero_()\n    return step.outputs.mean()\n",
     ),
     "a regulariser, into examples": (
         "regulariser",
-        "def part(step):\n    x = step.x{end}\n    x.mul_(2)\n    return step.outputs.mean() * x.mean()\n",
+        "def plugin(step):\n    x = step.x{end}\n    x.mul_(2)\n    return step.outputs.mean() * x.mean()\n",
     ),
-    "a loss": ("loss", "def part(outputs, y):\n    y = y{end}\n    y.add_(-y)\n    return outputs.square().mean()\n"),
+    "a loss": ("loss", "def plugin(outputs, y):\n    y = y{end}\n    y.add_(-y)\n    return outputs.square().mean()\n"),
     "a model": (
         "model",
-        "class part(torch.nn.Linear):\n    def __init__(self, input_shape, num_classes):\n"
+        "class plugin(torch.nn.Linear):\n    def __init__(self, input_shape, num_classes):\n"
         "        super().__init__(64, num_classes)\n"
         "    def forward(self, x):\n        x = x{end}\n        x -= 0.5\n"
         "        return super().forward(x.flatten(1))\n",
@@ -357,14 +360,14 @@ WRITING: dict[str, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize("what", WRITING)
-def test_a_part_that_writes_into_examples_or_classes_has_copies(what: str, tmp_path: Path):
+def test_a_plugin_that_writes_into_examples_or_classes_has_copies(what: str, tmp_path: Path):
     """The same as one that works on a copy; the data is that of every trial of the process."""
     plain = trained(tiny_trial())
     field, text = WRITING[what]
 
     def written(end: str) -> dict[str, torch.Tensor]:
         file = write(tmp_path / "writing.py", text.format(end=end))
-        return trained(tiny_trial(**{field: {"name": f"{file}:part"}}))
+        return trained(tiny_trial(**{field: {"name": f"{file}:plugin"}}))
 
     assert_same_bits(written(".clone()"), written(""))
     assert_same_bits(plain, trained(tiny_trial()))

@@ -1,4 +1,4 @@
-"""Parts that fork: their children end when the part ends them, under every engine."""
+"""Plugins that fork: their children end when the plugin ends them, under every engine."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from trainables.interrupts import deferred_interrupts
 from trainables.plugins.loading import source_of
 from trainables.trial import Trial, TrialConfig
 
-PARTS = """
+PLUGIN = """
 import multiprocessing, os, signal, time
 import numpy as np
 
@@ -43,14 +43,14 @@ def probe(evaluation):
 """
 
 
-def test_children_end_when_their_part_ends_them(engine: Engine, tmp_path: Path):
-    (tmp_path / "parts.py").write_text(PARTS)
+def test_children_end_when_their_plugin_ends_them(engine: Engine, tmp_path: Path):
+    (tmp_path / "plugins.py").write_text(PLUGIN)
     config = trial(0, num_evaluations=2).config.model_dump(mode="json") | {
-        "data": {"name": f"{tmp_path / 'parts.py'}:data"},
-        "probes": [{"name": f"{tmp_path / 'parts.py'}:probe", "on": "test", "every": 1}],
+        "data": {"name": f"{tmp_path / 'plugins.py'}:data"},
+        "probes": [{"name": f"{tmp_path / 'plugins.py'}:probe", "on": "test", "every": 1}],
     }
     forking = Trial(config=TrialConfig.model_validate(config), seed=0)
-    sources = {part.source: source_of(part) for _, part in forking.config.plugins}
+    sources = {plugin.source: source_of(plugin) for _, plugin in forking.config.plugins}
     given = block("forking", tmp_path, forking)
     with deferred_interrupts():  # As a driver has it.
         engine.submit(Block(**{**vars(given), "sources": tuple(sources.values())}))
