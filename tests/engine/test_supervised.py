@@ -87,6 +87,20 @@ def test_a_ray_that_hangs_has_broken_down_too(name: str, tmp_path: Path, monkeyp
         collect(engine, looking(long))
 
 
+def test_a_start_that_fails_is_tried_again(
+    engine: SupervisedRay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = long_trial(num_evaluations=1_000_000)
+    engine.submit(block("long", tmp_path, long, checkpoint_every_s=0.1))
+    collect(engine, looking(long))
+    monkeypatch.setattr(supervised, "_START_S", 0.01)
+    os.kill(named("raylet", engine), signal.SIGKILL)
+    events = collect(engine, restarted(2))
+    assert events[-1] == Restarted("Ray does not start within 0.01 seconds")
+    monkeypatch.undo()
+    collect(engine, looking(long))
+
+
 def test_once_too_often_is_the_end(engine: SupervisedRay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "_restarts", type(engine._restarts)([time.monotonic()] * 3, maxlen=3))
     engine.submit(block("one", tmp_path, long_trial()))

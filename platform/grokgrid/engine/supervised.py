@@ -70,12 +70,13 @@ class SupervisedRay:
             self._child.send(block)
 
     def poll(self, timeout_s: float) -> list[Event]:
-        if self._child is None:
-            self._child = self._start_again()
         try:
+            if self._child is None:
+                self._child = self._start_again()
             return [event for event in self._child.receive(timeout_s) if self._is_new(event)]
         except _Broken as broken:
-            self._child.kill()
+            if self._child is not None:
+                self._child.kill()
             self._child = None
             return [self._restarted(str(broken))]
 
@@ -126,7 +127,7 @@ class SupervisedRay:
         try:
             child = _Child(self._settings)
         except EngineError as error:
-            raise EngineGone(f"Ray broke down and does not start again: {error}") from error
+            raise _Broken(str(error)) from error
         # A block is there once for each of its trials.
         for ledger in {id(ledger): ledger for ledger in self._open.values()}.values():
             child.send(ledger.rest())
@@ -166,7 +167,7 @@ class _Child:
         try:
             self._connection.send(Start(path=sys.path, argv=sys.argv, unheard_s=UNHEARD_S, settings=settings))
             if not self._connection.poll(_START_S):
-                raise EngineError(f"Ray does not start within {_START_S:.0f} seconds")
+                raise EngineError(f"Ray does not start within {_START_S:g} seconds")
             answer = self._connection.recv()
         except (EOFError, OSError) as error:
             raise EngineError("Ray does not start: the process that uses it has died") from error
