@@ -47,7 +47,7 @@ def tops(path: Path) -> set[str]:
     return {name.partition(".")[0] for name in imported(path)}
 
 
-def test_there_is_something_to_evaluation_at():
+def test_there_is_something_to_look_at():
     assert all(any(path.is_relative_to(folder) for path in FILES) for folder in SOURCES.values())
 
 
