@@ -6,7 +6,7 @@ Each takes a study as a Study, as the name of one in the library, or as the path
 import secrets
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,14 +17,14 @@ from rich.console import Console
 
 from grokgrid import home
 from grokgrid.checks import check_before_start, check_device, check_home
-from grokgrid.data_checks import check_data
-from grokgrid.engine.interface import Engine
+from grokgrid.engine.interface import Engine, EngineError
 from grokgrid.planning import Need, Plan, make_plan, need_of
-from grokgrid.plugin_checks import check_plugins, rehearse
 from grokgrid.provenance import provenance
 from grokgrid.results import Results, State, load_results
+from grokgrid.study_checks import check_study
 from grokgrid.tracking import ReportRun, Tracking, TrackingAway, TrackingError, TrackingRefused
 from search_spaces import Study, digest, pinned, read_study, to_yaml
+from trainables.data.place import DataError
 from trainables.validation import Problem, ValidationErrors
 
 if TYPE_CHECKING:
@@ -61,19 +61,18 @@ class StudyReport:
 
 
 def plan(study: Study | str | Path) -> Plan:
-    """What would run: nothing starts, and no database is created.
+    """What would run: nothing starts, and no database is created. The study's plugins and data are checked as `run`
+    checks them.
 
     Raises:
         ValidationErrors: the study is wrong, or a plugin in it.
         DataError: the content of its data is.
     """
-    study = _study(study)
+    study = pinned(_study(study))
     check_home()
-    check_plugins(study)
-    warnings = check_data(study, is_needed=False, calls_functions=True)
-    if (rehearsed := rehearse(study, calls_functions=True)) is not None:
-        warnings += rehearsed.warnings
-    return replace(make_plan(study, Tracking()), warnings=warnings)
+    checked = check_study(study, is_needed=False, calls_functions=True)
+    made = make_plan(study, Tracking(), data_digests=checked.digests)
+    return replace(made, warnings=checked.warnings, not_yet=tuple(_not_yet(study, _device_of(study))))
 
 
 def load(study: Study | str | Path) -> "pd.DataFrame":
@@ -263,10 +262,7 @@ def _submit(verb: str, study: Study | None, address: str, options: Sequence[str]
     warnings: tuple[str, ...] = ()
     if study is not None:
         study = pinned(study)
-        warnings = check_data(study, is_needed=True, calls_functions=False)
-        check_plugins(study)
-        if (rehearsed := rehearse(study, calls_functions=False)) is not None:
-            warnings += rehearsed.warnings
+        warnings = check_study(study, is_needed=True, calls_functions=False).warnings
     settings = bundle.settings()
     jobs = Jobs(address)
     name = study.name if study is not None and verb != "doctor" else verb
@@ -305,7 +301,7 @@ class _Run:
             folder.mkdir(parents=True, exist_ok=True)
         self._how = How(
             storage=home.storage_root(),
-            device=device or ("cuda" if study.resources.gpus else "cpu"),
+            device=device or _device_of(study),
             num_threads=num_threads,
             checkpoint_every_s=checkpoint_every_s,
             retry_failed=retry_failed,
@@ -351,13 +347,27 @@ class _Run:
             for config in {cell.config.data for cell in self._study.cells}:
                 config.require()
             check_device(self._how.device)
-        check_plugins(self._study)
-        warnings = check_data(self._study, is_needed=self._runs_here, calls_functions=self._runs_here)
-        if (rehearsed := rehearse(self._study, calls_functions=self._runs_here)) is not None:
-            warnings += rehearsed.warnings
-            self._how = replace(self._how, data_digests=rehearsed.digests)
-        for warning in warnings:
+        checked = check_study(self._study, is_needed=self._runs_here, calls_functions=self._runs_here)
+        self._how = replace(self._how, data_digests=checked.digests)
+        for warning in checked.warnings:
             self._console.print(f"Warning: {warning}", markup=False, soft_wrap=True)
+
+
+def _device_of(study: Study) -> str:
+    return "cuda" if study.resources.gpus else "cpu"
+
+
+def _not_yet(study: Study, device: str) -> Iterator[str]:
+    """What `run` would refuse here, and may be well where the study is to run."""
+    for data in dict.fromkeys(cell.config.data for cell in study.cells):
+        try:
+            data.require()
+        except DataError as error:
+            yield str(error)
+    try:
+        check_device(device)
+    except EngineError as error:
+        yield str(error)
 
 
 def _check_search(study: Study) -> None:

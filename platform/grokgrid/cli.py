@@ -151,12 +151,12 @@ def plan(study: StudyArgument, settings: SetOption = None, seeds: SeedsOption = 
     if 2 * last < budget.extent:
         console.print(f"Of the {budget.extent:,} {budget.unit} given, the last evaluation lies after {last:,}.")
     for data in {cell.config.data for cell in made.study.cells}:
-        try:
+        with suppress(DataError):
             data.require()
             if data.content_digest is not None:
                 console.print(f"{data.title}, {data.content_digest}", markup=False, soft_wrap=True)
-        except DataError as error:
-            console.print(f"Not yet: {error}", markup=False, soft_wrap=True)
+    for missing in made.not_yet:
+        console.print(f"Not yet: {missing}", markup=False, soft_wrap=True)
     for warning in made.warnings:
         console.print(f"Warning: {warning}", markup=False, soft_wrap=True)
     if made.at_most_s is None:

@@ -5,10 +5,14 @@ declares it. Every trial records it instead, and the driver compares.
 """
 
 from collections.abc import Mapping
-from typing import final
+from typing import TYPE_CHECKING, final
 
 from trainables.records import Summary
 from trainables.trial import Trial
+from trainables.validation import Problem, ValidationErrors
+
+if TYPE_CHECKING:
+    from grokgrid.tracking import TrialRecord
 
 
 @final
@@ -35,3 +39,11 @@ class DataDigests:
             f" study: {summary.data_digest} there, {known} here. Trials on different data cannot be compared. Restore"
             f" what the function reads; or give data.digest: {known} in the study, for new trials on that data"
         )
+
+    def check(self, trials: Mapping[str, Trial], records: "Mapping[str, TrialRecord]") -> None:
+        """Raises:
+        ValidationErrors: a trial was trained on other data than this study has.
+        """
+        for key, record in records.items():
+            if record.summary is not None and (wrong := self.contradiction(trials[key], record.summary)) is not None:
+                raise ValidationErrors("data", [Problem((), wrong)])

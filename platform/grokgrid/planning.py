@@ -7,6 +7,7 @@ from enum import StrEnum
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from grokgrid.data_digests import DataDigests
 from search_spaces import Study
 from trainables.records import ending
 from trainables.trial import Trial
@@ -48,7 +49,8 @@ class Plan:
     needs      the same over the whole study, each trial counted once
     at_most_s  seconds of one slot until all is done, should no trial reach its goal early; None if nothing is known of
                how fast the missing trials are
-    warnings   about the study's data
+    warnings   about the study's plugins and data
+    not_yet    what must still be put right where the study runs: data that is missing here, a device
     """
 
     study: Study
@@ -56,10 +58,19 @@ class Plan:
     needs: Mapping[Need, int]
     at_most_s: float | None
     warnings: tuple[str, ...] = ()
+    not_yet: tuple[str, ...] = ()
 
 
-def make_plan(study: Study, tracking: "Tracking", *, retry_failed: bool = False) -> Plan:
-    """What `run` would do now; nothing starts."""
+def make_plan(
+    study: Study, tracking: "Tracking", *, retry_failed: bool = False, data_digests: Mapping[str, str] | None = None
+) -> Plan:
+    """What `run` would do now; nothing starts.
+
+    data_digests: of what functions of data make; if they are given, the trials must have been trained on that
+
+    Raises:
+        ValidationErrors: a trial was trained on other data.
+    """
     records = tracking.find(study.trials_by_key)
     needs: dict[str, Need] = {}
     cells: dict[str, Counter[Need]] = {}
@@ -72,6 +83,8 @@ def make_plan(study: Study, tracking: "Tracking", *, retry_failed: bool = False)
         for key, trial in trials.items():
             if needs[key] in (Need.START, Need.CONTINUE):
                 left_s[key] = fmean(paces) * _left(trial, records.get(key)) if paces else None
+    if data_digests is not None and set(needs.values()) - {Need.NOTHING, Need.LEAVE}:
+        DataDigests(data_digests).check(study.trials_by_key, records)
     known = [seconds for seconds in left_s.values() if seconds is not None]
     return Plan(study, cells, Counter(needs.values()), sum(known) if len(known) == len(left_s) else None)
 

@@ -39,7 +39,6 @@ from trainables.plugins.loading import source_of
 from trainables.plugins.source import SourceCode
 from trainables.records import Snapshot, TrialFolder, ending
 from trainables.trial import Trial
-from trainables.validation import Problem, ValidationErrors
 
 _ELSEWHERE_CHECKED_EVERY_S = 5.0
 _IDLE_S = 0.5
@@ -244,20 +243,11 @@ class Driver:
     def _look_up(self) -> None:
         """What there is of trials of which we do not know, or which others had in hand when we wanted them."""
         records = self._tracking.find(self._to_look_up)
-        self._check_data(records)
+        self._data_digests.check(self._trials, records)
         for key in self._to_look_up:
             if not self._is_settled(key, records.get(key)):
                 self._waiting.append(key)
         self._to_look_up.clear()
-
-    def _check_data(self, records: Mapping[str, TrialRecord]) -> None:
-        """Raises:
-        ValidationErrors: a trial was trained on other data than this study has.
-        """
-        summaries = {key: record.summary for key, record in records.items() if record.summary is not None}
-        found = (self._data_digests.contradiction(self._trials[key], summary) for key, summary in summaries.items())
-        if (wrong := next(filter(None, found), None)) is not None:
-            raise ValidationErrors("data", [Problem((), wrong)])
 
     def _take_on(self) -> None:
         """Claims as many waiting trials as keep the engine busy for a while, and hands them over in blocks."""

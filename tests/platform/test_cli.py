@@ -495,6 +495,8 @@ class TestValidationErrors:
         assert ran.exit_code == 2
         assert ran.stderr == "torch finds no CUDA device here; with 0 GPUs a trial it trains on the CPU\n"
         settled(())
+        planned = grokgrid("plan", file, "--set", "resources.gpus=0.5")
+        assert planned.exit_code == 0 and "Not yet: torch finds no CUDA device here" in planned.stdout
 
     @pytest.mark.parametrize(
         ("address", "sentence"),

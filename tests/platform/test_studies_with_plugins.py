@@ -16,6 +16,7 @@ from grokgrid import api, home
 from grokgrid.engine import InlineEngine
 from grokgrid.engine.interface import Block, Failed, Finished
 from grokgrid.engine.work import work
+from grokgrid.planning import Need
 from search_spaces import Study, digest, narrow, read_study
 from trainables.data.load import load
 from trainables.data.place import DataError
@@ -216,6 +217,9 @@ class TestDataThatAFunctionReads:
         self.fill(table, 1)
         with pytest.raises(ValidationErrors, match="made other data for trial .* give data.digest: sha256:") as raised:
             api.run(self.made(table, seeds=2), engine=InlineEngine)
+        with pytest.raises(ValidationErrors, match="made other data for trial"):
+            api.plan(self.made(table, seeds=2))
+        assert api.plan(self.made(table)).needs == {Need.NOTHING: 1}, "nothing would run"
         assert list(results(self.made(table, seeds=2)).trials["state"]) == ["finished", "missing"]
         declared = re.search("give data.digest: (sha256:[0-9a-f]{64})", str(raised.value))
         assert declared is not None
@@ -249,6 +253,14 @@ def test_plan_refuses_what_a_rehearsal_finds(plugin: Path):
         api.plan(with_plugin(plugin))
 
 
+def test_plan_says_which_plugins_it_could_not_rehearse(plugin: Path, tmp_path: Path):
+    data = {"name": "npz", "path": str(tmp_path / "none.npz"), "digest": f"sha256:{'0' * 64}"}
+    arms = {"baseline": {}, "shrunk": {"regulariser": {"name": f"{plugin}:shrink", "strength": 0.1}}}
+    planned = api.plan(study(arms=arms, seeds=1, trial={"data": data}))
+    assert planned.warnings == ("the plugins of arms.shrunk are not rehearsed here, for their data is not here",)
+    assert [str(tmp_path / "none.npz") in each for each in planned.not_yet] == [True]
+
+
 def test_the_driver_hands_the_source_on_and_workers_need_no_file(plugin: Path, tmp_path: Path):
     """A worker in a process of its own, with nothing but the block: the file is gone by then."""
     import pickle
@@ -266,6 +278,7 @@ def test_the_driver_hands_the_source_on_and_workers_need_no_file(plugin: Path, t
 import pickle
 from pathlib import Path
 from grokgrid.engine.work import work
+from grokgrid.planning import Need
 block, without = pickle.loads(Path({str(tmp_path / "blocks")!r}).read_bytes())
 print(type(list(work(without))[-1]).__name__, type(list(work(block))[-1]).__name__)
 """
