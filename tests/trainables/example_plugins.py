@@ -1,6 +1,7 @@
 """What people write beside their studies: plugins of each kind, most of them doing what one of ours does."""
 
 import gzip
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,33 @@ def exits(step):
 def single(step):
     assert step.x.dtype == torch.float32
     return step.outputs.sum() * 0
+
+
+def closes(step):
+    sys.stdout.close()
+    return step.outputs.sum() * 0
+
+
+def closes_behind(step):
+    sys.__stderr__.close()
+    return step.outputs.sum() * 0
+
+
+async def awaited(step):
+    return step.outputs.sum() * 0
+
+
+def yielding(outputs, y):
+    yield outputs.sum() * 0
+
+
+def yielded():
+    yield digits()
+
+
+class AwaitedCall:
+    async def __call__(self, x, generator):
+        return x
 
 
 class Unmakeable:

@@ -1,6 +1,7 @@
 """Plugins: they compute what ours would, are saved and continued alike, and what is wrong is told early."""
 
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -279,7 +280,28 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "of a class": ({"regulariser": own("Drawing", level=1)}, "regularisers.Drawing.level: is not a setting of Drawing"),
     "another kind's signature": ({"loss": own("hits")}, "should take (outputs, y) first"),
-    "a class that is not called": ({"regulariser": own("Path")}, "regularisers.Path.name: Path has no __call__"),
+    "a class that is not called": (
+        {"regulariser": own("Path")},
+        "regularisers.Path.name: Path is a class without __call__: it should be a function that takes (step), or",
+    ),
+    "an async function": (
+        {"regulariser": own("awaited")},
+        "awaited is an async function (`async def`): it should be a plain function",
+    ),
+    "a generator function": (
+        {"loss": own("yielding")},
+        "yielding is a generator function (it has a `yield`): it should be",
+    ),
+    "an async method": ({"input_transform": own("AwaitedCall")}, "AwaitedCall.__call__ is an async function"),
+    "a generator function of data": ({"data": own("yielded")}, "yielded is a generator function"),
+    "one that closes our stream": (
+        {"regulariser": own("closes")},
+        "closes (example_plugins.py, line 115) closes sys.stdout, which grokgrid prints to: leave it open",
+    ),
+    "one that closes the stream behind it": (
+        {"regulariser": own("closes_behind")},
+        "closes_behind (example_plugins.py, line 120) closes sys.stderr",
+    ),
     "no function": (
         {"regulariser": own("nothing")},
         "regularisers.nothing.name: is 3: it should be a function or a class",
@@ -348,6 +370,53 @@ def test_all_problems_are_told_at_once():
     with pytest.raises(ValidationErrors) as raised:
         check_plugins({"arms.mine": tiny_trial(**settings)})
     assert len(raised.value.problems) == 2
+
+
+def test_a_lambda_is_a_function(tmp_path: Path):
+    (tmp_path / "short.py").write_text("term = lambda step: 0 * step.outputs.sum()\n")
+    check_plugins({"arms.mine": tiny_trial(regulariser=f"{tmp_path / 'short.py'}:term")})
+
+
+def test_a_file_without_any_object_says_so(tmp_path: Path):
+    (tmp_path / "empty.py").write_text("\n")
+    with pytest.raises(ValidationError, match="empty.py defines no 'term'; it defines nothing"):
+        tiny_trial(regulariser=f"{tmp_path / 'empty.py'}:term")
+
+
+class TestWhatPluginsPrint:
+    def test_reaches_the_terminal_without_control_characters(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+        file = tmp_path / "red.py"
+        file.write_text(
+            "import sys\nprint('\\x1b[31mimported')\n\n"
+            "def term(step):\n    print('\\x1b[2J50%\\r60%\\té', file=sys.stderr)\n    return sys.stdout.isatty()\n"
+        )
+        assert load_plugin(PluginRegulariser(name=f"{file}:term"))(None) is False
+        assert capsys.readouterr() == ("\\x1b[31mimported\n", "\\x1b[2J50%\r60%\té\n")
+
+    @pytest.mark.parametrize("line", ["sys.stdout = None", "sys.stdout = io.StringIO()"])
+    def test_goes_where_they_want_it_and_ours_where_we_want_it(
+        self, line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ):
+        file = tmp_path / "replaces.py"
+        file.write_text(f"import io, sys\n{line}\ndef term(step):\n    return 1\n")
+        stream = sys.stdout
+        assert load_plugin(PluginRegulariser(name=f"{file}:term"))(None) == 1
+        assert sys.stdout is stream
+        print("ours")
+        assert capsys.readouterr().out == "ours\n"
+
+    @pytest.mark.parametrize("way", ["sys.stdout.close()", "sys.__stdout__.close()", "os.close(1)"])
+    def test_a_file_that_closes_our_stream_is_named(self, way: str, tmp_path: Path):
+        """In a process of its own, whose stream it may close."""
+        (tmp_path / "closing.py").write_text(f"import os, sys\n{way}\ndef term(step):\n    return 1\n")
+        code = (
+            "import sys; from trainables.plugins.loading import load_plugin\n"
+            "from trainables.regularisers.plugin import PluginRegulariser\n"
+            f"try:\n    load_plugin(PluginRegulariser(name={str(tmp_path / 'closing.py')!r} + ':term'))\n"
+            "except ValueError as error:\n    print(error, file=sys.stderr)\n"
+        )
+        ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+        assert ran.stderr == "term: name: closing.py closes sys.stdout, which grokgrid prints to: leave it open\n"
 
 
 def test_a_name_that_is_none_is_told_with_what_is_allowed():

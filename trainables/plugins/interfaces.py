@@ -33,10 +33,17 @@ class Interface:
             yield from _misfits(target, (), (), settings)
             # Of the class itself: type has a __call__, too.
             if "__call__" not in dir(target):
-                yield Problem(("name",), f"{target.__name__} has no __call__, which takes {_listed(self.given)}")
+                wrong = (
+                    f"{target.__name__} is a class without __call__: it should be a function that takes"
+                    f" {_listed(self.given)}, or a class with a __call__ that does"
+                )
+                yield Problem(("name",), wrong)
             else:
-                yield from _misfits(inspect.getattr_static(target, "__call__"), ("self", *self.given), (), {})
+                call = inspect.getattr_static(target, "__call__")
+                yield from _suspended(call, f"{target.__name__}.__call__")
+                yield from _misfits(call, ("self", *self.given), (), {})
         else:
+            yield from _suspended(target, getattr(target, "__name__", "it"))
             yield from _misfits(target, self.given, self.named, settings)
 
     def _is_made_first(self, target: Any) -> bool:
@@ -48,6 +55,18 @@ class Interface:
             made: Callable[..., Any] = target(**settings)
             return made
         return lambda *given, **named: target(*given, **named, **copy.deepcopy(settings))
+
+
+def _suspended(target: Any, called: str) -> Iterator[Problem]:
+    """Of a function whose call does not run it."""
+    forms = [target, inspect.getattr_static(type(target), "__call__", None)]
+    if any(inspect.isasyncgenfunction(form) or inspect.iscoroutinefunction(form) for form in forms):
+        kind = "is an async function (`async def`)"
+    elif any(map(inspect.isgeneratorfunction, forms)):
+        kind = "is a generator function (it has a `yield`)"
+    else:
+        return
+    yield Problem(("name",), f"{called} {kind}: it should be a plain function (`def`) that ends with `return`")
 
 
 def _misfits(

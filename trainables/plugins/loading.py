@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from trainables.plugins.config import Plugin
 from trainables.plugins.scope import Scope, active_scope
 from trainables.plugins.source import SourceCode, line_of, read_source
+from trainables.plugins.streams import StreamClosed
 from trainables.validation import Problem, ValidationErrors
 
 if TYPE_CHECKING:
@@ -41,10 +42,13 @@ def load_plugin(config: Plugin, scope: Scope | None = None) -> Callable[..., Any
         raise config.problem(f"{config.object} cannot be made: {told(error, source.root)}") from error
 
     def called(*given: Any, **named: Any) -> Any:
-        with scope.active():
-            result = bound(*given, **named)
-            if scope.note is not None:
-                scope.note(config, given, result)
+        try:
+            with scope.active():
+                result = bound(*given, **named)
+                if scope.note is not None:
+                    scope.note(config, given, result)
+        except StreamClosed as error:
+            raise config.problem(f"{place(config)} {error}") from error
         return result
 
     return called
@@ -72,6 +76,8 @@ def object_of(source: SourceCode, scope: Scope | None = None) -> Any:
         return (scope or Scope()).object_of(source)
     except ValidationErrors:
         raise
+    except StreamClosed as error:
+        raise ValidationErrors(source.object, [Problem(("name",), f"{source.main} {error}")]) from error
     except (Exception, SystemExit) as error:
         wrong = f"{source.main} cannot be imported: {told(error, source.root)}"
         raise ValidationErrors(source.object, [Problem(("name",), wrong)]) from error

@@ -29,6 +29,7 @@ from types import CodeType, ModuleType
 from typing import Any, final
 
 from trainables.plugins.source import SourceCode, module_of, read_text
+from trainables.plugins.streams import check_streams, guarded_streams
 from trainables.validation import Problem, ValidationErrors
 
 _OURS = frozenset({"grokgrid", "search_spaces", "trainables"})
@@ -93,6 +94,7 @@ class Scope:
         """Inside, imports find the scope's modules. May be entered again while it is active."""
         if self.is_active:
             yield
+            check_streams()
             return
         names = {*self._finder.files, *self._modules}
         self._outside = {name: sys.modules.pop(name) for name in names if name in sys.modules}
@@ -106,7 +108,8 @@ class Scope:
         self.is_active = True
         _active.append(self)
         try:
-            yield
+            with guarded_streams():
+                yield
         finally:
             _active.remove(self)
             self.is_active = False

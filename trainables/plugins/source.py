@@ -73,7 +73,8 @@ def read_source(name: str) -> SourceCode:
     source = known[0]
     defined = list(_defined(ast.parse(dict(source.files)[source.main])))
     if object not in defined and "*" not in defined:
-        raise ValueError(f"{name!r}: {source.main} defines no {object!r}; {nearest(object, defined)}")
+        others = nearest(object, defined) if defined else "it defines nothing"
+        raise ValueError(f"{name!r}: {source.main} defines no {object!r}; {others}")
     return source
 
 
@@ -189,7 +190,7 @@ def _defined(node: ast.AST) -> Iterator[str]:
     """The names that a module gives to its functions, classes and other objects, also under an `if` or `try`."""
     for inner in ast.iter_child_nodes(node):
         match inner:
-            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
                 yield name
             case ast.Name(id=name, ctx=ast.Store()):
                 yield name
@@ -203,7 +204,11 @@ def line_of(source: SourceCode) -> int | None:
     """Where the main file gives the object its name, from 1; None if that is not to be seen in it."""
     for node in ast.walk(ast.parse(dict(source.files)[source.main])):
         match node:
-            case ast.FunctionDef(name=source.object) | ast.ClassDef(name=source.object):
+            case (
+                ast.FunctionDef(name=source.object)
+                | ast.AsyncFunctionDef(name=source.object)
+                | ast.ClassDef(name=source.object)
+            ):
                 return node.lineno
             case ast.Name(id=source.object, ctx=ast.Store()):
                 return node.lineno
@@ -218,5 +223,5 @@ def functions_in(path: Path) -> list[str]:
     """
     root, main = _find_file(path)
     tree = ast.parse(dict(_closure(root, main))[main])
-    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)]
     return [node.name for node in functions if not node.name.startswith("_")]
