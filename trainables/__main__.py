@@ -12,7 +12,6 @@ import time
 from pathlib import Path
 
 from trainables.data.place import DataError
-from trainables.datasets.base import Dataset
 from trainables.interrupts import deferred_interrupts
 from trainables.reading import read_yaml
 from trainables.records import End, Evaluation, Snapshot, TrialFolder, Waiting, ending
@@ -44,7 +43,7 @@ def main() -> int:
     try:
         trial = read_trial(arguments.trial)
         trial.config.data.require()
-        _check_content(trial.config.data)
+        _check_content(trial.config)
         # Not above: torch takes seconds to import, and a problem is told without it.
         import torch
 
@@ -61,10 +60,10 @@ def main() -> int:
         return 128 + signal.SIGINT
 
 
-def _check_content(data: Dataset) -> None:
-    if (found := data.inspect()) is not None:
-        for warning in found.findings.warnings:
-            print(f"Warning: {data.title}: {warning}", file=sys.stderr)
+def _check_content(config: TrialConfig) -> None:
+    if (found := config.data.inspect()) is not None:
+        for warning in found.warnings(batch_size=config.batch_size, shuffle=config.shuffle):
+            print(f"Warning: {config.data.title}: {warning}", file=sys.stderr)
 
 
 def _run(trial: Trial, folder: TrialFolder, arguments: argparse.Namespace) -> int:

@@ -44,7 +44,11 @@ def check_data(study: Study, *, is_needed: bool, calls_functions: bool) -> tuple
             refused.append(f"{config.title} fails: {told(error, source_of(config.plugin).root)}")
     if refused:
         raise DataError("\n".join(dict.fromkeys(refused)))
-    warnings = [f"{config.title}: {each}" for config, found in inspections.items() for each in found.findings.warnings]
+    warnings: list[str] = []
+    for cell in study.cells:
+        if (found := inspections.get(cell.config.data)) is not None:
+            said = found.warnings(batch_size=cell.config.batch_size, shuffle=cell.config.shuffle)
+            warnings += [f"{cell.config.data.title}: {each}" for each in said]
     return (*dict.fromkeys(warnings), *_check_last_batches(study, inspections))
 
 

@@ -83,6 +83,16 @@ class TestPlanAndRun:
         assert ran.exit_code == 0 and ran.stderr.count(said) == 1
         settled()
 
+    def test_warn_of_sorted_examples_that_are_not_shuffled(
+        self, make: Callable[..., Path], grokgrid: Grokgrid, tmp_path: Path
+    ):
+        study = make(tmp_path, content(y_train=np.arange(21) // 11))
+        said = "training examples are sorted by class, in 2 stretches of one class"
+        assert said not in grokgrid("plan", study).stdout
+        unshuffled = ("--set", "trial.shuffle=false")
+        assert grokgrid("plan", study, *unshuffled).stdout.count(said) == 1
+        assert grokgrid("run", study, *unshuffled, "--engine", "inline").stderr.count(said) == 1
+
     def test_evaluation_only_at_what_trials_use(self, make: Callable[..., Path], grokgrid: Grokgrid, tmp_path: Path):
         broken = X.copy()
         broken[20] = np.inf

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from trainables.data.content import Findings, Used, check_content
+from trainables.data.inspection import inspect_arrays
+from trainables.data.near_copies import TOLERANCE, near_copies
 
 NUM_TRAIN, NUM_TEST = 60, 30
 
@@ -195,6 +197,11 @@ WARNED: dict[str, tuple[dict[str, Any], str]] = {
         {"x_test": put(X_TEST, 3, X[3]).astype(np.float64)},
         "1 of 30 test examples are among the training examples: x_test[3] = x_train[3]",
     ),
+    "test examples that differ by rounding": (
+        {"x_test": put(X_TEST, [3, 8], X[[3, 10]] + np.array([[1e-6], [-1e-6]], np.float32))},
+        "2 of 30 test examples are among the training examples but for rounding, equal to 1e-05 of their range:"
+        " x_test[3] ≈ x_train[3], x_test[8] ≈ x_train[10]; 1 of them with another label, the first x_test[8] with 2",
+    ),
     "training examples more than once": (
         {"x_train": put(X, [20, 40], X[0])},
         "2 of 60 training examples are copies of others: x_train[20] = x_train[0], x_train[40] = x_train[0]; 2 of them"
@@ -209,6 +216,86 @@ def test_warned_of(kind: str):
     findings = found(**changes)
     assert sentence in "\n".join(findings.warnings)
     assert not findings.refusals
+
+
+def test_of_other_scales_the_place_of_the_largest_value_is_said():
+    (refusal,) = found(x_test=put(X_TEST, (4, 7), -1000.0)).refusals
+    assert refusal.startswith("training and test examples are scaled differently")
+    assert refusal.endswith("and x_test[4, 7] = -1000.0")
+    images = {"x_train": put(X, (8, 7), 1e4).reshape(-1, 5, 5), "x_test": X_TEST.reshape(-1, 5, 5)}
+    findings = found(**images)
+    assert "the largest values in size are x_train[8, 1, 2] = 10000.0 and x_test[" in findings.refusals[0]
+    assert "the largest in size is x_train[8, 1, 2] = 10000.0" in findings.warnings[0]
+
+
+@pytest.mark.parametrize("place", ["x_train", "x_test"])
+def test_a_bright_pixel_makes_no_near_copies(place: str):
+    """Whose difference would be small beside it."""
+    bright = put(X if place == "x_train" else X_TEST, (4, 7), 1e8)
+    assert "rounding" not in "\n".join((*found(**{place: bright}).warnings, *found(**{place: bright}).refusals))
+
+
+@given(st.lists(st.tuples(st.integers(0, NUM_TEST - 1), st.integers(0, NUM_TRAIN - 1)), min_size=1, max_size=12))
+@settings(max_examples=60, deadline=None)
+def test_near_copies_are_those_that_a_comparison_of_all_pairs_finds(pairs: list[tuple[int, int]]):
+    """Of differences on both sides of the limit."""
+    rng, x_test = np.random.default_rng(len(pairs)), X_TEST.astype(np.float64)
+    for row, copied in pairs:
+        x_test[row] = X[copied] + rng.uniform(0.5, 1.5) * TOLERANCE * np.ptp(X[copied]) * rng.uniform(-1, 1, X.shape[1])
+    limits = TOLERANCE * np.ptp(x_test - np.median(X, 0), axis=1)
+    differences = np.abs(x_test[:, None] - X[None]).max(2)
+    expected = [(int(row), int(each)) for row, each in np.argwhere(differences <= limits[:, None])]
+    assert near_copies(X, np.arange(NUM_TRAIN), x_test, np.arange(NUM_TEST)) == expected
+
+
+@pytest.mark.parametrize("content", ["bits", "one column", "nothing"])
+def test_near_copies_of_data_with_few_values_are_looked_for_in_bounded_time(content: str):
+    """With as many pairs to compare as there are pairs: 300 million."""
+    x = np.zeros((30_000, 16), np.float32)
+    if content == "bits":
+        x[:] = np.random.default_rng(0).integers(0, 2, x.shape)
+    elif content == "one column":
+        x[:, 0] = np.arange(len(x)) % 2
+    near_copies(x, np.arange(len(x)), x[:10_000], np.arange(10_000))
+
+
+class TestSortedByClass:
+    def warnings(self, labels: Any, used: Used = Used(), **trial: Any) -> str:  # noqa: B008
+        return "\n".join(
+            inspect_arrays(drawn() | {"y_train": labels}, used).warnings(**{"batch_size": 10, "shuffle": False} | trial)
+        )
+
+    def test_is_a_warning_where_batches_are_not_shuffled(self):
+        expected = (
+            "training examples are sorted by class, in 3 stretches of one class where a random order has about 41"
+        )
+        for labels in (np.sort(Y), np.sort(Y)[::-1].copy(), np.roll(np.sort(Y), 20)):
+            assert self.warnings(labels).startswith(expected)
+        assert "batches of 10 hold few classes. Give shuffle: true" in self.warnings(np.sort(Y))
+
+    def test_also_in_parts_of_a_file(self):
+        halves = np.concatenate([np.sort(Y[:30]), np.sort(Y[30:])])
+        assert "in 6 stretches" in self.warnings(halves)
+        assert "in 3 stretches" in self.warnings(halves, Used(num_train=30))
+
+    def test_makes_no_difference_to_what_is_shuffled_or_used_at_once(self):
+        for trial in ({"shuffle": True}, {"batch_size": None}, {"batch_size": 60}, {"batch_size": 99}):
+            assert self.warnings(np.sort(Y), **trial) == ""
+
+    @given(st.integers(0, 2**32 - 1), st.integers(2, 30))
+    @settings(max_examples=60, deadline=None)
+    def test_is_not_said_of_a_random_order(self, seed: int, num_classes: int):
+        labels = np.random.default_rng(seed).permutation(np.arange(60) % num_classes)
+        assert "sorted" not in self.warnings(labels, batch_size=1)
+
+
+@pytest.mark.parametrize("label", [2**64 - 1, 2**53 + 1])
+@pytest.mark.parametrize("part", ["y_train", "y_test"])
+def test_large_labels_are_printed_exactly(part: str, label: int):
+    """Beside labels of another type, with which NumPy would make floats of them."""
+    labels = put((Y if part == "y_train" else Y_TEST).astype(np.uint64), 0, label)
+    (refusal,) = found(**{part: labels}).refusals
+    assert f"labels run up to {label}, and only 4 of the {label + 1:,} classes occur" in refusal
 
 
 class TestOnlyWhatATrialUses:

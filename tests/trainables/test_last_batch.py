@@ -123,6 +123,9 @@ class TestRefused:
                 num_test=5,
                 image_shape=(3, 4),
                 num_classes=2,
+                num_used=num_train,
+                num_runs=9,
+                num_runs_mixed=9,
                 findings=Findings(),
             )
 

@@ -7,6 +7,7 @@ from hashlib import blake2b
 import numpy as np
 
 from trainables.data.arrays import Array
+from trainables.data.near_copies import TOLERANCE, near_copies
 from trainables.data.parts import Part, chunks, plural
 
 # Standard deviations that differ by the first are certainly a problem, by the second perhaps.
@@ -26,7 +27,10 @@ _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True)
 class _Values:
-    """Of a part's values as a network gets them: uint8 divided by 255. Uniform examples hold one value throughout."""
+    """Of a part's values as a network gets them: uint8 divided by 255. Uniform examples hold one value throughout.
+
+    place: of the value that is largest in size, with the value as it is in the array
+    """
 
     mean: float
     std: float
@@ -34,6 +38,7 @@ class _Values:
     high: float
     num_uniform: int
     first_uniform: int
+    place: str
 
     @property
     def size(self) -> float:
@@ -78,8 +83,7 @@ def _not_finite(part: Part) -> str | None:
             examples += int(wrong.any(1).sum())
             if not first:
                 row, column = (int(each[0]) for each in np.nonzero(wrong))
-                index = (part.first + start + row, *map(int, np.unravel_index(column, part.x.shape[1:])))
-                first = f"x_{part.name}[{', '.join(map(str, index))}] = {chunk[row, column]}"
+                first = part.value(start + row, column)
     if not examples:
         return None
     found = " and ".join(f"{num:,} {'is' if num == 1 else 'are'} {kind}" for kind, num in counts.items() if num)
@@ -91,7 +95,7 @@ def _not_finite(part: Part) -> str | None:
 
 def scales(parts: list[Part]) -> Iterator[tuple[bool, str]]:
     train, *others = parts
-    values = {part.examples: _values(part.x) for part in parts}
+    values = {part.examples: _values(part) for part in parts}
     for part in parts:
         yield from _scale(part, values[part.examples])
     ours = values["training"]
@@ -111,7 +115,7 @@ def scales(parts: list[Part]) -> Iterator[tuple[bool, str]]:
             how = "are" if refused else "may be"
             said = (
                 f"training and {other.examples} examples {how} scaled differently: training {ours}; "
-                f"{other.examples} {theirs}"
+                f"{other.examples} {theirs}; the largest values in size are {ours.place} and {theirs.place}"
             )
             yield refused, said
 
@@ -130,11 +134,15 @@ def _scale(part: Part, values: _Values) -> Iterator[tuple[bool, str]]:
         scaled = (
             "uint8 was divided by 255" if part.x.dtype == np.uint8 else f"{part.x.dtype} is not scaled, uint8 would be"
         )
-        yield False, f"values are far from 1 in size, which networks expect: {values} ({scaled})"
+        yield (
+            False,
+            f"values are far from 1 in size, which networks expect: {values} ({scaled}); the largest in size is"
+            f" {values.place}",
+        )
 
 
 def same_examples(parts: list[Part]) -> Iterator[tuple[bool, str]]:
-    """Copies, byte for byte: within the training examples, and of them among the others."""
+    """Copies: within the training examples, and of them among the others; there also those that rounding changed."""
     train, *others = parts
     kind = min((part.x.dtype for part in parts), key=lambda dtype: dtype.itemsize)
     seen: dict[bytes, int] = {}
@@ -151,14 +159,24 @@ def same_examples(parts: list[Part]) -> Iterator[tuple[bool, str]]:
             f"{len(again):,} of {len(train.x):,} training examples are copies of others{_copies(train, again, train)}",
         )
     for other in others:
-        copies = [(row, seen[name]) for row, name in enumerate(_names(other.x, kind)) if name in seen]
+        found = [(row, seen.get(name)) for row, name in enumerate(_names(other.x, kind))]
+        copies = [(row, before) for row, before in found if before is not None]
+        there = f"of {len(other.x):,} {other.examples} examples are among the training examples"
         if copies:
-            said = f"{len(copies):,} of {len(other.x):,} {other.examples} examples are among the training examples"
-            yield False, said + _copies(other, copies, train)
+            yield False, f"{len(copies):,} {there}{_copies(other, copies, train)}"
+        rest = [row for row, before in found if before is None]
+        if rest and kind != np.uint8:
+            near = near_copies(train.x, np.array(list(seen.values())), other.x, np.array(rest))
+            if near:
+                yield (
+                    False,
+                    f"{len(near):,} {there} but for rounding, equal to {TOLERANCE:.0e} of their range"
+                    f"{_copies(other, near, train, sign='≈')}",
+                )
 
 
-def _copies(part: Part, copies: list[tuple[int, int]], train: Part) -> str:
-    places = ", ".join(f"{part.place(row)} = {train.place(before)}" for row, before in copies[:3])
+def _copies(part: Part, copies: list[tuple[int, int]], train: Part, *, sign: str = "=") -> str:
+    places = ", ".join(f"{part.place(row)} {sign} {train.place(before)}" for row, before in copies[:3])
     relabelled = [(row, before) for row, before in copies if part.y[row] != train.y[before]]
     more = ""
     if relabelled:
@@ -178,21 +196,26 @@ def _names(x: Array, kind: np.dtype[np.generic]) -> Iterator[bytes]:
         yield from (blake2b(row, digest_size=16).digest() for row in rows)
 
 
-def _values(x: Array) -> _Values:
+def _values(part: Part) -> _Values:
     num = squares = total = 0.0
     low, high, num_uniform, first_uniform = np.inf, -np.inf, 0, 0
-    scale = 255.0 if x.dtype == np.uint8 else 1.0
-    for start, chunk in chunks(x):
+    largest, place = -1.0, (0, 0)
+    scale = 255.0 if part.x.dtype == np.uint8 else 1.0
+    for start, chunk in chunks(part.x):
         lows, highs = chunk.min(1), chunk.max(1)
         uniform = np.flatnonzero(lows == highs)
         if len(uniform) and not num_uniform:
             first_uniform = start + int(uniform[0])
         num_uniform += len(uniform)
         low, high = min(low, float(lows.min())), max(high, float(highs.max()))
+        sizes = np.maximum(-lows.astype(np.float64), highs)
+        row = int(sizes.argmax())
+        if sizes[row] > largest:
+            largest, place = float(sizes[row]), (start + row, int(np.abs(chunk[row].astype(np.float64)).argmax()))
         num += chunk.size
         doubles = chunk.astype(np.float64).ravel()
         total += float(doubles.sum())
         squares += float(doubles @ doubles)
     mean = total / num
     std = float(np.sqrt(max(squares / num - mean**2, 0.0))) if low != high else 0.0
-    return _Values(mean / scale, std / scale, low / scale, high / scale, num_uniform, first_uniform)
+    return _Values(mean / scale, std / scale, low / scale, high / scale, num_uniform, first_uniform, part.value(*place))

@@ -18,11 +18,15 @@ from pydantic import ValidationError
 from trainables.configuration import Config
 from trainables.data.arrays import Arrays, digest
 from trainables.data.content import Findings, Used, check_content
+from trainables.data.label_checks import num_runs, num_runs_mixed
 from trainables.data.npz import read_arrays
 from trainables.data.place import cache_folder, opened
 
 _SETTLED_S = 2.0
 """File systems keep times no finer than that, so a younger file may change without their showing it."""
+
+_FEWER_RUNS = 4
+"""Examples whose classes change so many times less often than in a random order are sorted."""
 
 _KEPT_S = 60 * 24 * 3600
 
@@ -34,14 +38,37 @@ _digests: dict[tuple[str, Stamp], str] = {}
 
 
 class Inspection(Config):
-    """num_train, num_test, num_classes: of the whole arrays; findings: about the part that a trial uses."""
+    """num_train, num_test, num_classes: of the whole arrays; the rest is about the part that a trial uses.
+
+    num_used        training examples
+    num_runs        stretches of training examples of one class, one behind the other
+    num_runs_mixed  about how many there would be in a random order
+    """
 
     digest: str
     num_train: int
     num_test: int
     image_shape: tuple[int, ...]
     num_classes: int
+    num_used: int
+    num_runs: int
+    num_runs_mixed: int
     findings: Findings
+
+    def warnings(self, *, batch_size: int | None, shuffle: bool) -> tuple[str, ...]:
+        """What is suspicious, for a trial with such batches."""
+        unmixed = self._unmixed(batch_size) if not shuffle and batch_size is not None else None
+        return (*self.findings.warnings, *([unmixed] if unmixed else []))
+
+    def _unmixed(self, batch_size: int) -> str | None:
+        """Batches hold examples of few classes where the examples lie class by class."""
+        if batch_size >= self.num_used or _FEWER_RUNS * self.num_runs > self.num_runs_mixed:
+            return None
+        return (
+            f"training examples are sorted by class, in {self.num_runs:,} stretches of one class where a random order"
+            f" has about {self.num_runs_mixed:,}, and shuffle is false: batches of {batch_size:,} hold few classes."
+            " Give shuffle: true"
+        )
 
 
 class _Kept(Config):
@@ -56,12 +83,16 @@ class _Kept(Config):
 
 def inspect_arrays(arrays: Arrays, used: Used, *, known_digest: str | None = None) -> Inspection:
     """The inspection of arrays of the right form; known_digest: theirs, if it is known."""
+    labels = arrays["y_train"][: used.num_train]
     return Inspection(
         digest=known_digest or digest(arrays),
         num_train=len(arrays["x_train"]),
         num_test=len(arrays["x_test"]),
         image_shape=arrays["x_train"].shape[1:],
         num_classes=1 + max(int(arrays[f"y_{part}"].max()) for part in ("train", "test")),
+        num_used=len(labels),
+        num_runs=num_runs(labels),
+        num_runs_mixed=num_runs_mixed(labels),
         findings=check_content(arrays, used),
     )
 
@@ -132,7 +163,7 @@ def _is_settled(stamp: Stamp) -> bool:
 def _checks() -> str:
     """Changes with the code that the findings come from."""
     sha = hashlib.sha256()
-    for name in ("arrays", "content", "parts", "label_checks", "image_checks"):
+    for name in ("arrays", "content", "parts", "label_checks", "image_checks", "near_copies"):
         sha.update(Path(__file__).with_name(f"{name}.py").read_bytes())
     return sha.hexdigest()
 

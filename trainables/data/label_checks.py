@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from trainables.data.arrays import Arrays
+from trainables.data.arrays import Array, Arrays
 from trainables.data.parts import Part, plural
 
 # The largest class is so many times the smallest, or has this share of all.
@@ -12,8 +12,8 @@ _UNBALANCED, _MAJORITY = 10, 0.8
 
 
 def label_refusals(arrays: Arrays, parts: list[Part]) -> Iterator[str]:
-    there = np.union1d(np.unique(arrays["y_train"]), np.unique(arrays["y_test"])).astype(object)
-    highest, lowest = int(there[-1]), int(there[0])
+    there = _classes_in(arrays["y_train"]) | _classes_in(arrays["y_test"])
+    highest, lowest = max(there), min(there)
     if len(there) == 1:
         yield f"all labels are {highest}: there is nothing to tell apart"
         return
@@ -27,12 +27,29 @@ def label_refusals(arrays: Arrays, parts: list[Part]) -> Iterator[str]:
             f"labels run up to {highest}, and only {len(there):,} of the {highest + 1:,} classes occur; number them"
             f" from 0 to {len(there) - 1:,}: np.unique(y, return_inverse=True)"
         )
-    train = np.unique(parts[0].y)
+    train = _classes_in(parts[0].y)
     if len(train) == 1:
-        only = f"class {train[0]} is the only one among {plural(len(parts[0].y), 'training example')}"
+        only = f"class {min(train)} is the only one among {plural(len(parts[0].y), 'training example')}"
         yield only + _if_sorted(arrays, parts[0])
-    elif not np.isin(parts[-1].y, train).any():
+    elif not _classes_in(parts[-1].y) & train:
         yield f"none of the {len(parts[-1].y):,} test examples is of a class that is trained on"
+
+
+def _classes_in(labels: Array) -> set[int]:
+    """As Python's integers: NumPy turns uint64 beside int64 into floats."""
+    return set(np.unique(labels).tolist())
+
+
+def num_runs(labels: Array) -> int:
+    """How many stretches of equal labels there are, one behind the other."""
+    return 1 + int(np.count_nonzero(labels[1:] != labels[:-1])) if len(labels) else 0
+
+
+def num_runs_mixed(labels: Array) -> int:
+    """How many of them there are on average when the labels are shuffled."""
+    counts = np.unique(labels, return_counts=True)[1].astype(np.float64)
+    num = len(labels)
+    return round(1 + num - float((counts / num) @ counts)) if num else 0
 
 
 def _if_sorted(arrays: Arrays, part: Part) -> str:
@@ -44,8 +61,8 @@ def _if_sorted(arrays: Arrays, part: Part) -> str:
 
 def label_warnings(arrays: Arrays, parts: list[Part]) -> Iterator[str]:
     num_classes = 1 + max(int(arrays[f"y_{part}"].max()) for part in ("train", "test"))
-    there = np.union1d(np.unique(arrays["y_train"]), np.unique(arrays["y_test"]))
-    if there[0] > 0 or len(there) == 1 or num_classes > 2 * len(there):
+    there = _classes_in(arrays["y_train"]) | _classes_in(arrays["y_test"])
+    if min(there) > 0 or len(there) == 1 or num_classes > 2 * len(there):
         return  # Refused.
     counts = {part.examples: np.bincount(part.y.astype(np.int64), minlength=num_classes) for part in parts}
     train = counts["training"]

@@ -24,6 +24,11 @@ class Part:
     def place(self, row: int) -> str:
         return f"x_{self.name}[{self.first + row}]"
 
+    def value(self, row: int, column: int) -> str:
+        """One value, with its place in the array; column: of the flattened example."""
+        index = (self.first + row, *map(int, np.unravel_index(column, self.x.shape[1:])))
+        return f"x_{self.name}[{', '.join(map(str, index))}] = {self.x[row].reshape(-1)[column]}"
+
 
 def chunks(x: Array) -> Iterator[tuple[int, NDArray[np.generic]]]:
     """(first row, rows flattened) of no more than some MB, so that a large array costs little beside itself."""
