@@ -157,7 +157,7 @@ def _message(details: ErrorDetails, fields: Iterable[str]) -> str:
         case "literal_error":
             expected = [item.strip("' ") for item in context["expected"].replace(" or ", ", ").split(",")]
             return f"{shown(given)} is not allowed; {nearest(given, expected)}"
-        case "value_error":
+        case "value_error" | "assertion_error":
             return str(context["error"])
         case "dict_type" | "model_type" | "model_attributes_type":
             return not_fields(given)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from grokgrid import cli_cluster, cli_options, environment
 from grokgrid.cli_options import (
@@ -36,7 +37,19 @@ if TYPE_CHECKING:
     from grokgrid.api import StudyReport
     from search_spaces import Study
 
+
+class _Commands(TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            # Typer leaves in it what pydantic puts before the messages of validators.
+            error.message = error.message.replace("Value error, ", "")
+            raise
+
+
 app = typer.Typer(
+    cls=_Commands,
     help="Does a regulariser really help? Runs methods x lambdas x seeds, keeps them in MLflow, and answers.",
     no_args_is_help=True,
     add_completion=False,

@@ -272,8 +272,8 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     ),
     "--set of nothing": (["run", "demo", "--set", "=3"], "--set =3: is no setting"),
     "parquet to the screen": (["query", "demo", "--format", "parquet"], "--format parquet needs a file: --out FILE"),
-    "unknown --format": (["query", "demo", "--format", "xml"], "'xml' is not one of"),
-    "unknown --engine": (["run", "demo", "--engine", "slurm"], "'slurm' is not one of"),
+    "unknown --format": (["query", "demo", "--format", "xml"], "'--format': 'xml' is not one of"),
+    "unknown --engine": (["run", "demo", "--engine", "slurm"], "'--engine': 'slurm' is not one of"),
     "no --slots": (
         ["run", "demo", "--slots", "0"],
         "'--slots': '0' is not allowed: it should be a whole number, at least 1",

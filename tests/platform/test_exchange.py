@@ -251,7 +251,7 @@ RECORDS: dict[str, tuple[Callable[[pyarrow.Table], pyarrow.Table], str]] = {
         put("record", lambda table: ["{"] * len(table)),
         r"of 8 trials the record is no JSON: \w+, \w+, \w+, …$",
     ),
-    "lack a field": (record(lambda each: each["summary"].pop("low")), "is not whole: summary.low: field required: "),
+    "lack a field": (record(lambda each: each["summary"].pop("low")), "is not whole: summary.low: is missing: "),
     "without results": (record(lambda each: each.update(summary=None)), "does not say how far it came, or where"),
     "ran nowhere": (record(lambda each: each["summary"].update(segments=[])), "does not say how far it came, or where"),
     "of others": (put("key", lambda table: table["key"].to_pylist()[::-1]), "of 8 trials the record is of another"),

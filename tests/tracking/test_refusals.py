@@ -78,6 +78,23 @@ class TestServers:
         assert all(part in sentence for part in parts), sentence
         assert len(sentence) < 600
 
+    @pytest.mark.parametrize("body", ['{"experiment": null}', '{"experiment": {}}', "{}"])
+    def test_that_know_no_experiments_are_not_mlflows(self, body: str):
+        """Though they answer the first question as an empty MLflow does."""
+        with refusing_server(lambda request: Answer(200, "{}" if "search" in request.path else body)) as uri:
+            assert "is not MLflow's: “an experiment" in refused(uri)
+            assert "is not MLflow's" in refused(uri, lambda tracking: tracking.connect())
+
+    def test_that_know_no_runs_are_not_mlflows(self):
+        def without_ids(request: Request) -> Answer:
+            if "experiments" in request.path:
+                experiment = '{"experiment_id": "1", "name": "x", "lifecycle_stage": "active"}'
+                return Answer(200, "{}" if "search" in request.path else f'{{"experiment": {experiment}}}')
+            return Answer(200, '{"runs": [{}]}')
+
+        with refusing_server(without_ids) as uri:
+            assert "is not MLflow's: “a run without an id”" in refused(uri)
+
     def test_the_credentials_that_were_given_are_named(self, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "hidden")
         with refusing_server(lambda _: Answer(401)) as uri:
@@ -111,6 +128,14 @@ class TestServers:
             ("htp://host", "knows no such database"),
             ("sqlite://", "a database in memory"),
             ("sqlite:///:memory:", "a database in memory"),
+            (
+                "databricks",
+                "a Databricks workspace, which grokgrid does not support. Supported are SQLite (sqlite:///FILE)",
+            ),
+            ("databricks://profile", "a Databricks workspace, which grokgrid does not support"),
+            ("databricks-uc", "Databricks' Unity Catalog, which grokgrid does not support"),
+            ("databricks-uc://profile", "Databricks' Unity Catalog, which grokgrid does not support"),
+            ("uc:http://127.0.0.1:9", "a Unity Catalog, which grokgrid does not support"),
             ("localhost:5000", "A server: http://localhost:5000"),
             ("postgresql://me:hidden@127.0.0.1:port/db", "knows no such database"),
         ],

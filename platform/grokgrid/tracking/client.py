@@ -26,7 +26,7 @@ from grokgrid.tracking.connection import (
     connect,
     with_driver,
 )
-from grokgrid.tracking.refusals import refusal
+from grokgrid.tracking.refusals import not_mlflow, refusal
 from trainables.names import MAX_PARAM, MAX_TAG, fitted, shortened
 
 if TYPE_CHECKING:
@@ -36,6 +36,18 @@ MAX_RESULTS = 50_000
 """What MLflow gives in one page. Pages of a changing table can skip rows, so whatever must be exact reads one page."""
 
 _KIND = "grokgrid.kind"
+
+_OTHER_STORES = {
+    "databricks": "a Databricks workspace",
+    "databricks-uc": "Databricks' Unity Catalog",
+    "uc": "a Unity Catalog",
+}
+"""What MLflow takes beside servers and databases, by schemes, which may also stand alone."""
+
+_GIVE = (
+    "Supported are SQLite (sqlite:///FILE), PostgreSQL (postgresql://…) and MLflow servers (http://… or https://…):"
+    " export MLFLOW_TRACKING_URI to one of them, or unset it to use the database under GROKGRID_HOME."
+)
 
 
 class RunGone(Exception):
@@ -84,10 +96,14 @@ class Client:
 
     def __init__(self, uri: str) -> None:
         scheme, colon, _ = uri.partition(":")
+        if scheme in _OTHER_STORES:
+            raise TrackingError(
+                f"MLFLOW_TRACKING_URI is {redact(uri)!r}, {_OTHER_STORES[scheme]}, which grokgrid does not support."
+                f" {_GIVE}"
+            )
         if not colon or scheme == "file":
             raise TrackingError(
-                f"MLFLOW_TRACKING_URI is {redact(uri)!r}, a folder: MLflow no longer keeps runs in folders. Give"
-                " sqlite:///FILE, postgresql://… or http://…, or unset it to use the database under GROKGRID_HOME."
+                f"MLFLOW_TRACKING_URI is {redact(uri)!r}, a folder: MLflow no longer keeps runs in folders. {_GIVE}"
             )
         if uri.partition("?")[0] in ("sqlite://", "sqlite:///", "sqlite:///:memory:"):
             raise TrackingError(
@@ -157,6 +173,9 @@ class Client:
                 found = mlflow.get_experiment_by_name(name)
             if found is None:
                 return None
+            if not found.experiment_id:
+                # MLflow makes an experiment without any content of whatever JSON it is given.
+                raise TrackingRefused(not_mlflow(self.uri, f"an experiment {name!r} without an id"))
             if found.lifecycle_stage != "active":
                 raise TrackingError(
                     f"The MLflow experiment {name!r} was deleted. Bring it back with"
@@ -176,11 +195,16 @@ class Client:
     def create_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> Run:
         fit = {tag: shortened(value, MAX_TAG) for tag, value in tags.items()}
         with self._reaching() as mlflow:
-            return _run(mlflow.create_run(experiment_id, run_name=name, tags=fit))
+            return self._run(mlflow.create_run(experiment_id, run_name=name, tags=fit))
 
     def run(self, run_id: str) -> Run:
         with self._reaching(run_id) as mlflow:
-            return _run(mlflow.get_run(run_id))
+            return self._run(mlflow.get_run(run_id))
+
+    def _run(self, run: Any) -> Run:
+        if not run.info.run_id:
+            raise TrackingRefused(not_mlflow(self.uri, "a run without an id"))
+        return _run(run)
 
     def search(
         self,
@@ -205,7 +229,7 @@ class Client:
                 order_by=[order_by] if order_by else None,
             )
         assert limit < MAX_RESULTS or not found.token, "more runs than one page holds"
-        return [_run(run) for run in found]
+        return [self._run(run) for run in found]
 
     def log(
         self,

@@ -91,7 +91,7 @@ def _wrong_with(uri: str, answer: Any) -> str | None:
             f" export MLFLOW_TRACKING_URI={there}"
         )
     return _of_status(uri, answer.status_code, answer.text) or (
-        None if is_mlflows or answer.status_code >= 500 else _not_mlflow(uri, answer.text)
+        None if is_mlflows or answer.status_code >= 500 else not_mlflow(uri, answer.text)
     )
 
 
@@ -134,7 +134,8 @@ def _of_status(uri: str, status: int, text: str) -> str | None:
     return None
 
 
-def _not_mlflow(uri: str, text: str) -> str:
+def not_mlflow(uri: str, text: str) -> str:
+    """text: what the answer said, or held."""
     said = f": “{excerpt(text)}”" if text.strip() else ", and empty"
     return (
         f"The answer from {shown(uri)} is not MLflow's{said}. {_ADDRESS} If it is a page to log in, set credentials:"
@@ -237,11 +238,11 @@ def _of_answers(uri: str, links: Sequence[BaseException]) -> Iterator[str]:
         elif found := _STATUS.search(text):
             status = int(found[1])
         elif "not in a valid JSON format" in text:
-            yield _not_mlflow(uri, body)
+            yield not_mlflow(uri, body)
         elif type(link).__name__ == "RestException":
             content: dict[str, Any] = getattr(link, "json", {})
             if "error_code" not in content:
-                yield _not_mlflow(uri, str(content))
+                yield not_mlflow(uri, str(content))
             status = _STATUS_OF_CODES.get(str(content.get("error_code")))
             body = str(content.get("message", ""))
         if status is not None and (sentence := _of_status(uri, status, body)):

@@ -35,7 +35,7 @@ from grokgrid.tracking.records import KEY, TRIALS, TrialRecord
 from grokgrid.tracking.runs import find
 from trainables.checksums import Damaged
 from trainables.records import warn
-from trainables.validation import Problem, ValidationErrors
+from trainables.validation import Problem, ValidationErrors, problems_of
 
 if TYPE_CHECKING:
     import pandas
@@ -185,10 +185,9 @@ def told(name: str, wrong: Iterable[tuple[str, str]]) -> list[Problem]:
 
 def in_words(error: ValidationError) -> str:
     """The first thing that is wrong with a JSON text."""
-    first = error.errors(include_url=False)[0]
-    if first["type"] == "json_invalid":
+    if error.errors(include_url=False)[0]["type"] == "json_invalid":
         return "is no JSON"
-    return f"is not whole: {'.'.join(map(str, first['loc']))}: {first['msg'].lower()}"
+    return f"is not whole: {problems_of(error)[0]}"
 
 
 def _whole(path: Path, columns: Mapping[str, "pyarrow.DataType"], others: "pyarrow.DataType") -> "pyarrow.Table":
