@@ -57,7 +57,7 @@ def _shape(config: TrialConfig, inspections: Mapping[Dataset, Inspection]) -> tu
     if config.data.shape is not None and config.data.num_train is not None:
         return config.data.num_train, *config.data.shape
     found = inspections.get(config.data)
-    return (config.data.num_train or found.num_train, found.image_shape, found.num_classes) if found else None
+    return (config.data.num_train or found.num_train, found.example_shape, found.num_classes) if found else None
 
 
 def _on_one_example(model: Plugin, example_shape: Shape, num_classes: int) -> tuple[str | None, bool]:

@@ -1,4 +1,4 @@
-"""A trial: one configuration with one seed, and the key that says which trials are the same."""
+"""A trial: one configuration with one seed, the rules between its fields, and the key: which trials are the same."""
 
 import hashlib
 import json

@@ -121,7 +121,7 @@ class TestRefused:
                 digest=config.digest,
                 num_train=num_train,
                 num_test=5,
-                image_shape=(3, 4),
+                example_shape=(3, 4),
                 num_classes=2,
                 num_used=num_train,
                 num_runs=9,

@@ -1,1 +1,1 @@
-"""Data sets: arrays in memory, on the device, once. `config.py` holds the settings, without torch."""
+"""Data sets as arrays: reading them, checking them (content.py has the list of checks), and loading them, once."""

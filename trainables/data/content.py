@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from trainables.configuration import Config
 from trainables.data.arrays import Arrays, form_problems
-from trainables.data.image_checks import not_finite_in, same_examples, scales, unlike_types
+from trainables.data.example_checks import not_finite_in, same_examples, scales, unlike_types
 from trainables.data.label_checks import label_refusals, label_warnings
 from trainables.data.parts import Part
 

@@ -48,7 +48,7 @@ class Inspection(Config):
     digest: str
     num_train: int
     num_test: int
-    image_shape: tuple[int, ...]
+    example_shape: tuple[int, ...]
     num_classes: int
     num_used: int
     num_runs: int
@@ -88,7 +88,7 @@ def inspect_arrays(arrays: Arrays, used: Used, *, known_digest: str | None = Non
         digest=known_digest or digest(arrays),
         num_train=len(arrays["x_train"]),
         num_test=len(arrays["x_test"]),
-        image_shape=arrays["x_train"].shape[1:],
+        example_shape=arrays["x_train"].shape[1:],
         num_classes=1 + max(int(arrays[f"y_{part}"].max()) for part in ("train", "test")),
         num_used=len(labels),
         num_runs=num_runs(labels),
@@ -163,8 +163,8 @@ def _is_settled(stamp: Stamp) -> bool:
 def _checks() -> str:
     """Changes with the code that the findings come from."""
     sha = hashlib.sha256()
-    for name in ("arrays", "content", "parts", "label_checks", "image_checks", "near_copies"):
-        sha.update(Path(__file__).with_name(f"{name}.py").read_bytes())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        sha.update(path.read_bytes())
     return sha.hexdigest()
 
 

@@ -2,7 +2,7 @@
 
 An owner is one `grokgrid run`. It opens an MLflow run for the report it works towards, and that run carries its lease:
 
-    grokgrid.lease_until        unix seconds; renewed every 20 s or so, each time for two minutes
+    grokgrid.lease_until        unix seconds; renewed every RENEW_EVERY_S, each time for LEASE_S
     grokgrid.host, .pid         for people
     grokgrid.boot               which start of which kernel, and which container on it: pids mean something only there
     grokgrid.process_started    tells a process from a later one with the same pid
@@ -24,6 +24,7 @@ from pathlib import Path
 from grokgrid.tracking.client import Client, Run, RunGone, RunState
 
 LEASE_S = 120.0
+RENEW_EVERY_S = 20.0
 
 LEASE_UNTIL = "grokgrid.lease_until"
 _HOST, _PID, _BOOT, _PROCESS_STARTED = (f"grokgrid.{name}" for name in ("host", "pid", "boot", "process_started"))

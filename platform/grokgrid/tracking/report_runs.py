@@ -1,4 +1,4 @@
-"""Reports: runs in the study's own experiment. An open one also tells that somebody is at work, see owners."""
+"""Reports: runs in the study's own experiment. An open one holds the lease of a driver, see owners."""
 
 import getpass
 import hashlib
@@ -16,7 +16,7 @@ from grokgrid.tracking.away import TrackingError
 from grokgrid.tracking.claims import release
 from grokgrid.tracking.client import Client, Point, Run, RunState
 from grokgrid.tracking.kept import checked_file_of_report
-from grokgrid.tracking.owners import lease_tag, owner_tags
+from grokgrid.tracking.owners import RENEW_EVERY_S, lease_tag, owner_tags
 from grokgrid.tracking.records import TRIALS
 from grokgrid.tracking.trial_results import FOLDER as RESULTS
 from grokgrid.tracking.trial_results import TrialResults, keep
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     import pandas
 
 _STUDY, _STUDY_DIGEST, _KEYS_DIGEST = "grokgrid.study", "grokgrid.study_digest", "grokgrid.keys_digest"
-RENEW_EVERY_S = 20.0
 
 
 @final
