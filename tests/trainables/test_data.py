@@ -13,6 +13,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 
 from trainables import checksums
+from trainables.data import shared
 from trainables.data.arrays import digest
 from trainables.data.load import Data, load
 from trainables.data.npz import read_npz
@@ -335,6 +336,16 @@ class TestOnceANode:
         with np.load(file) as arrays:
             np.savez(file, **{**arrays, "x_train": arrays["x_train"] + 1})
         assert not torch.equal(loaded(**self.settings(file, num_train=480)).x_train, whole.x_train)
+
+    def test_what_other_code_made_is_left_to_it(self, file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture):
+        """An older version may have written other files."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(shared, "code_digest", lambda: "of another version")
+            loaded(**self.settings(file, num_train=480))
+        (old,) = self.folders(tmp_path)
+        load.cache_clear()
+        loaded(**self.settings(file, num_train=480))
+        assert len(self.folders(tmp_path)) == 2 and old.is_dir() and not caplog.text
 
     def test_nothing_is_taken_from_a_folder_that_others_can_write_to(self, file: Path, tmp_path: Path):
         (folder := tmp_path / f"grokgrid-data-{os.getuid()}").mkdir(mode=0o777)

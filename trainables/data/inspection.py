@@ -20,7 +20,7 @@ from trainables.data.arrays import Arrays, digest
 from trainables.data.content import Findings, Used, check_content
 from trainables.data.label_checks import num_runs, num_runs_mixed
 from trainables.data.npz import read_arrays
-from trainables.data.place import cache_folder, opened
+from trainables.data.place import cache_folder, code_digest, opened
 
 _SETTLED_S = 2.0
 """File systems keep times no finer than that, so a younger file may change without their showing it."""
@@ -146,7 +146,13 @@ def _read(path: Path, used: Used, file: BinaryIO) -> Inspection:
     if _stamp(file) == stamp and _is_settled(stamp):
         inspections = {**(kept.inspections if kept else {}), str(used): found}
         _keep(
-            _Kept(path=str(path.resolve()), stamp=stamp, checks=_checks(), digest=found.digest, inspections=inspections)
+            _Kept(
+                path=str(path.resolve()),
+                stamp=stamp,
+                checks=code_digest(),
+                digest=found.digest,
+                inspections=inspections,
+            )
         )
     return found
 
@@ -158,14 +164,6 @@ def _stamp(file: BinaryIO) -> Stamp:
 
 def _is_settled(stamp: Stamp) -> bool:
     return time.time() - max(stamp[1], stamp[2]) / 1e9 > _SETTLED_S
-
-
-def _checks() -> str:
-    """Changes with the code that the findings come from."""
-    sha = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        sha.update(path.read_bytes())
-    return sha.hexdigest()
 
 
 def _file(path: str) -> Path | None:
@@ -183,7 +181,7 @@ def _kept(path: Path, stamp: Stamp) -> _Kept | None:
         kept = _Kept.model_validate_json(text) if hashlib.sha256(text.encode()).hexdigest() == checksum else None
     except (OSError, ValueError, ValidationError):
         return None
-    return kept if kept and (kept.path, kept.stamp, kept.checks) == (resolved, stamp, _checks()) else None
+    return kept if kept and (kept.path, kept.stamp, kept.checks) == (resolved, stamp, code_digest()) else None
 
 
 def _keep(kept: _Kept) -> None:

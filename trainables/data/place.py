@@ -1,10 +1,11 @@
 """Where data lies, and whether it is there: asked before a study starts, without loading anything."""
 
+import hashlib
 import os
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,6 +26,15 @@ def data_error(what: str, sentences: Iterable[str]) -> DataError:
     if len(listed) == 1:
         return DataError(f"{what}: {listed[0]}")
     return DataError("\n  ".join([f"{what}: {len(listed)} problems", *listed]))
+
+
+@cache
+def code_digest() -> str:
+    """Of the code in this folder: what it has kept on a disk is for no other code to read."""
+    sha = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        sha.update(path.read_bytes())
+    return sha.hexdigest()
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 Workers on a node then hold one copy between them, and of a dozen that start at once one reads. Each lies in a folder of
 its own, with its checksum, below one of the user's own under the node's temporary folder; it is named by what decides
-its content. Those that nobody has opened for a week are removed; one that is damaged is made anew.
+its content, the code that made it included. Those that nobody has opened for a week are removed; one that is damaged
+is made anew.
 
 Where a tensor begins in memory can change the last digits of a matrix product. All processes therefore see such data at
 multiples of 64 bytes: torch puts new tensors there, and an .npy file its array.
@@ -23,6 +24,7 @@ from filelock import FileLock
 
 from trainables import checksums
 from trainables.checksums import Damaged
+from trainables.data.place import code_digest
 from trainables.records import warn
 
 LARGE_BYTES = 1_000_000
@@ -42,7 +44,8 @@ def shared(content: object, make: Callable[[], Tensors]) -> Tensors:
     root = _root()
     if root is None:
         return _aligned(make())
-    folder = root / hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+    decides = json.dumps([code_digest(), content], sort_keys=True)
+    folder = root / hashlib.sha256(decides.encode()).hexdigest()[:32]
     with FileLock(root / f"{folder.name}.lock"):
         if not folder.exists():
             return _made(folder, make)
