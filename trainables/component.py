@@ -66,7 +66,7 @@ class Component(Config):
     @classmethod
     def has_adapter(cls) -> bool:
         """Whether plugins of this kind are possible."""
-        return any((Path(folder) / "plugin.py").is_file() for folder in _folders(_package(cls)))
+        return _has_adapter(tuple(_folders(_package(cls))))
 
     @classmethod
     def named(cls, name: str) -> type[Self]:
@@ -76,22 +76,7 @@ class Component(Config):
             ValidationErrors: its file cannot be imported, or holds no component of this kind, or more than one.
         """
         package = _package(cls)
-        try:
-            module = importlib.import_module(f"{package}.{name}")
-        except Exception as error:
-            file = _files(package).get(name, name)
-            line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
-            wrong = f"{file}{line} cannot be imported: {type(error).__name__}: {getattr(error, 'msg', error)}"
-            raise ValidationErrors(name, [Problem((), wrong)]) from error
-        own = [each for each in vars(module).values() if inspect.isclass(each) and each.__module__ == module.__name__]
-        found = [each for each in own if issubclass(each, _base(package)) and not inspect.isabstract(each)]
-        if len(found) != 1:
-            what = "no component" if not found else "more than one component"
-            several = f": {', '.join(c.__name__ for c in found)}" if found else ""
-            abstract = [f"{c.__name__} lacks {', '.join(sorted(_missing(c)))}" for c in own if _missing(c)]
-            wrong = "; ".join([f"{module.__file__} holds {what} of {cls.kind()}{several}", *abstract])
-            raise ValidationErrors(name, [Problem((), wrong)])
-        return found[0]  # type: ignore[return-value]
+        return _component_in(package, tuple(_folders(package)), name)  # type: ignore[return-value]
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -106,16 +91,19 @@ class Component(Config):
         if isinstance(value, cls):
             return value
         content = {"name": value} if isinstance(value, str) else value
-        allowed = [*cls.names(), *([PLUGIN_NAME] if cls.has_adapter() else [])]
         if not isinstance(content, Mapping):
             raise ValueError(not_fields(content))
         name = content.get("name")
         if not isinstance(name, str):
-            raise ValueError(f"needs a name. Allowed: {', '.join(allowed)}")
+            raise ValueError(f"needs a name. Allowed: {', '.join(cls._allowed())}")
         is_plugin = ":" in name and cls.has_adapter()
         if not is_plugin and name not in cls.names():
-            raise ValueError(f"{name!r} is not known; {nearest(name, allowed)}")
+            raise ValueError(f"{name!r} is not known; {nearest(name, cls._allowed())}")
         return cls.named("plugin" if is_plugin else name).model_validate(content)
+
+    @classmethod
+    def _allowed(cls) -> list[str]:
+        return [*cls.names(), *([PLUGIN_NAME] if cls.has_adapter() else [])]
 
 
 def kinds_in(config: type[Config]) -> dict[str, type[Component]]:
@@ -165,6 +153,33 @@ def _folders(package: str) -> list[str]:
 
 def _files(package: str) -> dict[str, Path]:
     return _files_in(package, tuple(_folders(package)))
+
+
+# The three below are asked for every component of every cell, and a study may have ten thousand.
+@cache
+def _component_in(package: str, folders: tuple[str, ...], name: str) -> type[Component]:
+    try:
+        module = importlib.import_module(f"{package}.{name}")
+    except Exception as error:
+        file = _files_in(package, folders).get(name, name)
+        line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
+        wrong = f"{file}{line} cannot be imported: {type(error).__name__}: {getattr(error, 'msg', error)}"
+        raise ValidationErrors(name, [Problem((), wrong)]) from error
+    base = _base(package)
+    own = [each for each in vars(module).values() if inspect.isclass(each) and each.__module__ == module.__name__]
+    found = [each for each in own if issubclass(each, base) and not inspect.isabstract(each)]
+    if len(found) != 1:
+        what = "no component" if not found else "more than one component"
+        several = f": {', '.join(c.__name__ for c in found)}" if found else ""
+        abstract = [f"{c.__name__} lacks {', '.join(sorted(_missing(c)))}" for c in own if _missing(c)]
+        wrong = "; ".join([f"{module.__file__} holds {what} of {base.kind()}{several}", *abstract])
+        raise ValidationErrors(name, [Problem((), wrong)])
+    return found[0]
+
+
+@cache
+def _has_adapter(folders: tuple[str, ...]) -> bool:
+    return any((Path(folder) / "plugin.py").is_file() for folder in folders)
 
 
 @cache
