@@ -15,6 +15,7 @@ import posixpath
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 MAX_KEY = 250
@@ -103,6 +104,7 @@ def shortened(text: str, most: int) -> str:
     return clean if len(clean) <= most else f"{clean[: most - 20]}… {_digest(text)}"
 
 
+@lru_cache(maxsize=4096)
 def folded(text: str) -> str:
     """The same for names that some file system or database takes for one."""
     return "".join(char for char in unicodedata.normalize("NFKD", text).casefold() if not unicodedata.combining(char))
