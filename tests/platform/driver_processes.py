@@ -46,8 +46,9 @@ class Zygote:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            # A Ray that a test has started in this process leaves settings behind that are of no other.
-            env={name: value for name, value in os.environ.items() if not name.startswith("RAY_")} | env,
+            # A Ray that a test has started in this process leaves settings behind that are of no other; with a variable
+            # of Python's among them, a `grokgrid` would start anew, and be no fork any more.
+            env={k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "PYTHONBREAKPOINT"))} | env,
         )
         self._is_ready = False
 

@@ -70,7 +70,7 @@ def test_two_processes_may_create_the_database_at_once(tmp_path: Path, processes
 
 @pytest.mark.parametrize("uri", ["./mlruns", "file:///tmp/mlruns", "/tmp/mlruns"])
 def test_folders_are_refused(uri: str) -> None:
-    with pytest.raises(TrackingError, match="MLflow no longer keeps runs in folders. Give sqlite:///FILE"):
+    with pytest.raises(TrackingError, match="MLflow no longer keeps runs in folders. Supported are SQLite"):
         Tracking(uri)
 
 
