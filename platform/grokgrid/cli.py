@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from grokgrid import cli_cluster, cli_options, environment
+from grokgrid import cli_cluster, cli_data, cli_options, environment
 from grokgrid.cli_options import (
     ArmsOption,
     CheckpointOption,
@@ -56,8 +56,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-data_app = typer.Typer(help="Data sets, fetched beforehand: a trial never downloads.", no_args_is_help=True)
-app.add_typer(data_app, name="data")
+app.add_typer(cli_data.app, name="data")
 app.add_typer(cli_cluster.app)
 
 OutOption = Annotated[
@@ -324,58 +323,6 @@ def import_trials(
     with errors():
         done = api.import_trials(folder)
     print(f"{plural(done.num_new, 'trial')} imported, {done.num_known} were here already")
-
-
-@data_app.command("get")
-def data_get(
-    name: Annotated[str, typer.Argument(help="The data set: mnist, say.")],
-    root: Annotated[Path | None, typer.Option(help="Folder; by default GROKGRID_DATA or grokgrid's home.")] = None,
-) -> None:
-    """Download a data set, and verify it."""
-    with errors():
-        from pydantic import TypeAdapter, ValidationError
-
-        from trainables.datasets.base import Dataset
-        from trainables.validation import ValidationErrors, problems_of
-
-        settings = {"name": name} if root is None else {"name": name, "root": root}
-        try:
-            print(TypeAdapter(Dataset).validate_python(settings).fetch())
-        except ValidationError as error:
-            raise ValidationErrors("data get", problems_of(error)) from None
-
-
-@data_app.command("digest")
-def data_digest(
-    source: Annotated[str, typer.Argument(metavar="FILE", help="An .npz file, or plugin data: file.py:object.")],
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of plugin data.")
-    ] = None,
-) -> None:
-    """Print the digest of an .npz file or of plugin data, for `data.digest` in a study."""
-    from trainables.plugins.config import is_plugin
-
-    with errors():
-        from trainables.data.read import inspect_file
-        from trainables.datasets.plugin import PluginDataset
-        from trainables.reading import parse_value
-        from trainables.validation import validate
-
-        if is_plugin(source) and not Path(source).exists():
-            given = [setting.partition("=") for setting in settings or []]
-            if wrong := [name for name, equals, _ in given if not equals]:
-                refuse(f"--set {wrong[0]}: write it as name=value")
-            content = {"name": source, **{name: parse_value(value) for name, _, value in given}}
-            made = validate(PluginDataset, content, source="data").inspect()
-            assert made is not None
-            found = made
-        elif settings:
-            refuse(f"--set {settings[0]}: {source} is a file, which has no settings")
-        else:
-            found = inspect_file(Path(source))
-    for warning in found.findings.warnings:
-        print(f"Warning: {source}: {warning}", file=sys.stderr)
-    print(found.digest)
 
 
 @app.callback()

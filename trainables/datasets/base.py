@@ -36,14 +36,14 @@ class Dataset(Component):
     num_test: PositiveInt | None = None
 
     @property
-    @abstractmethod
     def num_available(self) -> int | None:
         """Training examples that there are; None if only the data itself says."""
+        return None
 
     @property
-    @abstractmethod
     def shape(self) -> tuple[tuple[int, ...], int] | None:
         """The shape of an example, and the number of classes; None if only the data itself says."""
+        return None
 
     @property
     @abstractmethod
@@ -56,9 +56,9 @@ class Dataset(Component):
         return None
 
     @property
-    @abstractmethod
     def normalisation(self) -> tuple[float, float]:
         """The mean that is subtracted from the inputs, and the standard deviation that they are divided by then."""
+        return 0.0, 1.0
 
     @property
     @abstractmethod

@@ -57,22 +57,10 @@ class Npz(Dataset):
         return self
 
     @property
-    def num_available(self) -> int | None:
-        return None
-
-    @property
-    def shape(self) -> None:
-        return None
-
-    @property
     def content_digest(self) -> str:
         from trainables.data.inspection import npz_digest
 
         return self.digest or npz_digest(self.path)
-
-    @property
-    def normalisation(self) -> tuple[float, float]:
-        return 0.0, 1.0
 
     @property
     def title(self) -> str:

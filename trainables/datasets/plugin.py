@@ -29,20 +29,8 @@ class PluginDataset(Plugin, Dataset):
     digest: Digest | None = None
 
     @property
-    def num_available(self) -> int | None:
-        return None
-
-    @property
-    def shape(self) -> None:
-        return None
-
-    @property
     def content_digest(self) -> str | None:
         return self.digest
-
-    @property
-    def normalisation(self) -> tuple[float, float]:
-        return 0.0, 1.0
 
     @property
     def title(self) -> str:
