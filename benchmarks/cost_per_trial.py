@@ -71,11 +71,11 @@ def plain_tune(num_trials: int, first_seed: int, num_slots: int) -> tuple[float,
 
     def train(config: dict[str, Any]) -> None:
         from trainables.records import TrialFolder
-        from trainables.run import run_trial
+        from trainables.run import TrialRun
 
         start = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
-            for evaluation in run_trial(trials[config["index"]], TrialFolder(Path(folder), "trial")):
+            for evaluation in TrialRun(trials[config["index"]], TrialFolder(Path(folder), "trial")):
                 tune.report({**evaluation.values, "trained_s": time.perf_counter() - start})
 
     ray.init(num_cpus=num_slots, include_dashboard=False, log_to_driver=False, logging_level="ERROR")

@@ -173,7 +173,7 @@ def damage_snapshots(num: int, seed: int, *, driven: bool = True) -> Tally:
 def _one_snapshot(number: int, kind: str, life: str, reader: str, draw: random.Random, root: Path) -> str:
     """What came of it. Raises if that is not the undisturbed result."""
     from trainables.records import TrialFolder
-    from trainables.run import run_trial
+    from trainables.run import How, TrialRun
     from trainables.trial import Trial, TrialConfig
 
     def trial(of_seed: int, **changes: Any) -> Trial:
@@ -183,11 +183,11 @@ def _one_snapshot(number: int, kind: str, life: str, reader: str, draw: random.R
     less = {"steps": 2 * draw.randrange(2, NUM_EVALUATIONS)}
     shorter = trial(number, budget=less)
     undisturbed, others = root.parent / f"undisturbed-{number}", root.parent / f"others-{number}"
-    evaluations = list(run_trial(wanted, TrialFolder(undisturbed, wanted.key)))
+    evaluations = list(TrialRun(wanted, TrialFolder(undisturbed, wanted.key)))
     for of, place in ((wanted, root), *([] if kind in FILES else [(other, others)])):
         until = max(1, NUM_EVALUATIONS if life == OVER else less["steps"] // 2 - (0 if life == LESS else 1))
         asked = iter([evaluation >= until - 1 for evaluation in range(1, NUM_EVALUATIONS + 1)])
-        running = run_trial(of, TrialFolder(place, of.key), snapshot_asked=lambda asked=asked: next(asked))
+        running = TrialRun(of, TrialFolder(place, of.key), How(snapshot_asked=lambda asked=asked: next(asked)))
         for _, _ in zip(range(until), running, strict=False):
             pass
         # What was killed saves nothing more.
@@ -195,7 +195,7 @@ def _one_snapshot(number: int, kind: str, life: str, reader: str, draw: random.R
     said: list[str] = []
     with _said(said):
         if life in (LESS, RECORDED):
-            list(run_trial(shorter, TrialFolder(root, wanted.key)))
+            list(TrialRun(shorter, TrialFolder(root, wanted.key)))
         if life == RECORDED:
             recorded = _drive(shorter, root, said)
             folders = [Path(recorded.artifact_uri.removeprefix("file://"))]

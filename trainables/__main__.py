@@ -67,20 +67,19 @@ def _check_content(config: TrialConfig) -> None:
 
 
 def _run(trial: Trial, folder: TrialFolder, arguments: argparse.Namespace) -> int:
-    from trainables.run import run_trial
+    from trainables.run import How, TrialRun
 
     before = folder.latest(_tell)
     going_on = f", going on after step {before.summary().steps:,}" if before is not None else ""
     print(f"trial {trial.key}, seed {trial.seed}, on {arguments.device}{going_on}", flush=True)
-    evaluations = run_trial(
-        trial,
-        folder,
+    how = How(
         device=arguments.device,
         num_threads=arguments.threads,
         checkpoint_every_s=arguments.checkpoint_every,
         snapshot_asked=snapshot_requests(),
         say=_tell,
     )
+    evaluations = TrialRun(trial, folder, how)
     printed = -_LINE_EVERY_S
     with deferred_interrupts(_announce_stop) as stopped_by:
         for evaluation in evaluations:

@@ -7,9 +7,11 @@ import platform
 import shutil
 import socket
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import final
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -25,144 +27,195 @@ from trainables.trial import Trial
 RETRIED_EVERY_S = 2.0
 
 
-def run_trial(
-    trial: Trial,
-    folder: TrialFolder,
-    *,
-    device: str = "cpu",
-    num_threads: int = 1,
-    share: float = 1.0,
-    checkpoint_every_s: float = 60.0,
-    snapshot_asked: Callable[[], bool] = never,
-    say: Callable[[str], None] = warn,
-    data_digest: str | None = None,
-) -> Generator[Evaluation | Waiting, None, None]:
-    """Trains `trial` from its latest snapshot, or from the start, and yields every evaluation.
+@dataclass(frozen=True)
+class How:
+    """share               of the device this trial has to itself; recorded, for times only compare where it is the same
+    checkpoint_every_s  seconds between snapshots
+    snapshot_asked      called at every evaluation; whether to save one out of turn
+    say                 gets a sentence about each snapshot that is damaged, and does not count
+    data_digest         what data that a function makes must have here as elsewhere, if that is known
+    """
+
+    device: str = "cpu"
+    num_threads: int = 1
+    share: float = 1.0
+    checkpoint_every_s: float = 60.0
+    snapshot_asked: Callable[[], bool] = never
+    say: Callable[[str], None] = warn
+    data_digest: str | None = None
+
+
+@final
+class TrialRun(Iterator[Evaluation | Waiting]):
+    """Trains a trial from its latest snapshot, or from the start, and yields every evaluation.
 
     A snapshot that cannot be saved, because a disk is full, say, is tried again: meanwhile the trial trains on, and
     waits only at its end. Each try that fails yields a Waiting.
 
-    Snapshots are saved every `checkpoint_every_s` seconds, at the end, and when the iterator is closed early: what is
-    then continued equals the uninterrupted trial, bit for bit on a CPU. A trial that is over already yields nothing.
+    Snapshots are saved now and then, at the end, and by `close`, which ends it early: what is then continued equals the
+    uninterrupted trial, bit for bit on a CPU. A trial that is over already yields nothing.
 
-    share: of the device this trial has to itself; recorded, for times only compare where it is the same.
-    snapshot_asked: called at every evaluation; whether to save one out of turn.
-    say: gets a sentence about each snapshot that is damaged, and does not count.
-    data_digest: what data that a function makes must have here as elsewhere, if that is known.
-
-    Raises:
+    Raises, as it is iterated:
         DataError: the data is missing, or not what the configuration declares, or another one than elsewhere or before.
         ValidationErrors: a plugin is missing, is not what the configuration declares, or gives what it should not.
     """
-    folder.root.mkdir(parents=True, exist_ok=True)
-    latest = folder.latest(say)
-    before = latest.summary() if latest is not None else None
-    if latest is not None and before is not None and (end := ending(trial.config, before)) is not None:
-        if before.end is None:
-            # Over only for whoever asks now, with a smaller budget than the checkpoint was written under.
-            ended = before.model_copy(update={"end": end})
-            folder.write(before.steps, partial(_copy_with_summary, latest, ended))
-        return
 
-    torch.set_num_threads(num_threads)
-    sources = [source_of(plugin) for _, plugin in trial.config.plugins]
-    training = Training(trial, torch.device(device), data_digest=data_digest)
-    if before is not None:
-        training.check_data(before.data_digest, f"until step {before.steps:,} of this trial")
-    evaluations: list[Evaluation] = []
-    low: dict[str, float] = {}
-    high: dict[str, float] = {}
-    last: dict[str, float] = {}
-    if latest is not None and before is not None:
-        training.restore(
-            load_file(latest.state_path, device=device),
+    def __init__(self, trial: Trial, folder: TrialFolder, how: How | None = None) -> None:
+        self._trial, self._folder, self._how = trial, folder, how or How()
+        self._progress: _Progress | None = None
+        self._yielded = self._run()
+
+    def __next__(self) -> Evaluation | Waiting:
+        try:
+            return next(self._yielded)
+        except BaseException:
+            self._progress = None  # Over; or it has failed, and is not at an evaluation.
+            raise
+
+    def close(self) -> None:
+        """Saves what was trained since the last snapshot."""
+        self._yielded.close()
+        if self._progress is not None:
+            self._progress.save_what_is_new()
+            self._progress = None
+
+    def _run(self) -> Generator[Evaluation | Waiting]:
+        config, how = self._trial.config, self._how
+        self._folder.root.mkdir(parents=True, exist_ok=True)
+        latest = self._folder.latest(how.say)
+        before = latest.summary() if latest is not None else None
+        if latest is not None and before is not None and (end := ending(config, before)) is not None:
+            if before.end is None:
+                # Over only for whoever asks now, with a smaller budget than the checkpoint was written under.
+                ended = before.model_copy(update={"end": end})
+                self._folder.write(before.steps, partial(_copy_with_summary, latest, ended))
+            return
+        self._progress = progress = _Progress(self._trial, self._folder, how, latest)
+        end = None
+        while end is None:
+            evaluation = progress.train_and_evaluate()
+            end = ending(config, progress.now)
+            if end is not None:
+                yield from progress.finish(end)
+            elif how.snapshot_asked() or progress.is_due:
+                yield from progress.save()
+            if evaluation is not None:
+                yield evaluation
+
+
+@final
+class _Progress:
+    """A trial that trains: its curves so far, and its snapshots."""
+
+    def __init__(self, trial: Trial, folder: TrialFolder, how: How, latest: Snapshot | None) -> None:
+        torch.set_num_threads(how.num_threads)
+        self._trial, self._folder, self._how = trial, folder, how
+        self._sources = [source_of(plugin) for _, plugin in trial.config.plugins]
+        self._training = Training(trial, torch.device(how.device), data_digest=how.data_digest)
+        self._before = latest.summary() if latest is not None else None
+        self._evaluations: list[Evaluation] = []
+        self._low, self._high, self._last = (dict[str, float]() for _ in range(3))
+        if latest is not None and self._before is not None:
+            self._restore(latest, self._before)
+        self._segment = _segment(self._training, num_threads=how.num_threads, share=how.share)
+        self._started = self._saved = time.perf_counter()
+        self._wait_s = how.checkpoint_every_s
+        self.now = self.summary()
+        self._saved_steps = self._training.steps
+
+    def _restore(self, latest: Snapshot, before: Summary) -> None:
+        self._training.check_data(before.data_digest, f"until step {before.steps:,} of this trial")
+        self._training.restore(
+            load_file(latest.state_path, device=self._how.device),
             steps=before.steps,
             seconds=before.seconds,
             diverged_at=before.diverged_at,
         )
-        evaluations, low, high, last = _read_curves(latest), dict(before.low), dict(before.high), dict(before.last)
-    segment = _segment(training, num_threads=num_threads, share=share)
-    started = saved = time.perf_counter()
-    saved_steps = training.steps
+        self._evaluations = _read_curves(latest)
+        self._low, self._high, self._last = dict(before.low), dict(before.high), dict(before.last)
 
-    def summary(end: End | None = None, final: dict[str, float] | None = None) -> Summary:
+    def train_and_evaluate(self) -> Evaluation | None:
+        """The next evaluation; None if the trial has diverged before it."""
+        config, training = self._trial.config, self._training
+        unit = training.steps_per_epoch if config.budget.unit == "epochs" else 1
+        training.advance(config.next_evaluation(steps=training.steps, epochs=training.epochs) * unit)
+        evaluation = None
+        if training.diverged_at is None:
+            due = tuple(probe for probe in config.all_probes if len(self._evaluations) % probe.every == 0)
+            evaluation = Evaluation(training.steps, training.epochs, training.seconds, training.measure(due))
+            self._evaluations.append(evaluation)
+            for name, value in evaluation.values.items():
+                self._last[name] = value
+                if not math.isnan(value):
+                    self._low[name] = min(value, self._low.get(name, value))
+                    self._high[name] = max(value, self._high.get(name, value))
+        self.now = self.summary()
+        return evaluation
+
+    def summary(self, end: End | None = None, final: dict[str, float] | None = None) -> Summary:
+        trial, training, before = self._trial, self._training, self._before
         return Summary(
             key=trial.key,
             seed=trial.seed,
             steps=training.steps,
             epochs=training.epochs,
             seconds=training.seconds,
-            wall_seconds=(before.wall_seconds if before else 0.0) + time.perf_counter() - started,
+            wall_seconds=(before.wall_seconds if before else 0.0) + time.perf_counter() - self._started,
             end=end,
             goal=str(trial.config.goal) if trial.config.goal is not None else None,
             diverged_at=training.diverged_at,
-            low=low,
-            high=high,
-            last=last,
+            low=self._low,
+            high=self._high,
+            last=self._last,
             final=final or {},
-            segments=(*(before.segments if before else ()), segment),
+            segments=(*(before.segments if before else ()), self._segment),
             data_digest=training.data_digest,
         )
 
-    def save(summary: Summary) -> None:
-        def fill(snapshot: Snapshot) -> None:
-            snapshot.write_config(trial)
-            if sources:
-                snapshot.write_plugins(sources)
-            _write_curves(snapshot, trial.config.metrics, evaluations)
-            snapshot.write_summary(summary)
-            save_file({name: t.contiguous() for name, t in training.state().items()}, snapshot.state_path)
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time for a snapshot."""
+        return time.perf_counter() - self._saved >= self._wait_s
 
-        os.stat(folder.root)  # A new folder where a mount is gone would be in the wrong place.
-        folder.write(summary.steps, fill)
+    def finish(self, end: End) -> Iterator[Waiting]:
+        """Measures all that is measured at the end, and saves the last snapshot, however long that takes."""
+        is_whole = self._training.diverged_at is None
+        self.now = self.summary(end, self._training.measure(self._trial.config.all_probes) if is_whole else {})
+        while (waiting := self._try_to_save()) is not None:
+            yield waiting
+            time.sleep(RETRIED_EVERY_S)
 
-    def try_to_save(summary: Summary) -> Waiting | None:
+    def save(self) -> Iterator[Waiting]:
+        """Saves a snapshot, or yields why that is not possible now."""
+        waiting, self._saved = self._try_to_save(), time.perf_counter()
+        self._wait_s = self._how.checkpoint_every_s if waiting is None else RETRIED_EVERY_S
+        if waiting is not None:
+            yield waiting
+
+    def save_what_is_new(self) -> None:
+        if self._saved_steps != self.now.steps:
+            self._try_to_save()
+
+    def _try_to_save(self) -> Waiting | None:
         try:
-            save(summary)
+            os.stat(self._folder.root)  # A new folder where a mount is gone would be in the wrong place.
+            self._folder.write(self.now.steps, self._fill)
         except Exception as error:
-            if fault_of(error, [str(file) for source in sources for file in source.paths]) is not Fault.ENVIRONMENT:
+            users = [str(file) for source in self._sources for file in source.paths]
+            if fault_of(error, users) is not Fault.ENVIRONMENT:
                 raise
-            return Waiting(reason(error, folder.root))
+            return Waiting(reason(error, self._folder.root))
+        self._saved_steps = self.now.steps
         return None
 
-    waiting: Waiting | None = None
-    wait_s = checkpoint_every_s
-    unit = training.steps_per_epoch if trial.config.budget.unit == "epochs" else 1
-    try:
-        while True:
-            training.advance(trial.config.next_evaluation(steps=training.steps, epochs=training.epochs) * unit)
-            if training.diverged_at is None:
-                due = tuple(probe for probe in trial.config.all_probes if len(evaluations) % probe.every == 0)
-                evaluation = Evaluation(training.steps, training.epochs, training.seconds, training.measure(due))
-                evaluations.append(evaluation)
-                for name, value in evaluation.values.items():
-                    last[name] = value
-                    if not math.isnan(value):
-                        low[name] = min(value, low.get(name, value))
-                        high[name] = max(value, high.get(name, value))
-            progress = summary()
-            end = ending(trial.config, progress)
-            if end is not None:
-                final = training.measure(trial.config.all_probes) if training.diverged_at is None else {}
-                progress = summary(end, final)
-                while (waiting := try_to_save(progress)) is not None:
-                    yield waiting
-                    time.sleep(RETRIED_EVERY_S)
-            elif snapshot_asked() or time.perf_counter() - saved >= wait_s:
-                waiting, saved = try_to_save(progress), time.perf_counter()
-                wait_s = checkpoint_every_s if waiting is None else RETRIED_EVERY_S
-                if waiting is None:
-                    saved_steps = progress.steps
-                else:
-                    yield waiting
-            if training.diverged_at is None:
-                yield evaluation
-            if end is not None:
-                return
-    except GeneratorExit:
-        if (end is None or waiting is not None) and saved_steps != progress.steps:
-            try_to_save(progress)
-        raise
+    def _fill(self, snapshot: Snapshot) -> None:
+        snapshot.write_config(self._trial)
+        if self._sources:
+            snapshot.write_plugins(self._sources)
+        _write_curves(snapshot, self._trial.config.metrics, self._evaluations)
+        snapshot.write_summary(self.now)
+        state = self._training.state()
+        save_file({name: tensor.contiguous() for name, tensor in state.items()}, snapshot.state_path)
 
 
 def _copy_with_summary(latest: Snapshot, summary: Summary, snapshot: Snapshot) -> None:

@@ -20,7 +20,7 @@ from grokgrid.tracking.trials import ingest
 from search_spaces import Study
 from trainables import checksums
 from trainables.records import TrialFolder
-from trainables.run import run_trial
+from trainables.run import How, TrialRun
 
 ROOT = Path(__file__).parents[2]
 SLOW = study(seeds=1, arms={"slow": study().arms["slow"]})
@@ -182,7 +182,7 @@ class TestADriver:
 
     def test_tells_what_a_worker_set_aside(self, ready_home: Path, undisturbed):
         (trial,) = SLOW.trials
-        running = run_trial(trial, TrialFolder(home.storage_root(), trial.key), checkpoint_every_s=0.0)
+        running = TrialRun(trial, TrialFolder(home.storage_root(), trial.key), How(checkpoint_every_s=0.0))
         for _ in range(3):
             next(running)
         _, two = TrialFolder(home.storage_root(), trial.key).snapshots()

@@ -23,7 +23,7 @@ from trainables.data.place import DataError
 from trainables.datasets.plugin import PluginDataset
 from trainables.plugins.source import read_source
 from trainables.records import TrialFolder
-from trainables.run import run_trial
+from trainables.run import TrialRun
 from trainables.validation import ValidationErrors
 
 EXTENDING = (Path(__file__).parents[2] / "docs" / "extending.md").read_text()
@@ -203,12 +203,12 @@ class TestDataThatAFunctionReads:
 
     def test_a_trial_is_not_continued_on_other_data(self, table: Path, tmp_path: Path):
         trial = self.made(table).trials[0]
-        evaluations = run_trial(trial, TrialFolder(tmp_path / "storage", trial.key))
+        evaluations = TrialRun(trial, TrialFolder(tmp_path / "storage", trial.key))
         next(evaluations)
         evaluations.close()
         self.fill(table, 1)
         with pytest.raises(DataError, match="made other data here than until step 1 of this trial"):
-            list(run_trial(trial, TrialFolder(tmp_path / "storage", trial.key)))
+            list(TrialRun(trial, TrialFolder(tmp_path / "storage", trial.key)))
 
     def test_trials_on_other_data_are_not_mixed_in(self, table: Path):
         """The rehearsal finds the new digest before anything starts; a declared one makes other trials."""
@@ -239,7 +239,7 @@ class TestDataThatAFunctionReads:
         drive(self.made(table))
         self.fill(table, 1)
         trial = self.made(table, seeds=2).trials[1]
-        list(run_trial(trial, TrialFolder(home.storage_root(), trial.key)))
+        list(TrialRun(trial, TrialFolder(home.storage_root(), trial.key)))
         outcome = drive(self.made(table, seeds=2))
         assert "made other data for trial" in outcome.failed[trial.key]
         assert folders() == set()

@@ -24,7 +24,7 @@ from trainables.data.load import load
 from trainables.models.base import Spec
 from trainables.randomness import Stream, generator
 from trainables.records import End, TrialFolder, ending
-from trainables.run import run_trial
+from trainables.run import TrialRun
 from trainables.schedule import Budget, Evaluate, Goal
 
 
@@ -347,5 +347,5 @@ def test_a_snapshot_holds_the_configuration_that_was_run(tmp_path: Path):
 def test_missing_data_fails_before_anything_is_written(tmp_path: Path):
     trial = tiny_trial(data={"name": "npz", "path": "nowhere.npz", "digest": "sha256:" + 64 * "0"})
     with pytest.raises(Exception, match=r"nowhere\.npz is not there"):
-        next(run_trial(trial, TrialFolder(tmp_path, trial.key)))
+        next(TrialRun(trial, TrialFolder(tmp_path, trial.key)))
     assert list(tmp_path.iterdir()) == []

@@ -20,7 +20,7 @@ from tiny_trials import (
 )
 
 from trainables.records import Evaluation, Summary, TrialFolder
-from trainables.run import run_trial
+from trainables.run import How, TrialRun
 from trainables.trial import Trial
 
 _UNINTERRUPTED: dict[str, tuple[Trial, Path, list[Evaluation]]] = {}
@@ -98,7 +98,7 @@ def test_periodic_snapshots_and_a_worker_that_vanishes(arm: str, root: Path, kep
     alike.
     """
     trial, _, evaluations = uninterrupted(arm, kept)
-    running = run_trial(trial, TrialFolder(root / "its", trial.key), checkpoint_every_s=0.0)
+    running = TrialRun(trial, TrialFolder(root / "its", trial.key), How(checkpoint_every_s=0.0))
     for _ in range(3):
         next(running)
     left = shutil.copytree(root / "its", root / "left")
@@ -110,7 +110,7 @@ def test_periodic_snapshots_and_a_worker_that_vanishes(arm: str, root: Path, kep
 def test_no_periodic_snapshot_before_it_is_due(root: Path):
     trial = tiny_trial()
     folder = TrialFolder(root, trial.key)
-    running = run_trial(trial, folder, checkpoint_every_s=3600.0)
+    running = TrialRun(trial, folder, How(checkpoint_every_s=3600.0))
     next(running)
     assert folder.latest() is None
     running.close()
@@ -121,7 +121,7 @@ def test_a_snapshot_that_is_asked_for_is_saved_at_once(root: Path, kept: Path):
     trial, _, evaluations = uninterrupted("everything", kept)
     folder = TrialFolder(root, trial.key)
     asked = iter([False, True])
-    running = run_trial(trial, folder, checkpoint_every_s=3600.0, snapshot_asked=lambda: next(asked, False))
+    running = TrialRun(trial, folder, How(checkpoint_every_s=3600.0, snapshot_asked=lambda: next(asked, False)))
     next(running)
     assert folder.latest() is None
     next(running)
@@ -134,7 +134,7 @@ def test_the_latest_snapshot_stays_and_the_one_before_it(root: Path):
     trial = tiny_trial()
     folder = TrialFolder(root, trial.key)
     seen = []
-    for evaluation in run_trial(trial, folder, checkpoint_every_s=0.0):
+    for evaluation in TrialRun(trial, folder, How(checkpoint_every_s=0.0)):
         seen.append(evaluation.steps)
         assert [int(path.name[3:]) for path in sorted(folder.path.iterdir())] == seen[-2:]
 
@@ -149,7 +149,7 @@ def test_a_finished_trial_yields_nothing_and_is_not_touched(root: Path):
 
 def test_an_iterator_that_was_never_started_leaves_nothing(root: Path):
     trial = tiny_trial()
-    run_trial(trial, TrialFolder(root, trial.key)).close()
+    TrialRun(trial, TrialFolder(root, trial.key)).close()
     assert list(root.iterdir()) == []
 
 

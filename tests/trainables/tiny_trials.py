@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from trainables.records import Evaluation, Snapshot, Summary, TrialFolder
-from trainables.run import run_trial
+from trainables.run import TrialRun
 from trainables.trial import Trial, TrialConfig
 
 # 70 examples in batches of 32: three steps an epoch, the last one partial.
@@ -72,12 +72,12 @@ def tiny_trial(seed: int = 0, **settings: Any) -> Trial:
 
 
 def run(trial: Trial, root: Path) -> list[Evaluation]:
-    return list(run_trial(trial, TrialFolder(root, trial.key)))
+    return list(TrialRun(trial, TrialFolder(root, trial.key)))
 
 
 def run_for(trial: Trial, root: Path, evaluations: int) -> None:
     """Runs until so many evaluations are seen, then closes, as an engine that is told to stop does."""
-    running = run_trial(trial, TrialFolder(root, trial.key))
+    running = TrialRun(trial, TrialFolder(root, trial.key))
     for _, _ in zip(range(evaluations), running, strict=False):
         pass
     running.close()

@@ -58,14 +58,12 @@ def work(block: Block) -> Generator[Event, None, None]:
 
 
 def _attempt(block: Block, trial: "Trial", snapshot_asked: Callable[[], bool], said: list[str]) -> Iterator[Event]:
-    from trainables.run import run_trial
+    from trainables.run import How, TrialRun
 
     folder = TrialFolder(block.storage, trial.key)
     os.stat(block.storage)  # Where its mount is gone, all trials look as if they had never run.
     folder.clear_failure()
-    evaluations = run_trial(
-        trial,
-        folder,
+    how = How(
         device=block.device,
         num_threads=block.num_threads,
         share=block.share,
@@ -74,7 +72,7 @@ def _attempt(block: Block, trial: "Trial", snapshot_asked: Callable[[], bool], s
         say=said.append,
         data_digest=block.data_digests.get(trial.key),
     )
-    with closing(evaluations):
+    with closing(TrialRun(trial, folder, how)) as evaluations:
         for evaluation in evaluations:
             yield from _warned(trial.key, said)
             if isinstance(evaluation, Waiting):
