@@ -16,8 +16,8 @@ class Stream(IntEnum):
 
     INIT = 0
     ORDER = 1
-    NOISE = 2
-    PROJECTIONS = 3
+    INPUT_TRANSFORMS = 2
+    REGULARISERS = 3
     MODEL = 4
     PROBES = 5
     PLUGINS = 6

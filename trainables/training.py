@@ -14,9 +14,9 @@ from torch import Tensor
 
 from trainables.data.load import Data, load
 from trainables.data.place import DataError
+from trainables.draws import Draws
 from trainables.models.base import Spec
-from trainables.objective import Batch, Draws, build_objective
-from trainables.optimiser_state import OptimiserState
+from trainables.objective import Batch, Drawn, build_objective
 from trainables.plugins.loading import loaded
 from trainables.plugins.scope import Scope
 from trainables.probes.base import Probe, ProbeInput, Split
@@ -61,17 +61,34 @@ class Training:
 
         for _, plugin in config.plugins:
             loaded(plugin)
-        self._network = config.model.build(Spec(x.shape[1:], self.data.num_classes, x.dtype))
+        self._spec = Spec(x.shape[1:], self.data.num_classes, x.dtype)
+        self._network = config.model.build(self._spec)
         parameters, buffers = self._network.init(generator(seed, Stream.INIT))
         self._parameters = {name: p.to(device).requires_grad_() for name, p in parameters.items()}
         self._buffers = {name: b.to(device) for name, b in buffers.items()}
         self._objective = build_objective(config, self._network)
-        self._optimiser = config.optimiser.build(self._parameters.values())
-        self._optimiser_state = OptimiserState(self._optimiser)
-        self._filter_states: dict[str, Mapping[str, Tensor]] = {name: {} for name in config.gradient_filters}
-        self._transform_states: dict[str, Mapping[str, Tensor]] = {name: {} for name in config.input_transforms}
-        self._noise = generator(seed, Stream.NOISE, device=device)
-        self._projections = generator(seed, Stream.PROJECTIONS, device=device)
+        self._optimiser = config.optimiser.init(self._parameters)
+        self._filters: dict[str, Mapping[str, Tensor]] = {
+            name: each.init(self._parameters) for name, each in config.gradient_filters.items()
+        }
+        self._transforms: dict[str, Mapping[str, Tensor]] = {
+            name: {key: tensor.to(device) for key, tensor in each.init().items()}
+            for name, each in config.input_transforms.items()
+        }
+        self._gradients: Mapping[str, Tensor] = {}
+        self._inputs = {
+            name: self._draws(each.draw, Stream.INPUT_TRANSFORMS, name)
+            for name, each in config.input_transforms.items()
+        }
+        self._terms = {
+            name: self._draws(each.draw, Stream.REGULARISERS, name) for name, each in config.regularisers.items()
+        }
+
+    def _draws(self, draw: Callable[..., dict[str, Tensor]], stream: Stream, name: str) -> Draws:
+        def of_steps(steps: int, drawing: torch.Generator) -> dict[str, Tensor]:
+            return draw(steps, self._batch_size, self._spec, drawing)
+
+        return Draws(of_steps, self._seed, stream, name, self.device)
 
     @property
     def data_digest(self) -> str | None:
@@ -132,14 +149,14 @@ class Training:
     def _step(self, batch: Batch) -> Tensor:
         parameters = self._parameters
         self._seed_step()
-        loss, self._buffers, _ = self._objective(parameters, self._buffers, batch, self._draw(batch))
+        loss, self._buffers, _ = self._objective(parameters, self._buffers, batch, self._drawn())
         found = torch.autograd.grad(loss, list(parameters.values()), materialize_grads=True)
         gradients: Mapping[str, Tensor] = dict(zip(parameters, found, strict=True))
-        for name, filter in self.config.gradient_filters.items():
-            gradients, self._filter_states[name] = filter.filter(gradients, self._filter_states[name])
-        for name, parameter in parameters.items():
-            parameter.grad = gradients[name]
-        self._optimiser.step()
+        with torch.no_grad():
+            for name, each in self.config.gradient_filters.items():
+                gradients, self._filters[name] = each.filter(gradients, self._filters[name])
+            self.config.optimiser.step(parameters, gradients, self._optimiser)
+        self._gradients = gradients
         return loss.detach()
 
     def _order(self, number: int) -> Tensor | None:
@@ -154,19 +171,14 @@ class Training:
         rows = part if order is None else order[part]
         return Batch(self.data.x_train[rows], self.data.y_train[rows])
 
-    def _draw(self, batch: Batch) -> Draws:
-        config, outputs = self.config, torch.Size((len(batch.x), self.data.num_classes))
+    def _drawn(self) -> Drawn:
         if self._scope.is_active:
             self._number = self._number + 1
-        return Draws(
-            inputs={name: each.draw(batch.x, self._noise) for name, each in config.input_transforms.items()},
-            states=self._transform_states,
-            terms={
-                name: config.regularisers[name].draw(outputs, batch.x, self._projections)
-                for name in sorted(config.regularisers)
-            },
+        return Drawn(
+            inputs={name: draws.at(self.steps) for name, draws in self._inputs.items()},
+            states=self._transforms,
+            terms={name: draws.at(self.steps) for name, draws in self._terms.items()},
             number=self._number,
-            generator=self._projections,
         )
 
     def _begin_epoch(self) -> None:
@@ -182,7 +194,7 @@ class Training:
             return known[0]
 
         for name, transform in self.config.input_transforms.items():
-            self._transform_states[name] = transform.epoch(train_accuracy)
+            self._transforms[name] = transform.epoch(train_accuracy)
 
     def _plugins(self) -> AbstractContextManager[None]:
         """Where plugins run: in the scope of this trial."""
@@ -206,7 +218,7 @@ class Training:
 
     def gradients(self) -> dict[str, Tensor]:
         """Of the latest step, as the optimiser got them."""
-        return {name: p.grad for name, p in self._parameters.items() if p.grad is not None}
+        return dict(self._gradients)
 
     def _function(self) -> Callable[[Tensor], Tensor]:
         parameters = {name: p.detach() for name, p in self._parameters.items()}
@@ -230,10 +242,10 @@ class Training:
         """All that the next step depends on, but the configuration, the seed and the number of steps done."""
         state = {f"parameters.{name}": p.detach() for name, p in self._parameters.items()}
         state |= {f"buffers.{name}": b for name, b in self._buffers.items()}
-        state |= {f"optimiser.{name}": tensor for name, tensor in self._optimiser_state.tensors().items()}
-        for kind, states in (("filters", self._filter_states), ("transforms", self._transform_states)):
+        state |= {f"optimiser.{name}": tensor for name, tensor in self._optimiser.items()}
+        for kind, states in (("filters", self._filters), ("transforms", self._transforms)):
             state |= {f"{kind}.{name}.{key}": t for name, of in states.items() for key, t in of.items()}
-        return state | {"noise": self._noise.get_state(), "projections": self._projections.get_state()}
+        return state
 
     def restore(self, state: dict[str, Tensor], *, steps: int, seconds: float, diverged_at: int | None) -> None:
         """Continues from what `state` gave."""
@@ -241,13 +253,10 @@ class Training:
             for name, parameter in self._parameters.items():
                 parameter.copy_(state[f"parameters.{name}"])
         self._buffers = {name: state[f"buffers.{name}"].to(self.device) for name in self._buffers}
-        self._optimiser_state.restore(_under("optimiser.", state))
-        for kind, states in (("filters", self._filter_states), ("transforms", self._transform_states)):
+        self._optimiser = _under("optimiser.", state)
+        for kind, states in (("filters", self._filters), ("transforms", self._transforms)):
             for name in states:
-                kept = _under(f"{kind}.{name}.", state)
-                states[name] = {key: tensor.to(self.device) for key, tensor in kept.items()}
-        self._noise.set_state(state["noise"].cpu())
-        self._projections.set_state(state["projections"].cpu())
+                states[name] = _under(f"{kind}.{name}.", state)
         self.steps, self.seconds, self.diverged_at = steps, seconds, diverged_at
 
 

@@ -27,7 +27,7 @@ from trainables.validation import Problem, ValidationErrors, nearest
 
 Seed = Annotated[Int, Field(ge=0, lt=2**32)]
 
-TRIAL_SEMANTICS = 2
+TRIAL_SEMANTICS = 3
 """Increment when the same configuration and seed would train differently; old trials no longer match."""
 
 

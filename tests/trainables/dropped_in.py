@@ -86,13 +86,13 @@ class Smooth(Regulariser):
     def weight(self):
         return self.strength
 
-    def draw(self, outputs, like, generator):
+    def draw(self, steps, batch, spec, generator):
         import torch
 
-        return {"noise": torch.randn(like.shape, dtype=like.dtype, device=like.device, generator=generator)}
+        return {"noise": torch.randn(steps, batch, *spec.input_shape, dtype=spec.dtype, generator=generator)}
 
     def term(self, step, draws):
-        return (step.f(step.x + draws["noise"]) - step.outputs).square().mean()
+        return (step.f(step.x + draws["noise"][: len(step.x)]) - step.outputs).square().mean()
 """,
     "gradient_filters": """
 from trainables.gradient_filters.base import GradientFilter
@@ -103,8 +103,13 @@ class Previous(GradientFilter):
 
     name: str = "previous"
 
+    def init(self, parameters):
+        import torch
+
+        return {n: torch.zeros_like(p) for n, p in parameters.items()}
+
     def filter(self, gradients, state):
-        return {n: g + state[n] if n in state else g for n, g in gradients.items()}, dict(gradients)
+        return {n: g + state[n] for n, g in gradients.items()}, dict(gradients)
 """,
     "input_transforms": """
 from trainables.input_transforms.base import InputTransform
@@ -114,16 +119,21 @@ class Drop(InputTransform):
     name: str = "drop"
     share: float = 0.2
 
+    def init(self):
+        import torch
+
+        return {"kept": torch.ones(())}
+
     def epoch(self, train_accuracy):
         return {"kept": 1 - self.share * train_accuracy()}
 
-    def draw(self, x, generator):
+    def draw(self, steps, batch, spec, generator):
         import torch
 
-        return {"uniform": torch.rand(x.shape, dtype=x.dtype, device=x.device, generator=generator)}
+        return {"uniform": torch.rand(steps, batch, *spec.input_shape, dtype=spec.dtype, generator=generator)}
 
     def apply(self, x, draws, state):
-        return x * (draws["uniform"] < state["kept"])
+        return x * (draws["uniform"][: len(x)] < state["kept"])
 """,
     "optimisers": """
 from trainables.optimisers.base import Optimiser
@@ -133,10 +143,15 @@ class RMSprop(Optimiser):
     name: str = "rmsprop"
     lr: float
 
-    def build(self, parameters):
+    def init(self, parameters):
         import torch
 
-        return torch.optim.RMSprop(parameters, lr=self.lr)
+        return {n: torch.zeros_like(p) for n, p in parameters.items()}
+
+    def step(self, parameters, gradients, state):
+        for n, p in parameters.items():
+            state[n].mul_(0.99).addcmul_(gradients[n], gradients[n], value=0.01)
+            p.sub_(self.lr * gradients[n] / (state[n].sqrt() + 1e-8))
 """,
     "probes": """
 from typing import Literal

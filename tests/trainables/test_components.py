@@ -89,7 +89,7 @@ class TestAWrongFile:
         [
             ("x = 1\n", "holds no component of optimisers"),
             (FILES["losses"], "holds no component of optimisers"),
-            (FILES["optimisers"].replace("def build", "def built"), "RMSprop lacks build"),
+            (FILES["optimisers"].replace("def init", "def initial"), "RMSprop lacks init"),
             (
                 FILES["optimisers"] + "class Other(RMSprop):\n    pass\n",
                 "more than one component of optimisers: RMSprop, Other",

@@ -4,8 +4,9 @@ The loop shares with `Training` the data, the initial weights and the seeded str
 modules, losses, plain optimisers and autograd's double backward. In float64, so only rounding is between the two.
 """
 
+import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, final
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from trainables.data.load import load
 from trainables.models.base import Spec
-from trainables.randomness import Stream, generator
+from trainables.randomness import Stream, generator, words
 from trainables.training import Training
 from trainables.trial import Trial
 
@@ -44,8 +45,6 @@ def by_hand(trial: Trial, *, loss: Callable[[Tensor, Tensor], Tensor], optimiser
     data = load(config.data, torch.float64, torch.device("cpu"))
     net = network(trial)
     optimiser = optimiser(net.parameters())
-    noise = generator(trial.seed, Stream.NOISE)
-    projections = generator(trial.seed, Stream.PROJECTIONS)
     averages: list[Tensor] = []
     sigmas: list[float] = []
     for step in range(STEPS):
@@ -60,12 +59,13 @@ def by_hand(trial: Trial, *, loss: Callable[[Tensor, Tensor], Tensor], optimiser
         batch = rows[32 * index : 32 * (index + 1)]
         x, y = data.x_train[batch], data.y_train[batch]
         if noisy is not None:
-            x = x + sigmas[-1] * torch.randn(x.shape, dtype=torch.float64, generator=noise)
+            noise = drawn(trial.seed, Stream.INPUT_TRANSFORMS, "tan_huang", step, 32, 8, 8)
+            x = x + sigmas[-1] * noise[: len(x)]
         x.requires_grad_()
         outputs = net(x)
         total = loss(outputs, y)
         if (jacobian := config.regularisers.get("jacobian")) is not None:
-            v = torch.randn(len(x), 10, dtype=torch.float64, generator=projections)
+            v = drawn(trial.seed, Stream.REGULARISERS, "jacobian", step, 1, 32, 10)[0, : len(x)]
             v = v / v.norm(dim=1, keepdim=True)
             (Jv,) = torch.autograd.grad(outputs, x, v, create_graph=True)
             squared = 10 * Jv.flatten(1).square().sum(1)
@@ -82,6 +82,13 @@ def by_hand(trial: Trial, *, loss: Callable[[Tensor, Tensor], Tensor], optimiser
                 p.grad = p.grad + 0.1 * averages[i]
         optimiser.step()
     return [p.detach() for p in net.parameters()], sigmas
+
+
+def drawn(seed: int, stream: Stream, name: str, step: int, *shape: int) -> Tensor:
+    """Normal numbers of a step: 256 steps are drawn at once, or fewer where those were more than 2^20 numbers."""
+    num_steps = next(c for c in (256, 128, 64, 32, 16, 8, 4, 2, 1) if c == 1 or c * math.prod(shape) <= 2**20)
+    chunk = generator(seed, stream, *words(name), step // num_steps)
+    return torch.randn(num_steps, *shape, dtype=torch.float64, generator=chunk)[step % num_steps]
 
 
 def adamw(**settings):
@@ -165,3 +172,45 @@ def test_noise_shrinks_epoch_by_epoch_as_the_training_accuracy_grows():
         training.advance(3 * number + 1)
         assert float(training.state()["transforms.tan_huang.scale"]) == pytest.approx(sigma)
     assert sigmas[0] > 0.5 and sigmas[-1] == 0.3
+
+
+@final
+class OldDraws:
+    """How trials drew before semantics 3: one generator a stream, from step to step."""
+
+    generators: dict[Stream, torch.Generator]
+
+    def __init__(self, draw: object, seed: int, stream: Stream, name: str, device: torch.device) -> None:
+        self.stream = stream
+        self.generators[stream] = generator(seed, stream)
+
+    def at(self, step: int) -> dict[str, Tensor]:
+        rows = (32, 32, 6)[step % 3]
+        if self.stream is Stream.INPUT_TRANSFORMS:
+            return {"noise": torch.randn(rows, 8, 8, dtype=torch.float64, generator=self.generators[self.stream])}
+        v = torch.randn(1, rows, 10, dtype=torch.float64, generator=self.generators[self.stream])
+        return {"projections": v / v.norm(dim=2, keepdim=True)}
+
+
+@pytest.mark.parametrize(
+    ("settings", "losses"),
+    [
+        ({"input_transform": "tan_huang"}, [2.3125948502259353, 2.272921359142888, 2.0800273728187384]),
+        (
+            {"input_transform": "tan_huang", "regulariser": "jacobian"},
+            [2.3126239355914535, 2.276659209576956, 2.064805785821613],
+        ),
+    ],
+)
+def test_with_the_draws_of_semantics_2_a_trial_trains_as_it_did_then(
+    settings: dict[str, str], losses: list[float], monkeypatch: pytest.MonkeyPatch
+):
+    """The training losses after 1, 5 and 14 steps, as the last version of semantics 2 computed them."""
+    strengths = {"tan_huang": {"scale": 0.6, "floor": 0.03}, "jacobian": {"strength": 0.1}}
+    given = {field: {"name": name, **strengths[name]} for field, name in settings.items()}
+    monkeypatch.setattr("trainables.training.Draws", OldDraws)
+    monkeypatch.setattr(OldDraws, "generators", {}, raising=False)
+    training = Training(tiny_trial(seed=5, dtype="float64", **given), torch.device("cpu"))
+    for steps, loss in zip((1, 5, 14), losses, strict=True):
+        training.advance(steps)
+        assert training.measure(training.config.all_probes)["train_loss"] == pytest.approx(loss, rel=1e-9)

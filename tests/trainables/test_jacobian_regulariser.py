@@ -14,7 +14,7 @@ from torch import Tensor
 from trainables.models.base import Spec
 from trainables.models.mlp import Mlp
 from trainables.regularisers.base import Step
-from trainables.regularisers.jacobian import Jacobian, squared_norms
+from trainables.regularisers.jacobian import Jacobian, squared_norms, standard_basis
 
 C, D, BATCH = 4, 6, 5
 
@@ -51,14 +51,17 @@ def config(**settings) -> Jacobian:
 
 
 def projections(config: Jacobian, batch: int, num_outputs: int, seed: int = 3) -> Tensor:
-    like = torch.empty(0, dtype=torch.float64)
-    return config.draw(torch.Size([batch, num_outputs]), like, seeded(seed))["projections"]
+    if config.projections == "exact":
+        return standard_basis(torch.empty(batch, num_outputs, dtype=torch.float64))
+    spec = Spec(torch.Size([num_outputs]), num_outputs, torch.float64)
+    return config.draw(1, batch, spec, seeded(seed))["projections"][0]
 
 
 def jacobian_penalty(config: Jacobian, vjp, v: Tensor) -> Tensor:
     """The term with its strength."""
     unused = torch.empty(0)
-    return config.weight * config.term(Step({}, unused, unused, unused, vjp, f, None, None), {"projections": v})
+    outputs = torch.empty(v.shape[1:], dtype=v.dtype)
+    return config.weight * config.term(Step({}, unused, unused, outputs, vjp, f, None), {"projections": v})
 
 
 def estimates(J: Tensor, num: int, *, num_projections: int = 1) -> Tensor:
@@ -91,7 +94,8 @@ def test_projections_are_unit_vectors_one_a_sample_and_projection():
 def test_exact_projections_draw_nothing():
     generator = seeded()
     before = generator.get_state()
-    config(projections="exact").draw(torch.Size([BATCH, C]), X, generator)
+    spec = Spec(torch.Size([D]), C, torch.float64)
+    assert config(projections="exact").draw(1, BATCH, spec, generator) == {}
     assert torch.equal(generator.get_state(), before)
 
 

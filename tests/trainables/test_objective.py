@@ -8,7 +8,7 @@ import torch
 from tiny_trials import tiny
 
 from trainables.models.base import Network, Spec
-from trainables.objective import Batch, Draws, Tensors, build_objective
+from trainables.objective import Batch, Drawn, Tensors, build_objective
 from trainables.randomness import Stream, generator
 from trainables.trial import TrialConfig
 
@@ -35,14 +35,17 @@ def model_of(config: TrialConfig) -> Network:
     return config.model.build(Spec(torch.Size([8, 8]), 10, dtype))
 
 
-def batch_and_draws(config: TrialConfig, seed: int) -> tuple[Batch, Draws]:
+def batch_and_draws(config: TrialConfig, seed: int) -> tuple[Batch, Drawn]:
     rng = torch.Generator().manual_seed(100 + seed)
     dtype = getattr(torch, config.dtype)
     x = torch.randn(BATCH, 8, 8, dtype=dtype, generator=rng)
-    terms = {name: each.draw(torch.Size([BATCH, 10]), x, rng) for name, each in config.regularisers.items()}
-    inputs = {name: each.draw(x, rng) for name, each in config.input_transforms.items()}
+    spec = Spec(torch.Size([8, 8]), 10, dtype)
+    terms, inputs = (
+        {name: {key: each[0] for key, each in one.draw(1, BATCH, spec, rng).items()} for name, one in those.items()}
+        for those in (config.regularisers, config.input_transforms)
+    )
     states = {name: {"scale": torch.tensor(0.1, dtype=dtype)} for name in config.input_transforms}
-    return Batch(x, torch.randint(10, (BATCH,), generator=rng)), Draws(inputs, states, terms)
+    return Batch(x, torch.randint(10, (BATCH,), generator=rng)), Drawn(inputs, states, terms)
 
 
 def stacked(parts: list[Tensors]) -> Tensors:
@@ -55,7 +58,7 @@ def test_vmap_of_grad_over_stacked_parameters_is_plain_autograd(method: str, dty
     """Two seeds, each with its own weights, batch and draws."""
     config = config_of(method, dtype)
     model = model_of(config)
-    objective = build_objective(config, model)
+    objective = build_objective(config, model, lifts=True)
     seeds = (0, 1)
     parameters = [model.init(generator(seed, Stream.INIT))[0] for seed in seeds]
     inputs = [batch_and_draws(config, seed) for seed in seeds]
@@ -71,7 +74,7 @@ def test_vmap_of_grad_over_stacked_parameters_is_plain_autograd(method: str, dty
 
     def one(parameters: Tensors, batch: Batch, inputs: Any, terms: Any):
         def scalar(parameters: Tensors):
-            loss, _, outputs = objective(parameters, {}, batch, Draws(inputs, states, terms))
+            loss, _, outputs = objective(parameters, {}, batch, Drawn(inputs, states, terms))
             return loss, (loss, outputs)
 
         return torch.func.grad(scalar, has_aux=True)(parameters)
@@ -94,7 +97,7 @@ def test_vmap_of_grad_over_stacked_parameters_is_plain_autograd(method: str, dty
 def test_noise_is_added_to_the_inputs_of_loss_and_jacobian_alike(method: str):
     config = config_of(method, "float64")
     model = model_of(config)
-    objective = build_objective(config, model)
+    objective = build_objective(config, model, lifts=True)
     parameters, _ = model.init(generator(0, Stream.INIT))
     batch, draws = batch_and_draws(config, 0)
     silent = {"tan_huang": {"noise": torch.zeros_like(batch.x)}}

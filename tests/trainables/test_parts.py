@@ -102,13 +102,13 @@ def test_grokfast_by_hand():
     """
     ema = Ema(decay=0.8, gain=0.1)
     given = [torch.tensor([gradient, -gradient], dtype=torch.float64) for gradient in (1.0, 2.0, -1.0)]
-    state, filtered = {}, []
+    state, filtered = ema.init({"weight": given[0]}), []
     for gradient in given:
         one, state = ema.filter({"weight": gradient}, state)
         filtered.append(one["weight"].tolist())
     assert [gradient[0].item() for gradient in given] == [1.0, 2.0, -1.0]
     assert filtered == [pytest.approx([f, -f]) for f in (1.1, 2.12, -0.924)]
-    assert state["weight"].tolist() == pytest.approx([0.76, -0.76])
+    assert state["average.weight"].tolist() == pytest.approx([0.76, -0.76])
 
 
 @pytest.mark.parametrize(("accuracy", "sigma"), [(0.0, 0.06), (0.25, 0.045), (0.5, 0.03), (0.75, 0.03), (1.0, 0.03)])
@@ -125,7 +125,9 @@ def test_noise_is_gaussian_of_that_scale():
     x = torch.zeros(1000, 100, dtype=torch.float64)
     rng = seeded()
     tan_huang, state = TanHuang(scale=0.06, floor=0.03), {"scale": torch.tensor(0.06, dtype=torch.float64)}
-    noise, more = (tan_huang.apply(x, tan_huang.draw(x, rng), state) for _ in range(2))
+    spec = Spec(torch.Size([100]), 10, torch.float64)
+    drawn = tan_huang.draw(2, 1000, spec, rng)["noise"]
+    noise, more = (tan_huang.apply(x, {"noise": each}, state) for each in drawn)
     n = noise.numel()
     assert abs(float(noise.mean())) < 5 * 0.06 / math.sqrt(n)
     assert float(noise.square().mean()) == pytest.approx(0.06**2, abs=5 * 0.06**2 * math.sqrt(2 / n))

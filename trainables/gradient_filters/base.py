@@ -18,8 +18,12 @@ class GradientFilter(Component):
     """Changes the gradients of every step before the optimiser gets them; several are applied in the order written."""
 
     @abstractmethod
+    def init(self, parameters: Tensors) -> dict[str, Tensor]:
+        """The state before the first gradient: tensors by names of its own, {} without any."""
+
+    @abstractmethod
     def filter(self, gradients: Tensors, state: Tensors) -> tuple[Tensors, Tensors]:
         """The filtered gradients, by the names of their parameters, and the next state: tensors by names of its own.
 
-        state: empty before the first gradient, then what the last call returned; part of every snapshot
+        state: what `init` or the last call returned; part of every snapshot
         """

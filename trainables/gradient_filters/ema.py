@@ -26,12 +26,19 @@ class Ema(GradientFilter):
     decay: Annotated[Float, Field(ge=0, lt=1)]
     gain: NonNegativeFloat
 
+    def init(self, parameters: Tensors) -> dict[str, Tensor]:
+        import torch
+
+        averages = {f"average.{name}": torch.zeros_like(p) for name, p in parameters.items()}
+        return {"has_begun": torch.zeros((), dtype=torch.bool, device=next(iter(averages.values())).device), **averages}
+
     def filter(self, gradients: Tensors, state: Tensors) -> tuple[Tensors, Tensors]:
-        if state:
-            averages = {
-                name: state[name].mul_(self.decay).add_(gradient, alpha=1 - self.decay)
-                for name, gradient in gradients.items()
-            }
-        else:
-            averages = {name: gradient.clone() for name, gradient in gradients.items()}
-        return {name: g.add(averages[name], alpha=self.gain) for name, g in gradients.items()}, averages
+        import torch
+
+        averages = {}
+        for name, gradient in gradients.items():
+            average = state[f"average.{name}"].mul_(self.decay).add_(gradient, alpha=1 - self.decay)
+            averages[name] = torch.where(state["has_begun"], average, gradient)
+        filtered = {name: gradient.add(averages[name], alpha=self.gain) for name, gradient in gradients.items()}
+        kept = {f"average.{name}": average for name, average in averages.items()}
+        return filtered, {"has_begun": torch.ones_like(state["has_begun"]), **kept}

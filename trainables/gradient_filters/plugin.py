@@ -24,6 +24,9 @@ class PluginGradientFilter(Plugin, GradientFilter):
     model_config = Plugin.model_config
     interface = Interface(given=("gradients", "state"))
 
+    def init(self, parameters: Tensors) -> dict[str, Tensor]:
+        return {}
+
     def filter(self, gradients: Tensors, state: Tensors) -> tuple[Tensors, Tensors]:
         given = loaded(self)(dict(gradients), dict(state))
         if (wrong := _misfit(given, gradients)) is not None:

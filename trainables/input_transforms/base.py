@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from trainables.models.base import Spec
+
     Tensors = Mapping[str, Tensor]
 
 
@@ -22,15 +24,22 @@ class InputTransform(Component):
     """
 
     @abstractmethod
+    def init(self) -> dict[str, Tensor]:
+        """The state before training, by name, {} without any; `epoch` changes it."""
+
+    @abstractmethod
     def epoch(self, train_accuracy: Callable[[], Tensor]) -> dict[str, Tensor]:
-        """The state for the epoch that begins; part of every snapshot, {} without any. train_accuracy: that of now, on
-        the device; it costs a forward pass over the training set.
+        """The state for the epoch that begins, of the same names; part of every snapshot. train_accuracy: that of now,
+        on the device; it costs a forward pass over the training set.
         """
 
     @abstractmethod
-    def draw(self, x: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-        """The random numbers of one step, by name; {} without any. x: the inputs (batch, …)."""
+    def draw(self, steps: int, batch: int, spec: Spec, generator: torch.Generator) -> dict[str, Tensor]:
+        """The random numbers of so many steps, by name, (steps, …), on the generator's device; {} without any.
+
+        batch: the largest one's size
+        """
 
     @abstractmethod
     def apply(self, x: Tensor, draws: Tensors, state: Tensors) -> Tensor:
-        """The changed inputs, of x's shape. draws: what `draw` has drawn for this step."""
+        """The changed inputs, of x's shape. draws: of this step; x may have fewer rows than the largest batch."""

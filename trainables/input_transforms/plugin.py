@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from trainables.input_transforms.base import InputTransform
 from trainables.plugins.config import Plugin
 from trainables.plugins.interfaces import Interface
-from trainables.plugins.loading import loaded, shown
+from trainables.plugins.loading import loaded, seeded, seeds, shown
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+    from trainables.models.base import Spec
 
     Tensors = Mapping[str, Tensor]
 
@@ -26,18 +28,17 @@ class PluginInputTransform(Plugin, InputTransform):
     model_config = Plugin.model_config
     interface = Interface(given=("x", "generator"))
 
+    def init(self) -> dict[str, Tensor]:
+        return {}
+
     def epoch(self, train_accuracy: Callable[[], Tensor]) -> dict[str, Tensor]:
         return {}
 
-    def draw(self, x: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-        import torch
-
-        return {"seed": torch.randint(2**62, (), generator=generator, device=generator.device)}
+    def draw(self, steps: int, batch: int, spec: Spec, generator: torch.Generator) -> dict[str, Tensor]:
+        return seeds(steps, generator)
 
     def apply(self, x: Tensor, draws: Tensors, state: Tensors) -> Tensor:
-        import torch
-
-        given = loaded(self)(x.clone(), torch.Generator(x.device).manual_seed(int(draws["seed"])))
+        given = loaded(self)(x.clone(), seeded(draws, x.device))
         if getattr(given, "shape", None) != x.shape or given.dtype != x.dtype:
             raise self.problem(f"{self.object} should return {shown(x)} of {x.dtype}, it returned {shown(given)}")
         changed: Tensor = given

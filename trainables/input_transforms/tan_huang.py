@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from trainables.models.base import Spec
+
     Tensors = Mapping[str, Tensor]
 
 
@@ -29,13 +31,19 @@ class TanHuang(InputTransform):
     scale: NonNegativeFloat
     floor: NonNegativeFloat
 
+    def init(self) -> dict[str, Tensor]:
+        import torch
+
+        return {"scale": torch.zeros(())}
+
     def epoch(self, train_accuracy: Callable[[], Tensor]) -> dict[str, Tensor]:
         return {"scale": (self.scale * (1 - train_accuracy())).clamp(min=self.floor)}
 
-    def draw(self, x: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    def draw(self, steps: int, batch: int, spec: Spec, generator: torch.Generator) -> dict[str, Tensor]:
         import torch
 
-        return {"noise": torch.randn(x.shape, dtype=x.dtype, device=x.device, generator=generator)}
+        shape = (steps, batch, *spec.input_shape)
+        return {"noise": torch.randn(shape, dtype=spec.dtype, device=generator.device, generator=generator)}
 
     def apply(self, x: Tensor, draws: Tensors, state: Tensors) -> Tensor:
-        return x + draws["noise"] * state["scale"]
+        return x + draws["noise"][: len(x)] * state["scale"]

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from trainables.component import Component
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
+
+    Tensors = Mapping[str, Tensor]
 
 
 class Optimiser(Component):
-    """The rule of one step, given the gradients."""
+    """The rule of one step, given the gradients. What it keeps from step to step is a dict of tensors that training
+    owns, and that is part of every snapshot.
+    """
 
     @abstractmethod
-    def build(self, parameters: Iterable[Tensor]) -> torch.optim.Optimizer:
-        """torch's optimiser of these parameters. A snapshot keeps its `state` and what it has changed in its
-        `param_groups`; see trainables/optimiser_state.py.
-        """
+    def init(self, parameters: Tensors) -> dict[str, Tensor]:
+        """The state before the first step, by names of its own."""
+
+    @abstractmethod
+    def step(self, parameters: Tensors, gradients: Tensors, state: dict[str, Tensor]) -> None:
+        """Changes parameters and state in place; gradients are by the names of their parameters."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
@@ -11,8 +11,9 @@ from trainables.configuration import Float, NonNegativeFloat, PositiveFloat
 from trainables.optimisers.base import Optimiser
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
+
+    Tensors = Mapping[str, Tensor]
 
 
 class Sgd(Optimiser):
@@ -23,9 +24,25 @@ class Sgd(Optimiser):
     momentum: Annotated[Float, Field(ge=0, lt=1)] = 0.0
     weight_decay: NonNegativeFloat = 0.0
 
-    def build(self, parameters: Iterable[Tensor]) -> torch.optim.Optimizer:
+    def init(self, parameters: Tensors) -> dict[str, Tensor]:
         import torch
 
-        return torch.optim.SGD(
-            parameters, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay, fused=True
+        if self.momentum == 0:
+            return {}
+        return {f"momentum.{name}": torch.zeros_like(parameter) for name, parameter in parameters.items()}
+
+    def step(self, parameters: Tensors, gradients: Tensors, state: dict[str, Tensor]) -> None:
+        from torch.optim.sgd import sgd
+
+        sgd(
+            list(parameters.values()),
+            [gradients[name] for name in parameters],
+            [state.get(f"momentum.{name}") for name in parameters],
+            fused=True,
+            weight_decay=self.weight_decay,
+            momentum=self.momentum,
+            lr=self.lr,
+            dampening=0.0,
+            nesterov=False,
+            maximize=False,
         )

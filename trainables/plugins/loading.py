@@ -6,7 +6,7 @@ What is imported is what the configuration declares, or nothing is: its source i
 import reprlib
 import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -19,6 +19,7 @@ from trainables.plugins.streams import StreamClosed
 from trainables.validation import Problem, ValidationErrors
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 
@@ -89,6 +90,20 @@ def told(error: BaseException, *roots: Path) -> str:
     lines = [frame for frame in frames if any(Path(frame.filename).is_relative_to(root) for root in roots)]
     place = f"{Path(lines[-1].filename).name}, line {lines[-1].lineno}: " if lines else ""
     return f"{place}{type(error).__name__}: {error}"
+
+
+def seeds(steps: int, generator: "torch.Generator") -> "dict[str, Tensor]":
+    """What a plugin draws from, for `seeded`: one number a step."""
+    import torch
+
+    return {"seed": torch.randint(2**62, (steps,), generator=generator, device=generator.device)}
+
+
+def seeded(draws: "Mapping[str, Tensor]", device: "torch.device") -> "torch.Generator":
+    """A plugin's generator for one step."""
+    import torch
+
+    return torch.Generator(device).manual_seed(int(draws["seed"]))
 
 
 def shown(value: Any) -> str:

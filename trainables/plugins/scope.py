@@ -45,12 +45,14 @@ class Scope:
 
     note     called after every call of a plugin that was loaded here
     objects  what was made of classes of plugins
+    made     the same by the id of a plugin, where its adapter keeps it from step to step
     """
 
     def __init__(self, *, device: str = "cpu", note: Note | None = None) -> None:
         self.note = note
         self.objects: list[Any] = []
         self.is_active = False
+        self.made: dict[int, Any] = {}
         self.loaded: dict[int, tuple[object, Callable[..., Any]]] = {}
         self._device = device
         self._finder = _Finder()

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from trainables.models.base import Spec
+
 
 @dataclass(frozen=True)
 class Step:
@@ -25,7 +27,7 @@ class Step:
                 the forward pass that the loss uses
     f           inputs -> outputs, another forward pass
     number      the step's, from 1: a tensor of one int64, for a term that changes while training goes on
-    generator   for what a plugin draws; on the tensors' device, and part of every snapshot
+    generator   for what a plugin draws, on the tensors' device; None for other regularisers
     """
 
     parameters: Mapping[str, Tensor]
@@ -35,7 +37,7 @@ class Step:
     vjp: Callable[[Tensor], tuple[Tensor]]
     f: Callable[[Tensor], Tensor]
     number: Tensor | None
-    generator: torch.Generator | None
+    generator: torch.Generator | None = None
 
 
 class Regulariser(Component):
@@ -50,12 +52,12 @@ class Regulariser(Component):
         """What the term is multiplied by: the strength."""
 
     @abstractmethod
-    def draw(self, outputs: torch.Size, like: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-        """The random numbers of one step, by name; {} without any.
+    def draw(self, steps: int, batch: int, spec: Spec, generator: torch.Generator) -> dict[str, Tensor]:
+        """The random numbers of so many steps, by name, (steps, …), on the generator's device; {} without any.
 
-        outputs: the shape (batch, classes) of the outputs; like: the inputs, of whose type and device the numbers are
+        batch: the largest one's size
         """
 
     @abstractmethod
     def term(self, step: Step, draws: Mapping[str, Tensor]) -> Tensor:
-        """A scalar. draws: what `draw` has drawn for this step."""
+        """A scalar. draws: of this step; its batch may have fewer rows than the largest."""

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from trainables.models.base import Spec
+
 _FLOOR = 1e-8
 """Walker et al.'s scripts clamp the squared norm here, so that the root's derivative stays finite."""
 
@@ -42,22 +44,22 @@ class Jacobian(Regulariser):
     def weight(self) -> float:
         return self.strength
 
-    def draw(self, outputs: torch.Size, like: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-        """Unit vectors in output space, one an example and projection: (projections, batch, C). Where projections are
-        exact nothing is drawn: they are the standard basis.
+    def draw(self, steps: int, batch: int, spec: Spec, generator: torch.Generator) -> dict[str, Tensor]:
+        """Unit vectors in output space, one an example and projection: (steps, projections, batch, C). Where
+        projections are exact nothing is drawn.
         """
         import torch
 
-        batch, num_outputs = outputs
         if self.projections == "exact":
-            basis = torch.eye(num_outputs, dtype=like.dtype, device=like.device)
-            return {"projections": basis[:, None, :].expand(num_outputs, batch, num_outputs)}
-        shape = (self.projections, batch, num_outputs)
-        v = torch.randn(shape, dtype=like.dtype, device=like.device, generator=generator)
-        return {"projections": v / v.norm(dim=2, keepdim=True)}
+            return {}
+        shape = (steps, self.projections, batch, spec.num_outputs)
+        v = torch.randn(shape, dtype=spec.dtype, device=generator.device, generator=generator)
+        return {"projections": v / v.norm(dim=-1, keepdim=True)}
 
     def term(self, step: Step, draws: Mapping[str, Tensor]) -> Tensor:
-        squared = squared_norms(step.vjp, draws["projections"], exact=self.projections == "exact")
+        is_exact = self.projections == "exact"
+        projections = standard_basis(step.outputs) if is_exact else draws["projections"][:, : len(step.outputs)]
+        squared = squared_norms(step.vjp, projections, exact=is_exact)
         if self.norm == "frobenius":
             # Walker et al.: the mean of the norm itself, not of its square.
             mean = squared.clamp(min=_FLOOR).sqrt().mean()
@@ -65,6 +67,15 @@ class Jacobian(Regulariser):
             # Hoffman et al., eq. 3: (lambda / 2) times the mean squared norm.
             mean = squared.mean() / 2
         return mean if self.level is None else (self.level - mean).abs()
+
+
+def standard_basis(outputs: Tensor) -> Tensor:
+    """Of the outputs' space, for every example: (C, batch, C)."""
+    import torch
+
+    batch, num_outputs = outputs.shape
+    basis = torch.eye(num_outputs, dtype=outputs.dtype, device=outputs.device)
+    return basis[:, None, :].expand(num_outputs, batch, num_outputs)
 
 
 def squared_norms(vjp: Callable[[Tensor], tuple[Tensor]], projections: Tensor, *, exact: bool) -> Tensor:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from trainables.models.base import Spec
+
 
 class WeightNorm(Regulariser):
     """`strength` times half the squared Euclidean norm of all trained parameters, biases included.
@@ -28,7 +30,7 @@ class WeightNorm(Regulariser):
     def weight(self) -> float:
         return self.strength
 
-    def draw(self, outputs: torch.Size, like: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    def draw(self, steps: int, batch: int, spec: Spec, generator: torch.Generator) -> dict[str, Tensor]:
         return {}
 
     def term(self, step: Step, draws: Mapping[str, Tensor]) -> Tensor:
