@@ -8,7 +8,7 @@ was made: in the arm, in its grid, or in the trial that all arms share.
 import itertools
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from search_spaces.grid import Axis, axis_of
 from trainables.names import fit_one_column, segment, written
 from trainables.trial import SHORT_FORMS, TrialConfig, cell_key, default_name, seed_key
-from trainables.validation import ENOUGH, Path, Problem, problems_of, shown
+from trainables.validation import ENOUGH, Path, Problem, nearest, problems_of, shown
 
 Settings = dict[str, Any]
 Grid = dict[str, Axis]
@@ -89,6 +89,9 @@ def cells_of(trial: Settings, arms: dict[str, Settings]) -> tuple[list[Cell], li
     cells: list[Cell] = []
     for arm in axes:
         settings = _without_grid(arms[arm])
+        if wrong := list(_misspelt(arm, trial, settings, axes[arm])):
+            problems += wrong
+            continue
         for values in itertools.product(*axes[arm].values()):
             if len(problems) >= ENOUGH:
                 break
@@ -101,6 +104,27 @@ def cells_of(trial: Settings, arms: dict[str, Settings]) -> tuple[list[Cell], li
                 found = problems_of(error)
                 problems += [_placed(problem, arm, trial, settings, dict(point)) for problem in found]
     return cells, problems
+
+
+def _misspelt(arm: str, trial: Settings, settings: Settings, paths: Iterable[str]) -> Iterator[Problem]:
+    """Where an arm changes in one of the two forms what the trial gives in the other, or takes away what is not there:
+    it would change nothing.
+    """
+    on_grid = {path.partition(".")[0]: ("arms", arm, "grid", path) for path in paths}
+    for short, long in SHORT_FORMS.items():
+        for mine, theirs in ((short, long), (long, short)):
+            place = ("arms", arm, mine) if mine in settings else on_grid.get(mine)
+            if place is not None and trial.get(theirs) and not trial.get(mine):
+                wrong = (
+                    f"the trial gives {theirs}, and {mine} here would change nothing of that: write {theirs} here, too"
+                )
+                yield Problem(place, wrong)
+        below, above = trial.get(long) or {}, settings.get(long)
+        if isinstance(below, dict) and isinstance(above, dict) and not trial.get(short):
+            for name, each in above.items():
+                if each is None and name not in below:
+                    allowed = nearest(str(name), below) if below else "the trial gives none"
+                    yield Problem(("arms", arm, long, str(name)), f"there is none of that name to take away; {allowed}")
 
 
 def placed(problem: Problem, cell: Cell, trial: Settings, arm: Settings) -> Problem:
@@ -208,7 +232,9 @@ def _placed(problem: Problem, arm: str, trial: Settings, settings: Settings, poi
             return Problem(("arms", arm, "grid", path), problem.message)
     in_arm, in_trial = _depth(settings, problem.path), _depth(trial, problem.path)
     for path in point:
-        if problem.path and tuple(path.split("."))[: len(problem.path)] == problem.path and not in_arm and not in_trial:
+        # Only the grid gives it.
+        is_on_it = tuple(path.split("."))[: len(problem.path)] == problem.path
+        if problem.path and is_on_it and max(in_arm, in_trial) < len(problem.path):
             return Problem(("arms", arm, "grid", path), problem.message)
     if in_arm > 0 and in_arm >= in_trial:
         return Problem(("arms", arm, *problem.path), problem.message)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import traceback
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -160,10 +161,9 @@ def _files(package: str) -> dict[str, Path]:
 def _component_in(package: str, folders: tuple[str, ...], name: str) -> type[Component]:
     try:
         module = importlib.import_module(f"{package}.{name}")
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         file = _files_in(package, folders).get(name, name)
-        line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
-        wrong = f"{file}{line} cannot be imported: {type(error).__name__}: {getattr(error, 'msg', error)}"
+        wrong = f"{file} cannot be imported: {_where(error, folders)}{type(error).__name__}: {_first_line(error)}"
         raise ValidationErrors(name, [Problem((), wrong)]) from error
     base = _base(package)
     own = [each for each in vars(module).values() if inspect.isclass(each) and each.__module__ == module.__name__]
@@ -174,7 +174,26 @@ def _component_in(package: str, folders: tuple[str, ...], name: str) -> type[Com
         abstract = [f"{c.__name__} lacks {', '.join(sorted(_missing(c)))}" for c in own if _missing(c)]
         wrong = "; ".join([f"{module.__file__} holds {what} of {base.kind()}{several}", *abstract])
         raise ValidationErrors(name, [Problem((), wrong)])
+    if not found[0].__pydantic_complete__:
+        wrong = (
+            f"{module.__file__}: a field of {found[0].__name__} has a type that its module does not import at run time"
+        )
+        raise ValidationErrors(name, [Problem((), wrong)])
     return found[0]
+
+
+def _where(error: BaseException, folders: tuple[str, ...]) -> str:
+    """The file and line of a component or its helper that an error came through last."""
+    if isinstance(error, SyntaxError) and error.filename and error.lineno:
+        return f"{Path(error.filename).name}, line {error.lineno}: "
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if any(Path(frame.filename).is_relative_to(folder) for folder in folders)]
+    return f"{Path(own[-1].filename).name}, line {own[-1].lineno}: " if own else ""
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(getattr(error, "msg", error))
+    return text.splitlines()[0] if text else ""
 
 
 @cache

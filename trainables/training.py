@@ -22,6 +22,7 @@ from trainables.plugins.scope import Scope
 from trainables.probes.base import Probe, ProbeInput, Split
 from trainables.randomness import Stream, generator, seed_of, words
 from trainables.trial import Trial
+from trainables.validation import Problem, ValidationErrors
 
 
 @final
@@ -143,7 +144,11 @@ class Training:
                 if probe.on not in at:
                     x, y = self.data.part(probe.on)
                     at[probe.on] = ProbeInput(self._function(), parameters, x, y, self.config.loss.value, self._drawing)
-                values |= probe.measure(at[probe.on])
+                measured = probe.measure(at[probe.on])
+                if measured.keys() != set(probe.metrics):
+                    wrong = f"{probe.name} measured {', '.join(measured)}, and says that it measures"
+                    raise ValidationErrors("probes", [Problem((), f"{wrong} {', '.join(probe.metrics)}")])
+                values |= measured
             return {name: float(value) for name, value in values.items()}
 
     def _step(self, batch: Batch) -> Tensor:

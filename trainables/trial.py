@@ -65,7 +65,10 @@ _ByName = BeforeValidator(_by_name)
 _SHORT = Field(exclude=True)
 """Of a form that is written out once it is read."""
 
-_Key = Annotated[str, spelled(r"[A-Za-z_]\w*", "letters, digits and _: it is a part of dotted paths")]
+_Key = Annotated[
+    str,
+    spelled(r"(?!name$)[A-Za-z_]\w*", "letters, digits and _, since it is a part of dotted paths, and not `name`"),
+]
 
 
 class TrialConfig(Config):

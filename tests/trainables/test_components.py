@@ -103,17 +103,26 @@ class TestAWrongFile:
         said = refusal({"optimiser": {"name": "wrong", "lr": 0.1}})
         assert reason in said and str(file) in said and said.startswith("trial.yaml: optimiser: ")
 
-    def test_that_is_not_python(self, folder: Path):
+    @pytest.mark.parametrize(
+        ("text", "reason"),
+        [
+            ("import torch\nclass\n", "wrong.py, line 2: SyntaxError: "),
+            ("import nothing_like_it\n", "wrong.py, line 1: ModuleNotFoundError: No module named 'nothing_like_it'"),
+            ("x = 1\n\nraise SystemExit(3)\n", "wrong.py, line 3: SystemExit: 3"),
+            ("from trainables.optimisers import _helper\n", "_helper.py, line 3: SyntaxError: "),
+            (
+                FILES["optimisers"] + "    size: 'Unknown | None' = None\n",
+                "a field of RMSprop has a type that its module does not import at run time",
+            ),
+        ],
+        ids=["syntax", "a library", "its end", "its helper", "a type"],
+    )
+    def test_that_cannot_be_imported(self, folder: Path, text: str, reason: str):
         file = folder / "optimisers" / "wrong.py"
-        file.write_text("import torch\nclass\n")
-        said = refusal({"optimiser": "wrong"})
-        assert f"{file}, line 2" in said and "SyntaxError" in said
-
-    def test_that_cannot_be_imported(self, folder: Path):
-        file = folder / "optimisers" / "wrong.py"
-        file.write_text("import nothing_like_it\n")
-        said = refusal({"optimiser": "wrong"})
-        assert str(file) in said and "nothing_like_it" in said
+        file.write_text(text)
+        file.with_name("_helper.py").write_text("x = 1\n\nclass\n")
+        said = refusal({"optimiser": {"name": "wrong", "lr": 0.1}})
+        assert str(file) in said and reason in said
 
     def test_helpers_are_no_components(self, folder: Path):
         (folder / "optimisers" / "_helper.py").write_text("x = 1\n")

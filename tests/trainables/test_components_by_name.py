@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 from tiny_trials import TINY
 
 from search_spaces import Study
@@ -110,3 +111,50 @@ class TestAStudy:
         assert strengths == [0.01, 0.1, 1.0]
         others = [each for cell in study.cells for key, each in cell.config.regularisers.items() if key != name]
         assert len(set(others)) == 1
+
+    @pytest.mark.parametrize(
+        ("trial", "arm", "problem"),
+        [
+            (
+                {"regulariser": {"name": "weight_norm", **WEIGHT_NORM}},
+                {"regularisers": {"weight_norm": None}},
+                "arms.mine.regularisers: the trial gives regulariser",
+            ),
+            (
+                {"regularisers": {"weight_norm": WEIGHT_NORM}},
+                {"regulariser": None},
+                "arms.mine.regulariser: the trial gives regularisers",
+            ),
+            (
+                {"regulariser": {"name": "jacobian", **JACOBIAN}},
+                {"grid": {"regularisers.jacobian.strength": [1, 2]}},
+                "arms.mine.grid.regularisers.jacobian.strength: the trial gives regulariser",
+            ),
+            (
+                {"regularisers": {"weight_norm": WEIGHT_NORM}},
+                {"regularisers": {"weightnorm": None}},
+                "arms.mine.regularisers.weightnorm: there is none of that name to take away; did you mean 'weight_n",
+            ),
+            (
+                {"gradient_filters": {"ema": EMA}},
+                {"gradient_filters": {"emma": None}},
+                "arms.mine.gradient_filters.emma: there is none of that name to take away; did you mean 'ema'?",
+            ),
+            (
+                {"regularisers": {"jacobian": JACOBIAN}},
+                {"grid": {"regularisers.jacobain.strength": [1, 2]}},
+                "arms.mine.grid.regularisers.jacobain.strength: 'jacobain' is not known",
+            ),
+            (
+                {},
+                {"regularisers": {"name": {"name": "weight_norm", **WEIGHT_NORM}}},
+                "arms.mine.regularisers.name: 'name' is not allowed",
+            ),
+        ],
+    )
+    def test_a_change_that_would_change_nothing_is_refused(
+        self, trial: dict[str, Any], arm: dict[str, Any], problem: str
+    ):
+        with pytest.raises(ValidationError) as raised:
+            self.study(trial=TINY | trial, arms={"mine": arm})
+        assert problem in str(raised.value)

@@ -40,6 +40,7 @@ class PluginInputTransform(Plugin, InputTransform):
     def apply(self, x: Tensor, draws: Tensors, state: Tensors) -> Tensor:
         given = loaded(self)(x.clone(), seeded(draws, x.device))
         if getattr(given, "shape", None) != x.shape or given.dtype != x.dtype:
-            raise self.problem(f"{self.object} should return {shown(x)} of {x.dtype}, it returned {shown(given)}")
+            kind = f" of {given.dtype}" if hasattr(given, "dtype") else ""
+            raise self.problem(f"{self.object} should return {shown(x)} of {x.dtype}, it returned {shown(given)}{kind}")
         changed: Tensor = given
         return changed

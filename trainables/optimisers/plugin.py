@@ -27,7 +27,7 @@ class PluginOptimiser(Plugin, Optimiser):
     """
 
     model_config = Plugin.model_config
-    interface = Interface(given=("parameters",), makes=True)
+    interface = Interface(given=("parameters",), makes=True, derives="torch.optim.optimizer.Optimizer")
 
     def init(self, parameters: Tensors) -> dict[str, Tensor]:
         made = self._made(parameters)

@@ -18,12 +18,14 @@ from trainables.validation import Problem, nearest
 class Interface:
     """given: by position, at every call; named: by name, beside the settings, when the object is made.
 
-    makes  whether the call makes the object that is wanted, so that a class is called like a function
+    makes    whether the call makes the object that is wanted, so that a class is called like a function
+    derives  the full name of the class that a class must derive from
     """
 
     given: tuple[str, ...] = ()
     named: tuple[str, ...] = ()
     makes: bool = False
+    derives: str | None = None
 
     def problems(self, target: Any, settings: Mapping[str, Any]) -> Iterator[Problem]:
         """Why `target` cannot be called so; nothing if it can."""

@@ -85,6 +85,10 @@ def _fields(plugin: Any) -> list[str]:
         for field, interface in _interfaces().items()
         if not any(problem.path == ("name",) for problem in interface.problems(plugin, {}))
     ]
+    if inspect.isclass(plugin):
+        bases = {f"{base.__module__}.{base.__qualname__}" for base in plugin.__mro__}
+        if derived := [field for field, interface in _interfaces().items() if interface.derives in bases]:
+            return derived
     made = list(inspect.signature(plugin).parameters.values())
     called = list(inspect.signature(plugin.__call__).parameters.values())[1:] if inspect.isclass(plugin) else made
     names = tuple(each.name for each in called)
