@@ -254,6 +254,10 @@ class TestPlugins:
         run(plain, tmp_path / "plain")
         assert curves(trial, tmp_path / "whole") != curves(plain, tmp_path / "plain")
 
+    def test_that_keep_their_state_pass_their_rehearsal(self, file: Path):
+        settings = {"optimiser": {"name": f"{file}:Cooling", "lr": 1e-1}, "input_transform": f"{file}:flipped"}
+        assert rehearse_plugins({"mine": tiny_trial(**settings)}).warnings == ()
+
     @pytest.mark.parametrize(
         ("settings", "reason"),
         [

@@ -37,12 +37,14 @@ class PluginOptimiser(Plugin, Optimiser):
     def step(self, parameters: Tensors, gradients: Tensors, state: dict[str, Tensor]) -> None:
         made = _scope().made.get(id(self))
         if made is None or made.known_as is not state:  # The trial goes on from a snapshot.
-            made = self._made(parameters)
+            if made is None or made.has_stepped:
+                made = self._made(parameters)
             made.restore(state)
             made.known_as = state
         for name, parameter in parameters.items():
             parameter.grad = gradients[name]
         made.optimiser.step()
+        made.has_stepped = True
         state.clear()
         state.update(made.state())
 
@@ -67,6 +69,7 @@ class _Made:
     def __init__(self, optimiser: torch.optim.Optimizer, plugin: Plugin) -> None:
         self.optimiser, self._plugin = optimiser, plugin
         self.known_as: dict[str, Tensor] = {}
+        self.has_stepped = False
         self._settings = [{k: _copied(v) for k, v in _settings_of(group).items()} for group in optimiser.param_groups]
         self._parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
 
