@@ -14,7 +14,7 @@ from trainables.component import Component, kinds_in
 from trainables.plugins.config import is_plugin
 from trainables.plugins.source import read_source, root_of
 from trainables.reading import read_yaml
-from trainables.trial import TrialConfig
+from trainables.trial import SHORT_FORMS, TrialConfig
 from trainables.validation import Problem, ValidationErrors, nearest, validate
 
 
@@ -98,19 +98,24 @@ def pinned(study: Study) -> Study:
     """The study with the sources of plugins as they are now, whatever becomes of the files."""
 
     def pin(given: Any, kind: type[Component]) -> Any:
-        """A component, or several of them in a list or by name."""
-        if isinstance(given, list | tuple):
-            return [pin(each, kind) for each in given]
+        """A component as the study gives it; without a name it is a change of one that is given elsewhere."""
         component = {"name": given} if isinstance(given, str) else given
-        if not isinstance(component, dict):
+        if not isinstance(component, dict) or "name" not in component:
             return given
-        if "name" not in component:
-            return {name: pin(each, kind) for name, each in component.items()}
         found = kind.named("plugin" if is_plugin(component["name"]) else component["name"]).pinned(component)
         return given if found == component else found
 
+    def pin_all(field: str, given: Any) -> Any:
+        """A component, or several of them in a list or by name."""
+        kind = kinds[field]
+        if isinstance(given, list | tuple):
+            return [pin(each, kind) for each in given]
+        if isinstance(given, dict) and field in SHORT_FORMS.values():
+            return {name: pin(each, kind) for name, each in given.items()}
+        return pin(given, kind)
+
     def settings(given: Settings) -> Settings:
-        return {field: pin(value, kinds[field]) if field in kinds else value for field, value in given.items()}
+        return {field: pin_all(field, value) if field in kinds else value for field, value in given.items()}
 
     kinds = kinds_in(TrialConfig)
     arms = {name: settings(arm) for name, arm in study.arms.items()}

@@ -7,7 +7,7 @@ import torch
 from pydantic import ValidationError
 from tiny_trials import TINY
 
-from search_spaces import Study
+from search_spaces import Study, pinned
 from trainables.training import Training
 from trainables.trial import Trial, TrialConfig
 from trainables.validation import ValidationErrors, validate
@@ -102,6 +102,20 @@ class TestAStudy:
         )
         terms = {cell.name: list(cell.config.regularisers) for cell in study.cells}
         assert terms == {"both": ["jacobian", "weight_norm"], "alone": ["weight_norm"], "none": terms["none"]}
+
+    @pytest.mark.parametrize(
+        ("trial", "arm"),
+        [
+            ({}, {"regularisers": {"jacobian": {"strength": 1, "norm": "half_mean_square"}}}),
+            ({"regulariser": {"name": "jacobian", **JACOBIAN}}, {"regulariser": {"norm": "half_mean_square"}}),
+            ({"probes": ["centroid"]}, {"loss": {"name": "mean_squared_error", "over_classes": "sum"}}),
+            ({}, {"optimiser": "adamw", "dtype": "float64"}),
+        ],
+    )
+    def test_settings_that_are_texts_are_no_components(self, trial: dict[str, Any], arm: dict[str, Any]):
+        """Where files are pinned, which looks for plugins in all that a study gives."""
+        study = self.study(trial=TINY | trial, arms={"mine": arm})
+        assert pinned(study) == study
 
     @pytest.mark.parametrize("field", ["regularisers.jacobian.strength", "regularisers.weight_norm.strength"])
     def test_has_a_grid_over_the_strength_of_any_one(self, field: str):
