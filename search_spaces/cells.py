@@ -16,8 +16,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from search_spaces.grid import Axis, axis_of
+from trainables.gradient_config import SHORT_FORMS, default_name
 from trainables.names import fit_one_column, segment, written
-from trainables.trial import SHORT_FORMS, TrialConfig, cell_key, default_name, seed_key
+from trainables.trial import TrialConfig, cell_key, seed_key
 from trainables.validation import ENOUGH, Path, Problem, nearest, problems_of, shown
 
 Settings = dict[str, Any]

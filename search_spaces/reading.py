@@ -10,11 +10,12 @@ import yaml
 from search_spaces.cells import Settings
 from search_spaces.library import LIBRARY
 from search_spaces.study import Study
-from trainables.component import Component, kinds_in
+from trainables.component import Component
+from trainables.gradient_config import SHORT_FORMS
 from trainables.plugins.config import is_plugin
 from trainables.plugins.source import read_source, root_of
 from trainables.reading import read_yaml
-from trainables.trial import SHORT_FORMS, TrialConfig
+from trainables.trial import kinds as trial_kinds
 from trainables.validation import Problem, ValidationErrors, nearest, validate
 
 
@@ -117,7 +118,7 @@ def pinned(study: Study) -> Study:
     def settings(given: Settings) -> Settings:
         return {field: pin_all(field, value) if field in kinds else value for field, value in given.items()}
 
-    kinds = kinds_in(TrialConfig)
+    kinds = trial_kinds()
     arms = {name: settings(arm) for name, arm in study.arms.items()}
     trial = settings(study.trial)
     if (trial, arms) == (study.trial, study.arms):
@@ -133,9 +134,9 @@ def _with_absolute_paths(content: dict[str, Any], folder: Path) -> dict[str, Any
 def with_files(
     content: dict[str, Any], change: Callable[[str], str], *, root: Callable[[str], str] | None = None
 ) -> dict[str, Any]:
-    """A study's content with every file or folder that it names changed: `path` of data, and the files of
-    plugins, `file.py:Object`, wherever they are named; and `root`, a folder of data that every machine has, by `root`
-    if that is given.
+    """A study's content with every file or folder that it names changed: `path` of data, `files` of a procedure, and
+    the files of plugins, `file.py:Object`, wherever they are named; and `root`, a folder of data that every machine
+    has, by `root` if that is given.
     """
 
     def changed(value: Any) -> Any:
@@ -154,6 +155,11 @@ def with_files(
         for field, place in (("path", change), ("root", root or change)):
             if isinstance(data, dict) and isinstance(data.get(field), str):
                 data[field] = place(data[field])
+        procedure = given.get("procedure") if isinstance(given, dict) else None
+        files = procedure.get("files") if isinstance(procedure, dict) else None
+        if isinstance(procedure, dict) and isinstance(files, str | list):
+            several = [files] if isinstance(files, str) else files
+            procedure["files"] = [change(file) if isinstance(file, str) else file for file in several]
         return given
 
     arms = content.get("arms")

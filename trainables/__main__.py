@@ -9,23 +9,19 @@ import argparse
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from trainables.data.place import DataError
+from trainables.gradient_config import GradientConfig
 from trainables.interrupts import deferred_interrupts
 from trainables.reading import read_yaml
 from trainables.records import End, Evaluation, Snapshot, TrialFolder, Waiting, ending
 from trainables.snapshot_requests import snapshot_requests
-from trainables.trial import Seed, Trial, TrialConfig
+from trainables.trial import Trial, TrialConfig
 from trainables.validation import ValidationErrors, validate
 
 _LINE_EVERY_S = 1.0
-
-
-class TrialFile(TrialConfig):
-    """What a trial's YAML file holds."""
-
-    seed: Seed
 
 
 def read_trial(path: Path) -> Trial:
@@ -33,16 +29,23 @@ def read_trial(path: Path) -> Trial:
     ValidationErrors: all that is wrong with the file.
     """
     document = read_yaml(path)
-    file = validate(TrialFile, document.content, source=document.source, lines=document.lines)
-    settings = {name: getattr(file, name) for name in TrialConfig.model_fields}
-    return Trial(config=TrialConfig.model_validate(settings), seed=file.seed)
+    content = document.content if isinstance(document.content, dict) else {}
+    seed = {"seed": content["seed"]} if "seed" in content else {}
+    trial = {"config": {name: value for name, value in content.items() if name != "seed"}, **seed}
+    lines = {path if path[:1] == ("seed",) else ("config", *path): line for path, line in document.lines.items()}
+    try:
+        return validate(Trial, trial, source=document.source, lines=lines)
+    except ValidationErrors as found:
+        problems = [replace(each, path=each.path[each.path[:1] == ("config",) :]) for each in found.problems]
+        raise ValidationErrors(found.source, problems) from None
 
 
 def main() -> int:
     arguments = _arguments()
     try:
         trial = read_trial(arguments.trial)
-        trial.config.data.require()
+        for data in trial.config.data_sets:
+            data.require()
         _check_content(trial.config)
         # Not above: torch takes seconds to import, and a problem is told without it.
         import torch
@@ -61,7 +64,7 @@ def main() -> int:
 
 
 def _check_content(config: TrialConfig) -> None:
-    if (found := config.data.inspect()) is not None:
+    if isinstance(config, GradientConfig) and (found := config.data.inspect()) is not None:
         for warning in found.warnings(batch_size=config.batch_size, shuffle=config.shuffle):
             print(f"Warning: {config.data.title}: {warning}", file=sys.stderr)
 

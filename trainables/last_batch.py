@@ -8,17 +8,17 @@ from collections.abc import Mapping
 
 from trainables.data.inspection import Inspection
 from trainables.datasets.base import Dataset
+from trainables.gradient_config import GradientConfig
 from trainables.plugins.config import Plugin
 from trainables.plugins.loading import load_plugin, source_of, told
 from trainables.plugins.scope import Scope
-from trainables.trial import TrialConfig
 from trainables.validation import Problem, ValidationErrors
 
 Shape = tuple[int, ...]
 
 
 def check_last_batches(
-    configs: Mapping[str, TrialConfig], inspections: Mapping[Dataset, Inspection]
+    configs: Mapping[str, GradientConfig], inspections: Mapping[Dataset, Inspection]
 ) -> tuple[str, ...]:
     """Warnings about configurations, given by names for people; inspections: of the data that does not ship, if known.
 
@@ -52,7 +52,7 @@ def check_last_batches(
     return tuple(warnings.values())
 
 
-def _shape(config: TrialConfig, inspections: Mapping[Dataset, Inspection]) -> tuple[int, Shape, int] | None:
+def _shape(config: GradientConfig, inspections: Mapping[Dataset, Inspection]) -> tuple[int, Shape, int] | None:
     """Number of training examples, the shape of one, and the number of classes."""
     if config.data.shape is not None and config.data.num_train is not None:
         return config.data.num_train, *config.data.shape

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from trainables.gradient_config import GradientConfig
 from trainables.models.base import Network
 from trainables.regularisers.base import Step
-from trainables.trial import TrialConfig
 
 Tensors = dict[str, Tensor]
 
@@ -43,7 +43,7 @@ class Drawn(NamedTuple):
 Objective = Callable[[Tensors, Tensors, Batch, Drawn], tuple[Tensor, Tensors, Tensor]]
 
 
-def build_objective(config: TrialConfig, network: Network, *, lifts: bool = False) -> Objective:
+def build_objective(config: GradientConfig, network: Network, *, lifts: bool = False) -> Objective:
     """lifts: whether torch.func can lift it; it is a fifth slower then, for small networks, and computes the same."""
     loss, transforms = config.loss, config.input_transforms
     # In sorted order: a sum of floating point numbers depends on it.

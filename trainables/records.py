@@ -94,6 +94,7 @@ class Summary(BaseModel):
     low, high, last   each metric's extremes over all evaluations, and its latest value
     final             every metric, measured once more where the trial ended, whatever the probes' schedules
     data_digest       of data that a function made; other data's digest is part of the key
+    next_evaluation   the step of the one after the last, where a procedure has told it; inf if it has no more
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
@@ -113,6 +114,7 @@ class Summary(BaseModel):
     final: dict[str, float]
     segments: tuple[Segment, ...]
     data_digest: str | None = None
+    next_evaluation: float | None = None
 
 
 def ending(config: TrialConfig, progress: Summary) -> End | None:
@@ -126,9 +128,10 @@ def ending(config: TrialConfig, progress: Summary) -> End | None:
             return End.GOAL
     if progress.diverged_at is not None:
         return End.DIVERGED
-    if config.next_evaluation(steps=progress.steps, epochs=progress.epochs) > config.budget.extent:
-        return End.BUDGET
-    return None
+    following = progress.next_evaluation
+    if following is None:
+        following = config.next_evaluation(steps=progress.steps, epochs=progress.epochs)
+    return End.BUDGET if following > config.budget.extent else None
 
 
 @dataclass(frozen=True)

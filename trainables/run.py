@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import final
+from typing import Protocol, final
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -19,6 +19,8 @@ from safetensors.torch import load_file, save_file
 from trainables import checksums
 from trainables.faults import Fault, fault_of, reason
 from trainables.plugins.loading import source_of
+from trainables.procedure_config import ProcedureConfig
+from trainables.procedure_training import ProcedureTraining
 from trainables.records import End, Evaluation, Segment, Snapshot, Summary, TrialFolder, Waiting, ending, warn
 from trainables.snapshot_requests import never
 from trainables.training import Training
@@ -69,6 +71,8 @@ class TrialRun(Iterator[Evaluation | Waiting]):
         try:
             return next(self._yielded)
         except BaseException:
+            if self._progress is not None:
+                self._progress.close()
             self._progress = None  # Over; or it has failed, and is not at an evaluation.
             raise
 
@@ -77,6 +81,7 @@ class TrialRun(Iterator[Evaluation | Waiting]):
         self._yielded.close()
         if self._progress is not None:
             self._progress.save_what_is_new()
+            self._progress.close()
             self._progress = None
 
     def _run(self) -> Generator[Evaluation | Waiting]:
@@ -111,7 +116,7 @@ class _Progress:
         torch.set_num_threads(how.num_threads)
         self._trial, self._folder, self._how = trial, folder, how
         self._sources = [source_of(plugin) for _, plugin in trial.config.plugins]
-        self._training = Training(trial, torch.device(how.device), data_digest=how.data_digest)
+        self._training: Trainer = _trainer(trial, how)
         self._before = latest.summary() if latest is not None else None
         self._evaluations: list[Evaluation] = []
         self._low, self._high, self._last = (dict[str, float]() for _ in range(3))
@@ -125,24 +130,20 @@ class _Progress:
 
     def _restore(self, latest: Snapshot, before: Summary) -> None:
         self._training.check_data(before.data_digest, f"until step {before.steps:,} of this trial")
-        self._training.restore(
-            load_file(latest.state_path, device=self._how.device),
-            steps=before.steps,
-            seconds=before.seconds,
-            diverged_at=before.diverged_at,
-        )
+        state = load_file(latest.state_path, device=self._how.device)
+        if not state:
+            return  # It cannot be continued, and starts anew; what it has cost is not forgotten.
+        self._training.restore(state, steps=before.steps, seconds=before.seconds, diverged_at=before.diverged_at)
         self._evaluations = _read_curves(latest)
         self._low, self._high, self._last = dict(before.low), dict(before.high), dict(before.last)
 
     def train_and_evaluate(self) -> Evaluation | None:
-        """The next evaluation; None if the trial has diverged before it."""
-        config, training = self._trial.config, self._training
-        unit = training.steps_per_epoch if config.budget.unit == "epochs" else 1
-        training.advance(config.next_evaluation(steps=training.steps, epochs=training.epochs) * unit)
+        """The next evaluation; None if there is none: the trial has diverged, or is at its end."""
+        training = self._training
+        values = training.evaluate(len(self._evaluations))
         evaluation = None
-        if training.diverged_at is None:
-            due = tuple(probe for probe in config.all_probes if len(self._evaluations) % probe.every == 0)
-            evaluation = Evaluation(training.steps, training.epochs, training.seconds, training.measure(due))
+        if values is not None:
+            evaluation = Evaluation(training.steps, training.epochs, training.seconds, values)
             self._evaluations.append(evaluation)
             for name, value in evaluation.values.items():
                 self._last[name] = value
@@ -170,6 +171,7 @@ class _Progress:
             final=final or {},
             segments=(*(before.segments if before else ()), self._segment),
             data_digest=training.data_digest,
+            next_evaluation=training.next_evaluation,
         )
 
     @property
@@ -180,21 +182,35 @@ class _Progress:
     def finish(self, end: End) -> Iterator[Waiting]:
         """Measures all that is measured at the end, and saves the last snapshot, however long that takes."""
         is_whole = self._training.diverged_at is None
-        self.now = self.summary(end, self._training.measure(self._trial.config.all_probes) if is_whole else {})
+        self.now = self.summary(end, self._training.at_end() if is_whole else {})
         while (waiting := self._try_to_save()) is not None:
             yield waiting
             time.sleep(RETRIED_EVERY_S)
 
+    def close(self) -> None:
+        self._training.close()
+
     def save(self) -> Iterator[Waiting]:
         """Saves a snapshot, or yields why that is not possible now."""
+        if self._training.state() is None:
+            return
         waiting, self._saved = self._try_to_save(), time.perf_counter()
         self._wait_s = self._how.checkpoint_every_s if waiting is None else RETRIED_EVERY_S
         if waiting is not None:
             yield waiting
 
     def save_what_is_new(self) -> None:
-        if self._saved_steps != self.now.steps:
-            self._try_to_save()
+        if self._saved_steps == self.now.steps:
+            return
+        if self.now.end is None and self._training.state() is None:
+            self._forget()
+        self._try_to_save()
+
+    def _forget(self) -> None:
+        """Leaves of what cannot be continued only what it has cost."""
+        self._evaluations, self._low, self._high, self._last = [], {}, {}, {}
+        nothing = {"steps": 0, "epochs": 0.0, "seconds": 0.0, "low": {}, "high": {}, "last": {}}
+        self.now = self.now.model_copy(update=nothing)
 
     def _try_to_save(self) -> Waiting | None:
         try:
@@ -212,10 +228,55 @@ class _Progress:
         snapshot.write_config(self._trial)
         if self._sources:
             snapshot.write_plugins(self._sources)
-        _write_curves(snapshot, self._trial.config.metrics, self._evaluations)
+        metrics = self._trial.config.metrics or tuple(self._last)
+        _write_curves(snapshot, metrics, self._evaluations)
         snapshot.write_summary(self.now)
         state = self._training.state()
-        save_file({name: tensor.contiguous() for name, tensor in state.items()}, snapshot.state_path)
+        save_file({name: tensor.contiguous() for name, tensor in (state or {}).items()}, snapshot.state_path)
+
+
+class Trainer(Protocol):
+    """What trains one trial, from one evaluation to the next.
+
+    steps, epochs    done so far
+    seconds          of optimisation so far
+    next_evaluation  the step of the next one where that is known although it is not reached; inf if there is none
+    """
+
+    steps: int
+    seconds: float
+    diverged_at: int | None
+    next_evaluation: float | None
+    device: torch.device
+
+    @property
+    def epochs(self) -> float: ...
+
+    @property
+    def data_digest(self) -> str | None: ...
+
+    def check_data(self, expected: str | None, where: str) -> None: ...
+
+    def evaluate(self, number: int) -> dict[str, float] | None:
+        """Trains to the next evaluation, so many having been made; None if there is none, or it has diverged."""
+
+    def at_end(self) -> dict[str, float]:
+        """Every metric, where training has ended."""
+
+    def state(self) -> dict[str, torch.Tensor] | None:
+        """All that the next step depends on; None if it cannot be continued."""
+
+    def restore(self, state: dict[str, torch.Tensor], *, steps: int, seconds: float, diverged_at: int | None) -> None:
+        """Continues from what `state` gave."""
+
+    def close(self) -> None: ...
+
+
+def _trainer(trial: Trial, how: How) -> Trainer:
+    device = torch.device(how.device)
+    if isinstance(trial.config, ProcedureConfig):
+        return ProcedureTraining(trial, device)
+    return Training(trial, device, data_digest=how.data_digest)
 
 
 def _copy_with_summary(latest: Snapshot, summary: Summary, snapshot: Snapshot) -> None:
@@ -224,7 +285,7 @@ def _copy_with_summary(latest: Snapshot, summary: Summary, snapshot: Snapshot) -
     snapshot.write_summary(summary)
 
 
-def _segment(training: Training, *, num_threads: int, share: float) -> Segment:
+def _segment(training: Trainer, *, num_threads: int, share: float) -> Segment:
     device = training.device
     return Segment(
         from_steps=training.steps,

@@ -15,6 +15,7 @@ from torch import Tensor
 from trainables.data.load import Data, load
 from trainables.data.place import DataError
 from trainables.draws import Draws
+from trainables.gradient_config import GradientConfig
 from trainables.models.base import Spec
 from trainables.objective import Batch, Drawn, build_objective
 from trainables.plugins.loading import loaded
@@ -41,6 +42,7 @@ class Training:
         """scope: that of the trial's plugins, by default a new one; data_digest: what data that a function
         makes must have, if that is known.
         """
+        assert isinstance(trial.config, GradientConfig)
         self.config, self._seed, self.device = trial.config, trial.seed, device
         self._scope = scope or Scope(device=str(device))
         self.data: Data = load(self.config.data, getattr(torch, self.config.dtype), device, data_digest)
@@ -49,6 +51,7 @@ class Training:
         self.steps = 0
         self.seconds = 0.0
         self.diverged_at: int | None = None
+        self.next_evaluation: float | None = None
         with self._plugins():
             if self._scope.is_active:
                 self._scope.seed(self._first_seed)
@@ -133,6 +136,20 @@ class Training:
             finite = torch.stack(losses).isfinite()
         if not bool(finite.all()):
             self.diverged_at = first + int(finite.logical_not().nonzero()[0])
+
+    def evaluate(self, number: int) -> dict[str, float] | None:
+        """Trains to the next evaluation, so many having been made, and measures what is due; None if it diverges."""
+        unit = self.steps_per_epoch if self.config.budget.unit == "epochs" else 1
+        self.advance(self.config.next_evaluation(steps=self.steps, epochs=self.epochs) * unit)
+        if self.diverged_at is not None:
+            return None
+        return self.measure(tuple(probe for probe in self.config.all_probes if number % probe.every == 0))
+
+    def at_end(self) -> dict[str, float]:
+        return self.measure(self.config.all_probes)
+
+    def close(self) -> None:
+        pass
 
     def measure(self, probes: tuple[Probe, ...]) -> dict[str, float]:
         """Metric -> value, without changing anything."""

@@ -2,28 +2,19 @@
 
 import hashlib
 import json
-from collections import Counter
+from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BeforeValidator, Field, ModelWrapValidatorHandler, ValidationInfo, field_validator, model_validator
+from pydantic import Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
-from trainables.component import Component, components_in
-from trainables.configuration import NOT_IN_KEY, Bool, Config, Int, PositiveInt, decisive, spelled
+from trainables.component import Component, components_in, kinds_in
+from trainables.configuration import Config, Int
 from trainables.datasets.base import Dataset
-from trainables.gradient_filters.base import GradientFilter
-from trainables.input_transforms.base import InputTransform
-from trainables.losses.base import Loss
-from trainables.models.base import Model
-from trainables.names import alike
-from trainables.optimisers.base import Optimiser
 from trainables.plugins.config import Plugin, plugins_in
-from trainables.probes.accuracy import Accuracy
-from trainables.probes.base import Probe
-from trainables.probes.loss import LossProbe
-from trainables.regularisers.base import Regulariser
-from trainables.schedule import Budget, Evaluate, Goal
-from trainables.validation import Problem, ValidationErrors, nearest
+from trainables.schedule import Budget, Goal
+from trainables.validation import not_fields
 
 Seed = Annotated[Int, Field(ge=0, lt=2**32)]
 
@@ -31,143 +22,68 @@ TRIAL_SEMANTICS = 3
 """Increment when the same configuration and seed would train differently; old trials no longer match."""
 
 
-ALWAYS: tuple[Probe, ...] = (
-    Accuracy(on="train"),
-    Accuracy(on="test"),
-    LossProbe(on="train"),
-    LossProbe(on="test"),
-)
-"""Measured at every evaluation unless a trial gives the same probe another schedule."""
-
-ON_VALIDATION: tuple[Probe, ...] = (Accuracy(on="validation"), LossProbe(on="validation"))
-"""The same, of trials whose data holds examples out."""
-
-SHORT_FORMS = {
-    "regulariser": "regularisers",
-    "input_transform": "input_transforms",
-    "gradient_filter": "gradient_filters",
-}
-"""Fields for one component -> fields for several of them by name."""
-
-
-def _by_name(value: Any) -> Any:
-    """A mapping's key is the default name of its component; null takes a component away."""
-    if not isinstance(value, Mapping):
-        return value
-    return {
-        key: {"name": key, **each} if isinstance(each, Mapping) and "name" not in each else each
-        for key, each in value.items()
-        if each is not None
-    }
-
-
-_ByName = BeforeValidator(_by_name)
-_SHORT = Field(exclude=True)
-"""Of a form that is written out once it is read."""
-
-_Key = Annotated[
-    str,
-    spelled(r"(?!name$)[A-Za-z_]\w*", "letters, digits and _, since it is a part of dotted paths, and not `name`"),
-]
-
-
 class TrialConfig(Config):
     """All settings of a trial but its seed.
 
-    batch_size        None: the whole training set at once
-    shuffle           a new order of the training set every epoch; otherwise file order
-    regularisers      by name; `regulariser` is short for one of them, and so on. Their terms are added
-    input_transforms  applied in the order written, as
-    gradient_filters  are
-    evaluate          when the trial is evaluated, in the unit of the budget
-    goal              ends the trial at the first evaluation that meets it
+    What is validated becomes a GradientConfig, or with `procedure` a ProcedureConfig.
+
+    budget  how long it may train
+    goal    ends the trial at the first evaluation that meets it
     """
 
-    data: Dataset
-    model: Model
-    loss: Loss
-    optimiser: Optimiser
-    batch_size: PositiveInt | None = None
-    shuffle: Bool = False
-    dtype: Literal["float32", "float64"] = "float32"
-    regulariser: Annotated[Regulariser | None, _SHORT] = None
-    regularisers: Annotated[dict[_Key, Regulariser], _ByName] = {}
-    input_transform: Annotated[InputTransform | None, _SHORT] = None
-    input_transforms: Annotated[dict[_Key, InputTransform], _ByName] = {}
-    gradient_filter: Annotated[GradientFilter | None, _SHORT] = None
-    gradient_filters: Annotated[dict[_Key, GradientFilter], _ByName] = {}
-    probes: tuple[Probe, ...] = ()
-    budget: Budget
-    evaluate: Evaluate = Evaluate(every=1)
-    goal: Annotated[Goal | None, NOT_IN_KEY] = None
+    if TYPE_CHECKING:
+        # Fields of both, and last in both: fields of a base would come first.
+        budget: Budget
+        goal: Goal | None
 
-    @model_validator(mode="wrap")
     @classmethod
-    def _write_out_short_forms(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        config = handler(value)
-        problems, changes = [], dict[str, Any]()
-        for short, long in SHORT_FORMS.items():
-            component: Component | None = getattr(config, short)
-            if component is None:
-                continue
-            name = default_name(component.name)
-            if name in getattr(config, long):
-                problems.append(Problem((short,), f"{name!r} is among the {long} too; give one of the two"))
-            changes |= {short: None, long: {name: component, **getattr(config, long)}}
-        if problems:
-            raise ValidationErrors("trial", problems)
-        return config.model_copy(update=changes) if changes else config
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        if cls.__base__ is not Config:
+            return handler(source)
+        by_class = core_schema.simple_ser_schema("any")
+        return core_schema.no_info_plain_validator_function(cls._chosen, serialization=by_class)
 
-    # Validators of fields, not of the whole: pydantic asks them also where other fields are wrong.
-    @field_validator("batch_size")
     @classmethod
-    def _is_within_the_training_set(cls, batch_size: int | None, info: ValidationInfo) -> int | None:
-        num_train = info.data["data"].num_train if "data" in info.data else None
-        if batch_size is not None and num_train is not None and batch_size > num_train:
-            raise ValueError(
-                f"{batch_size} is more than the {num_train} training examples; without it a batch is all of them"
-            )
-        return batch_size
+    def _chosen(cls, value: Any) -> "TrialConfig":
+        if isinstance(value, TrialConfig):
+            return value
+        if not isinstance(value, Mapping):
+            raise ValueError(not_fields(value))
+        from trainables.gradient_config import GradientConfig
+        from trainables.procedure_config import ProcedureConfig
 
-    @field_validator("probes")
-    @classmethod
-    def _measure_nothing_twice(cls, probes: tuple[Probe, ...], info: ValidationInfo) -> tuple[Probe, ...]:
-        measured = metrics_of(probes)
-        twice = sorted(metric for metric, num in Counter(measured).items() if num > 1)
-        if "data" in info.data and not info.data["data"].num_validation:
-            held_out = [probe.name for probe in probes if probe.on == "validation"]
-            if held_out:
-                raise ValueError(
-                    f"{held_out[0]} on validation needs examples held out for it: give data.num_validation"
-                )
-        if twice:
-            raise ValueError(f"{', '.join(twice)} would be measured by two probes")
-        for one, other in alike(measured):
-            raise ValueError(
-                f"{one!r} and {other!r} differ in nothing but case or accents, which some databases ignore"
-            )
-        return probes
-
-    @field_validator("goal")
-    @classmethod
-    def _can_be_seen_and_reached(cls, goal: Goal | None, info: ValidationInfo) -> Goal | None:
-        problems = []
-        measured = _measured(info.data)
-        if goal is not None and measured and goal.metric not in measured:
-            wrong = f"is not measured by this trial; {nearest(goal.metric, measured)}"
-            problems.append(Problem(("metric",), f"{goal.metric!r} {wrong}"))
-        if goal is not None and goal.metric.endswith("_accuracy") and not 0 <= goal.threshold <= 1:
-            side = "above" if goal.above is not None else "below"
-            wrong = f"{goal.threshold:g} cannot be reached: accuracies are fractions, from 0 to 1"
-            problems.append(Problem((side,), wrong))
-        if problems:
-            raise ValidationErrors("goal", problems)
-        return goal
+        kind: type[TrialConfig] = GradientConfig if value.get("procedure") is None else ProcedureConfig
+        return kind.model_validate({n: each for n, each in value.items() if n != "procedure" or each is not None})
 
     @property
-    def all_probes(self) -> tuple[Probe, ...]:
-        """The probes of this trial: those that every trial has, unless given another schedule, and its own."""
-        return _with_those_of_every_trial(self.probes, bool(self.data.num_validation))
+    @abstractmethod
+    def metrics(self) -> tuple[str, ...] | None:
+        """What it measures; None if only its evaluations say."""
+
+    @property
+    @abstractmethod
+    def data_sets(self) -> tuple[Dataset, ...]:
+        """The data that it is trained on, as far as grokgrid knows it."""
+
+    @abstractmethod
+    def next_evaluation(self, *, steps: int, epochs: float) -> int:
+        """The first evaluation after that, in the budget's unit, whether within the budget or not; if only training
+        tells, the first that may be.
+        """
+
+    @property
+    @abstractmethod
+    def last_evaluation(self) -> int:
+        """The last evaluation within the budget, in its unit: where a trial that never meets its goal ends."""
+
+    @property
+    @abstractmethod
+    def num_evaluations(self) -> int | None:
+        """None if only training tells."""
+
+    @abstractmethod
+    def decides(self) -> dict[str, Any]:
+        """What of it decides the trajectory, as plain JSON types."""
 
     @property
     def components(self) -> tuple[tuple[str, Component], ...]:
@@ -179,45 +95,13 @@ class TrialConfig(Config):
         """The plugins among them."""
         return plugins_in(self.components)
 
-    def next_evaluation(self, *, steps: int, epochs: float) -> int:
-        """The first evaluation after that, in the budget's unit, whether within the budget or not."""
-        return self.evaluate.next_after(self.budget.position(steps=steps, epochs=epochs))
 
-    @property
-    def last_evaluation(self) -> int:
-        """The last evaluation within the budget, in its unit: where a trial that never meets its goal ends."""
-        return self.evaluate.last_within(self.budget.extent)
+def kinds() -> dict[str, type[Component]]:
+    """The fields of trials that hold components -> the kind that each holds."""
+    from trainables.gradient_config import GradientConfig
+    from trainables.procedure_config import ProcedureConfig
 
-    @property
-    def num_evaluations(self) -> int:
-        return self.evaluate.num_within(self.budget.extent)
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        return metrics_of(self.probes, held_out=bool(self.data.num_validation))
-
-
-def default_name(component: str) -> str:
-    """The key in a mapping of a component of which a study gives the short form: "l1" of "my_plugins.py:l1"."""
-    return component.rpartition(":")[2]
-
-
-def metrics_of(probes: tuple[Probe, ...], *, held_out: bool = False) -> tuple[str, ...]:
-    """What a trial with these probes measures; held_out: whether its data has examples for validation."""
-    return tuple(metric for probe in _with_those_of_every_trial(probes, held_out) for metric in probe.metrics)
-
-
-def _with_those_of_every_trial(probes: tuple[Probe, ...], held_out: bool) -> tuple[Probe, ...]:
-    given = {(probe.name, probe.on) for probe in probes}
-    always = (*ALWAYS, *(ON_VALIDATION if held_out else ()))
-    return tuple(probe for probe in always if (probe.name, probe.on) not in given) + probes
-
-
-def _measured(settings: dict[str, Any]) -> tuple[str, ...]:
-    """By a trial with these settings, as far as they are right."""
-    if "probes" not in settings:
-        return ()
-    return metrics_of(settings["probes"], held_out="data" not in settings or bool(settings["data"].num_validation))
+    return kinds_in(GradientConfig) | kinds_in(ProcedureConfig)
 
 
 class Trial(Config):
@@ -240,17 +124,7 @@ def cell_key(config: TrialConfig) -> str:
     Budget and goal are left out (a trial that ended is continued when more is asked of it), the unit and spacing of the
     evaluations are in.
     """
-    # Probes in any order, and one named as every trial has it anyway, are the same measurements.
-    probes = sorted((p for p in config.probes if p not in (*ALWAYS, *ON_VALIDATION)), key=lambda p: p.model_dump_json())
-    decided = {
-        "semantics": TRIAL_SEMANTICS,
-        "data_digest": config.data.content_digest,
-        "evaluation_unit": config.budget.unit,
-        # JSON objects are sorted, and these are applied in the order written.
-        "order": [list(config.input_transforms), list(config.gradient_filters)],
-        "config": decisive(config.model_copy(update={"probes": tuple(probes)})),
-    }
-    text = json.dumps(decided, sort_keys=True, separators=(",", ":"))
+    text = json.dumps({"semantics": TRIAL_SEMANTICS, **config.decides()}, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 

@@ -344,7 +344,7 @@ class _Run:
 
     def _check(self) -> None:
         if self._runs_here:
-            for config in {cell.config.data for cell in self._study.cells}:
+            for config in {data for cell in self._study.cells for data in cell.config.data_sets}:
                 config.require()
             check_device(self._how.device)
         checked = check_study(self._study, is_needed=self._runs_here, calls_functions=self._runs_here)
@@ -359,7 +359,7 @@ def _device_of(study: Study) -> str:
 
 def _not_yet(study: Study, device: str) -> Iterator[str]:
     """What `run` would refuse here, and may be well where the study is to run."""
-    for data in dict.fromkeys(cell.config.data for cell in study.cells):
+    for data in dict.fromkeys(each for cell in study.cells for each in cell.config.data_sets):
         try:
             data.require()
         except DataError as error:

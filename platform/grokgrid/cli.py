@@ -155,14 +155,15 @@ def plan(study: StudyArgument, settings: SetOption = None, seeds: SeedsOption = 
     budget, last = config.budget, config.last_evaluation
     console = new_console()
     console.print(table)
+    evaluations = f" and {config.num_evaluations:,} evaluations" if config.num_evaluations is not None else ""
     num, num_cells = len(made.study.trials), len(made.study.cells) * len(made.study.seed_list)
     console.print(
         f"{plural(num, 'trial')}{', some of them shared by several cells,' if num < num_cells else ','} each of at most"
-        f" {last:,} {budget.unit} and {config.num_evaluations:,} evaluations."
+        f" {last:,} {budget.unit}{evaluations}."
     )
     if 2 * last < budget.extent:
         console.print(f"Of the {budget.extent:,} {budget.unit} given, the last evaluation lies after {last:,}.")
-    for data in {cell.config.data for cell in made.study.cells}:
+    for data in {each for cell in made.study.cells for each in cell.config.data_sets}:
         with suppress(DataError):
             data.require()
             if data.content_digest is not None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from search_spaces import Study
 from trainables.data.place import DataError, DataMissing
 from trainables.datasets.base import Dataset
+from trainables.gradient_config import GradientConfig
 from trainables.validation import ValidationErrors
 
 if TYPE_CHECKING:
@@ -25,37 +26,40 @@ def check_data(study: Study, *, is_needed: bool, calls_functions: bool) -> tuple
     """
     refused: list[str] = []
     inspections: dict[Dataset, Inspection] = {}
-    for config in dict.fromkeys(cell.config.data for cell in study.cells):
-        if config.plugin is not None and not calls_functions:
+    for data in dict.fromkeys(each for cell in study.cells for each in cell.config.data_sets):
+        if data.plugin is not None and not calls_functions:
             continue
         try:
-            if (inspection := config.inspect()) is not None:
-                inspections[config] = inspection
+            if (inspection := data.inspect()) is not None:
+                inspections[data] = inspection
         except DataMissing as error:
             if is_needed:
                 refused.append(str(error))
         except (DataError, ValidationErrors) as error:
             refused.append(str(error))
         except (Exception, SystemExit) as error:
-            if config.plugin is None:
+            if data.plugin is None:
                 raise
             from trainables.plugins.loading import source_of, told
 
-            refused.append(f"{config.title} fails: {told(error, source_of(config.plugin).root)}")
+            refused.append(f"{data.title} fails: {told(error, source_of(data.plugin).root)}")
     if refused:
         raise DataError("\n".join(dict.fromkeys(refused)))
     warnings: list[str] = []
-    for cell in study.cells:
-        if (found := inspections.get(cell.config.data)) is not None:
-            said = found.warnings(batch_size=cell.config.batch_size, shuffle=cell.config.shuffle)
-            warnings += [f"{cell.config.data.title}: {each}" for each in said]
-    return (*dict.fromkeys(warnings), *_check_last_batches(study, inspections))
+    configs = {f"arms.{c.name}": c.config for c in study.cells if isinstance(c.config, GradientConfig)}
+    for config in configs.values():
+        if (found := inspections.get(config.data)) is not None:
+            said = found.warnings(batch_size=config.batch_size, shuffle=config.shuffle)
+            warnings += [f"{config.data.title}: {each}" for each in said]
+    return (*dict.fromkeys(warnings), *_check_last_batches(configs, inspections))
 
 
-def _check_last_batches(study: Study, inspections: "Mapping[Dataset, Inspection]") -> tuple[str, ...]:
-    if not any(cell.config.model.plugin is not None for cell in study.cells):
+def _check_last_batches(
+    configs: Mapping[str, GradientConfig], inspections: "Mapping[Dataset, Inspection]"
+) -> tuple[str, ...]:
+    if not any(config.model.plugin is not None for config in configs.values()):
         return ()
     # Not above: it imports numpy.
     from trainables.last_batch import check_last_batches
 
-    return check_last_batches({f"arms.{cell.name}": cell.config for cell in study.cells}, inspections)
+    return check_last_batches(configs, inspections)

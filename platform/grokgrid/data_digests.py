@@ -23,13 +23,13 @@ class DataDigests:
         self._known = dict(known)
 
     def of(self, trial: Trial) -> str | None:
-        function = trial.config.data.function
-        return self._known.get(function) if function is not None else None
+        made = [data for data in trial.config.data_sets if data.function is not None]
+        return self._known.get(made[0].function or "") if made else None
 
     def contradiction(self, trial: Trial, summary: Summary) -> str | None:
         """What is wrong if the trial was trained on other data than is known; else its digest is known from now on."""
-        data = trial.config.data
-        if data.function is None or summary.data_digest is None:
+        data = next((each for each in trial.config.data_sets if each.function is not None), None)
+        if data is None or data.function is None or summary.data_digest is None:
             return None
         known = self._known.setdefault(data.function, summary.data_digest)
         if known == summary.data_digest:

@@ -60,7 +60,9 @@ def examine(study: Study | None = None, address: str | None = None) -> Iterator[
 
     study: its data must be there; without one it is told whether MNIST is
     """
-    data: tuple[Dataset, ...] = tuple({cell.config.data for cell in study.cells}) if study else (Mnist(),)
+    data: tuple[Dataset, ...] = (Mnist(),)
+    if study is not None:
+        data = tuple({each for cell in study.cells for each in cell.config.data_sets})
     here = Machine.here(data)
     yield _versions(here)
     yield _gpus("GPUs", here)

@@ -25,6 +25,7 @@ from search_spaces import Study, pinned, read_study, to_portable_yaml
 from trainables import checksums
 from trainables.__main__ import read_trial
 from trainables.checksums import Damaged
+from trainables.gradient_config import GradientConfig
 from trainables.names import IMPORTS_EXPERIMENT
 from trainables.records import Snapshot, Summary, TrialFolder, ending
 from trainables.trial import Trial
@@ -135,7 +136,8 @@ def _contradiction(trial: Trial, summary: Summary, evaluations: "pyarrow.Table")
     """
     import numpy
 
-    metrics, budget, next_after = trial.config.metrics, trial.config.budget, trial.config.evaluate.next_after
+    metrics, budget = trial.config.metrics or tuple(summary.last), trial.config.budget
+    next_after = trial.config.evaluate.next_after if isinstance(trial.config, GradientConfig) else None
     if missing := [name for name in (*POSITION, *metrics) if name not in evaluations.column_names]:
         return f"the evaluations have no column {', '.join(missing)}"
     if any(evaluations[name].null_count for name in POSITION):
@@ -143,7 +145,7 @@ def _contradiction(trial: Trial, summary: Summary, evaluations: "pyarrow.Table")
     steps, epochs, seconds = (evaluations[name].to_pylist() for name in POSITION)
     position: float = 0
     for reached in epochs if budget.unit == "epochs" else steps:
-        if reached != next_after(position):
+        if next_after is not None and reached != next_after(position):
             return "evaluations are missing, or are not in order"
         position = reached
     if any(before >= after for before, after in pairwise([0, *steps])):
@@ -154,7 +156,9 @@ def _contradiction(trial: Trial, summary: Summary, evaluations: "pyarrow.Table")
         is_end = last == (summary.steps, summary.epochs, summary.seconds)
     else:
         end = budget.position(steps=summary.steps, epochs=summary.epochs)
-        is_end = last[0] < summary.diverged_at <= summary.steps and end == next_after(position)
+        is_end = (
+            next_after is not None and last[0] < summary.diverged_at <= summary.steps and end == next_after(position)
+        )
     if not is_end:
         return "the last evaluation is not where it ended"
 
@@ -170,7 +174,10 @@ def _contradiction(trial: Trial, summary: Summary, evaluations: "pyarrow.Table")
 def _snapshot(trial: Trial, summary: Summary, evaluations: "pyarrow.Table", root: Path) -> Snapshot:
     def fill(snapshot: Snapshot) -> None:
         snapshot.write_config(trial)
-        to_csv(evaluations.select(["steps", "epochs", "seconds", *trial.config.metrics]), snapshot.curves_path)
+        to_csv(
+            evaluations.select(["steps", "epochs", "seconds", *(trial.config.metrics or summary.last)]),
+            snapshot.curves_path,
+        )
         snapshot.write_summary(summary)
 
     return TrialFolder(root, trial.key).write(summary.steps, fill)

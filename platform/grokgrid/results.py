@@ -7,7 +7,7 @@ stores nothing: what other studies do later does not change it.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from search_spaces import Cell, Study, digest
+from search_spaces.search import TIMES, measured_by
 from trainables.records import ending
 from trainables.trial import Trial, TrialConfig
 
@@ -117,7 +118,7 @@ def results_of(study: Study, records: "Mapping[str, TrialRecord]", curves: "pd.D
     import pandas as pd
 
     paths = list(dict.fromkeys(path for cell in study.cells for path, _ in cell.point))
-    metrics = list(dict.fromkeys(metric for cell in study.cells for metric in cell.config.metrics))
+    metrics = list(dict.fromkeys(metric for cell in study.cells for metric in _metrics(cell, study, records)))
     asked = _Asked(study, curves, metrics)
     places = [(cell, seed, cell.key_of(seed)) for cell in study.cells for seed in study.seed_list]
     rows: list[dict[str, Any]] = []
@@ -212,6 +213,19 @@ def state_of(trial: Trial, record: "TrialRecord | None", *, reached: bool) -> St
     return State.FAILED if record.failed_run is not None else State.STOPPED
 
 
+def _metrics(cell: Cell, study: Study, records: "Mapping[str, TrialRecord]") -> Sequence[str]:
+    """What a cell measures; where only its evaluations say, what its trials have measured so far."""
+    if cell.config.metrics is not None:
+        return cell.config.metrics
+    found = (records.get(cell.key_of(seed)) for seed in study.seed_list)
+    summaries = [record.summary for record in found if record is not None and record.summary is not None]
+    # What the study asks for is a column, also while nothing has measured it.
+    asked = [metric for analysis in study.analyses for metric in getattr(analysis, "metrics", None) or ()]
+    goal = [study.goal.metric] if study.goal is not None else []
+    names = [*(metric for summary in summaries for metric in summary.last), *goal, *map(measured_by, asked)]
+    return [name for name in names if name not in TIMES]
+
+
 def _is_within(config: TrialConfig, *, steps: int, epochs: float) -> bool:
     return config.budget.position(steps=steps, epochs=epochs) <= config.last_evaluation
 
@@ -235,7 +249,7 @@ def _trial_results(
         trial_results |= {name: getattr(place, name) for name in _PLACE}
     if last is not None:
         trial_results |= {name: last[name] for name in _PROGRESS}
-        values = {m: last[m] for m in trial.config.metrics if not math.isnan(last.get(m, math.nan))}
+        values = {m: last[m] for m in trial.config.metrics or summary.last if not math.isnan(last.get(m, math.nan))}
         # At its very end every metric was measured once more, whatever the probes' schedules.
         values |= summary.final if last["steps"] == summary.steps else {}
         trial_results |= {f"final/{metric}": value for metric, value in values.items()}

@@ -1,7 +1,7 @@
 """What `plan`, `run`, `optimise` and `submit` check in a study's plugins and data, before anything starts."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from grokgrid.data_checks import check_data
@@ -80,9 +80,11 @@ def _with_plugins(study: Study) -> dict[str, Trial]:
 
 
 def _is_here(trial: Trial, calls_functions: bool) -> bool:
-    if trial.config.data.plugin is not None:
-        return calls_functions
-    with suppress(DataError):
-        trial.config.data.require()
-        return True
-    return False
+    for data in trial.config.data_sets:
+        if data.plugin is not None and not calls_functions:
+            return False
+        try:
+            data.require()
+        except DataError:
+            return False
+    return True

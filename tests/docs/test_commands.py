@@ -1,7 +1,8 @@
 """The commands of the documentation, run as they are written.
 
 Blocks marked ```bash are commands. Those of a page are one session, with a home of its own, in a folder that looks like
-the checkout and in which the page's studies lie: blocks marked ```yaml that begin with a name. A comment before a block
+the checkout and in which the page's studies lie, blocks marked ```yaml that begin with a name, and its programs, blocks
+marked ```python that begin with a comment, `# my_file.py`. A comment before a block
 says why it is not run here, if it is not:
 
     <!-- not run: needs an AWS account -->
@@ -21,6 +22,7 @@ from processes import end_all_with
 
 ROOT = Path(__file__).parents[2]
 _STUDY = re.compile(r"^```yaml\n(?P<study>name: (?P<name>[\w-]+).+?)^```$", re.MULTILINE | re.DOTALL)
+_PROGRAM = re.compile(r"^```python\n(?P<program># (?P<file>\w+\.py)\n.+?)^```$", re.MULTILINE | re.DOTALL)
 _BLOCK = re.compile(
     r"(?:<!-- not run: (?P<reason>.+?) -->\n)?^```bash\n(?P<commands>.+?)^```$", re.MULTILINE | re.DOTALL
 )
@@ -53,6 +55,8 @@ def lay_out(folder: Path, page: Path) -> None:
         (folder / entry.name).symlink_to(entry)
     for found in _STUDY.finditer(page.read_text()):
         (folder / f"{found['name']}.yaml").write_text(found["study"])
+    for found in _PROGRAM.finditer(page.read_text()):
+        (folder / found["file"]).write_text(found["program"])
 
 
 @pytest.fixture

@@ -18,19 +18,26 @@ from trainables.validation import Problem, nearest
 class Interface:
     """given: by position, at every call; named: by name, beside the settings, when the object is made.
 
-    makes    whether the call makes the object that is wanted, so that a class is called like a function
-    derives  the full name of the class that a class must derive from
+    makes     whether the call makes the object that is wanted, so that a class is called like a function
+    derives   the full name of the class that a class must derive from
+    optional  by name, if the object takes it
+    yields    whether it is a generator function, or takes `report`
     """
 
     given: tuple[str, ...] = ()
     named: tuple[str, ...] = ()
     makes: bool = False
     derives: str | None = None
+    optional: tuple[str, ...] = ()
+    yields: bool = False
 
     def problems(self, target: Any, settings: Mapping[str, Any]) -> Iterator[Problem]:
         """Why `target` cannot be called so; nothing if it can."""
         if not callable(target):
             yield Problem(("name",), f"is {target!r}: it should be a function or a class")
+        elif self.yields:
+            yield from self._silent(target)
+            yield from _misfits(target, (), (), settings, self.optional)
         elif self._is_made_first(target):
             yield from _misfits(target, (), (), settings)
             # Of the class itself: type has a __call__, too.
@@ -47,6 +54,16 @@ class Interface:
         else:
             yield from _suspended(target, getattr(target, "__name__", "it"))
             yield from _misfits(target, self.given, self.named, settings)
+
+    def _silent(self, target: Any) -> Iterator[Problem]:
+        called = getattr(target, "__name__", "it")
+        if isinstance(target, type):
+            yield Problem(("name",), f"{called} is a class: it should be a function")
+        elif inspect.isgeneratorfunction(target) and "report" in inspect.signature(target).parameters:
+            yield Problem(("name",), f"{called} yields and takes `report`: it should do one of the two")
+        elif not inspect.isgeneratorfunction(target) and "report" not in inspect.signature(target).parameters:
+            wrong = f"{called} neither yields (step, metrics) nor takes `report` to call: nothing would be known of it"
+            yield Problem(("name",), wrong)
 
     def _is_made_first(self, target: Any) -> bool:
         return isinstance(target, type) and bool(self.given) and not self.makes
@@ -72,7 +89,11 @@ def _suspended(target: Any, called: str) -> Iterator[Problem]:
 
 
 def _misfits(
-    target: Any, given: tuple[str, ...], named: tuple[str, ...], settings: Mapping[str, Any]
+    target: Any,
+    given: tuple[str, ...],
+    named: tuple[str, ...],
+    settings: Mapping[str, Any],
+    optional: tuple[str, ...] = (),
 ) -> Iterator[Problem]:
     try:
         parameters = list(inspect.signature(target).parameters.values())
@@ -96,11 +117,11 @@ def _misfits(
         if name not in names and not takes_any:
             yield Problem(("name",), f"{called}{inspect.signature(target)} should take {name}, by name")
     for p in rest:
-        if p.default is kinds.empty and p.name not in {*named, *settings}:
+        if p.default is kinds.empty and p.name not in {*named, *settings, *optional}:
             yield Problem((p.name,), f"is missing: {called} needs it")
-    allowed = [name for name in names if name not in named]
+    allowed = [name for name in names if name not in (*named, *optional)]
     for name in settings:
-        if name in named:
+        if name in (*named, *optional):
             yield Problem((name,), f"is not a setting: {called} gets it anyway")
         elif name not in names and not takes_any:
             told = nearest(name, allowed) if allowed else "it has none"

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainables.component import Component, kinds_in
+from trainables.component import Component
+from trainables.gradient_config import SHORT_FORMS
 from trainables.plugins.config import Plugin
 from trainables.plugins.interfaces import Interface
 from trainables.plugins.loading import object_of
 from trainables.plugins.source import functions_in, read_source
-from trainables.trial import SHORT_FORMS, TrialConfig
+from trainables.trial import kinds
 from trainables.validation import Problem, ValidationErrors
 
 
@@ -27,7 +28,7 @@ class Listed:
 
 def _kinds() -> dict[str, type[Component]]:
     """Field of a trial -> the kind of component that it holds."""
-    return {field: kind for field, kind in kinds_in(TrialConfig).items() if field not in SHORT_FORMS}
+    return {field: kind for field, kind in kinds().items() if field not in SHORT_FORMS}
 
 
 def shipped() -> Iterator[Listed]:

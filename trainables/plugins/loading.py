@@ -3,6 +3,7 @@
 What is imported is what the configuration declares, or nothing is: its source is read again, and compared.
 """
 
+import inspect
 import reprlib
 import tempfile
 import traceback
@@ -90,6 +91,12 @@ def told(error: BaseException, *roots: Path) -> str:
     lines = [frame for frame in frames if any(Path(frame.filename).is_relative_to(root) for root in roots)]
     place = f"{Path(lines[-1].filename).name}, line {lines[-1].lineno}: " if lines else ""
     return f"{place}{type(error).__name__}: {error}"
+
+
+def parameters(plugin: Plugin) -> frozenset[str]:
+    """The names of all that it takes."""
+    scope = active_scope() or _outside
+    return frozenset(inspect.signature(object_of(source_of(plugin), scope)).parameters)
 
 
 def seeds(steps: int, generator: "torch.Generator") -> "dict[str, Tensor]":

@@ -240,8 +240,11 @@ def _digests(trials: Mapping[str, Trial], runs: list[_Run]) -> tuple[dict[str, s
             different[function] = other
     problems = []
     for name, trial in trials.items():
-        data = trial.config.data
-        if data.plugin is not None and (names := different.pop(data.function or "", None)):
+        made = [data for data in trial.config.data_sets if data.plugin is not None]
+        for data in made:
+            names = different.pop(data.function or "", None)
+            if names is None or data.plugin is None:
+                continue
             listed = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
             message = (
                 f"{place(data.plugin)} makes other data at every call, {listed} here: every worker would train on its"

@@ -8,6 +8,7 @@ modules imported anew, from the state after two steps. Steps with later numbers 
 """
 
 import json
+import math
 import os
 import pickle
 import struct
@@ -20,13 +21,15 @@ from typing import Any
 import torch
 
 from trainables.data.place import DataError
+from trainables.gradient_config import GradientConfig
 from trainables.plugins.config import Plugin
 from trainables.plugins.loading import place, provide, source_of, told
-from trainables.plugins.recording import TRAINING, Call, Recorder, first_difference, kept
+from trainables.plugins.recording import TRAINING, Call, Recorder, digest_of, first_difference, kept
 from trainables.plugins.scope import Scope
+from trainables.procedure_training import ProcedureTraining
 from trainables.training import Training
 from trainables.trial import Trial, TrialConfig
-from trainables.validation import ValidationErrors
+from trainables.validation import Problem, ValidationErrors, nearest
 
 _NUM_EXAMPLES, _BATCH, _STEPS, _CONTINUED = 8, 3, 4, 2
 
@@ -54,7 +57,9 @@ def main() -> None:
         report({"kind": "ready"})
         for name, trial in task["trials"].items():
             report({"kind": "begun", "trial": name})
-            with _reporting(name, trial.config, "one step on a few examples fails", report):
+            is_gradient = isinstance(trial.config, GradientConfig)
+            what = "one step on a few examples fails" if is_gradient else "it fails before its first evaluation"
+            with _reporting(name, trial.config, what, report):
                 rehearse(name, trial, report)
         for name, trial in task["trials"].items() if task["in_full"] else ():
             if name in wrong:
@@ -88,11 +93,38 @@ def _reporting(name: str, config: TrialConfig, what: str, report: Report) -> Ite
 
 def rehearse(name: str, trial: Trial, report: Report) -> None:
     """Reports what is wrong or suspicious, and the calls, which another process must have made alike."""
-    small = trial.model_copy(update={"config": _in_the_small(trial.config)})
-    plugins = [plugin for _, plugin in small.config.plugins]
+    if isinstance(trial.config, GradientConfig):
+        _rehearse_steps(name, trial, trial.config, report)
+        return
+    training = ProcedureTraining(trial, torch.device("cpu"))
+    values = training.evaluate(0)
+    training.close()
+    if (wrong := _procedure_problem(trial.config, values, training.next_evaluation)) is not None:
+        report({"kind": "problem", "trial": name, "path": wrong.path, "message": wrong.message})
+    report({"kind": "calls", "trial": name, "calls": [Call("0", training.steps, "", digest_of(values))]})
+
+
+def _procedure_problem(
+    config: TrialConfig, values: Mapping[str, float] | None, following: float | None
+) -> Problem | None:
+    """What is wrong with a procedure's first evaluation; without values it is not within the budget."""
+    if values is None and following == math.inf:
+        return Problem(("procedure", "name"), "ended without an evaluation")
+    if values is None:
+        return Problem(("budget", "steps"), f"ends before the first evaluation, which is at step {following:,.0f}")
+    if config.goal is not None and config.goal.metric not in values:
+        wrong = f"{config.goal.metric!r} is not in the first evaluation; {nearest(config.goal.metric, values)}"
+        return Problem(("goal", "metric"), wrong)
+    return None
+
+
+def _rehearse_steps(name: str, trial: Trial, config: GradientConfig, report: Report) -> None:
+    few = _in_the_small(config)
+    small = trial.model_copy(update={"config": few})
+    plugins = [plugin for _, plugin in few.plugins]
     recorder, scope, training = _begun(small, plugins)
-    if small.config.data.function is not None:
-        data = {"function": small.config.data.function, "name": small.config.data.name}
+    if few.data.function is not None:
+        data = {"function": few.data.function, "name": few.data.name}
         report({"kind": "data", **data, "digest": training.data.digest, "digests": dict(training.data.digests)})
     _advance(training, recorder, _CONTINUED)
     before = {key: tensor.clone() for key, tensor in training.state().items()}
@@ -117,11 +149,11 @@ def rehearse(name: str, trial: Trial, report: Report) -> None:
             " a gradient filter, in a buffer of the model, or compute it from step.number"
         )
         report({"kind": "warning", "message": message})
-    for number in _later_numbers(trial.config, training):
+    for number in _later_numbers(config, training):
         _restore(training, before, number - 1)
         recorder.step = number
         training.advance(number)
-    _report_useless(small.config, recorder, training, report, name)
+    _report_useless(few, recorder, training, report, name)
     report({"kind": "calls", "trial": name, "calls": recorder.calls})
 
 
@@ -145,7 +177,7 @@ def _restore(training: Training, state: Mapping[str, torch.Tensor], steps: int) 
     training.restore(copies, steps=steps, seconds=0.0, diverged_at=None)
 
 
-def _in_the_small(config: TrialConfig) -> TrialConfig:
+def _in_the_small(config: GradientConfig) -> GradientConfig:
     few = {"num_train": _NUM_EXAMPLES, "num_test": _NUM_EXAMPLES}
     few = {field: min(getattr(config.data, field) or number, number) for field, number in few.items()}
     return config.model_copy(
@@ -156,7 +188,7 @@ def _in_the_small(config: TrialConfig) -> TrialConfig:
     )
 
 
-def _later_numbers(config: TrialConfig, training: Training) -> list[int]:
+def _later_numbers(config: GradientConfig, training: Training) -> list[int]:
     """Of steps: powers of ten and the last one."""
     last = config.last_evaluation
     if config.budget.unit == "epochs":
@@ -166,6 +198,8 @@ def _later_numbers(config: TrialConfig, training: Training) -> list[int]:
 
 
 def _rehearse_in_full(trial: Trial) -> None:
+    if not isinstance(trial.config, GradientConfig):
+        return
     training = Training(trial, torch.device("cpu"))
     training.advance(1)
     if training.steps_per_epoch > 1:
@@ -198,7 +232,7 @@ def _report_continued(name: str, config: TrialConfig, blamed: Call, changed: lis
     report({"kind": "continued", "trial": name, "path": path, "message": message})
 
 
-def _report_useless(config: TrialConfig, recorder: Recorder, training: Training, report: Report, name: str) -> None:
+def _report_useless(config: GradientConfig, recorder: Recorder, training: Training, report: Report, name: str) -> None:
     unused = [name for name in training.gradients() if name not in recorder.trained]
     if config.model.plugin is not None and unused:
         listed = ", ".join(unused[:5]) + (f" and {len(unused) - 5} more" if len(unused) > 5 else "")

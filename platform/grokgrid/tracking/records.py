@@ -3,7 +3,8 @@
 run name, tag grokgrid.key      the trial key
 tag grokgrid.status             a TrialStatus
 tag grokgrid.owner              the report run of the `grokgrid run` that claimed it
-tags grokgrid.end, .goal, .diverged_at, .reason, .segments, .data_digest, .device, .device_name, .host, .torch_version
+tags grokgrid.end, .goal, .diverged_at, .reason, .segments, .data_digest, .next_evaluation, .device, .device_name,
+.host, .torch_version
 params                          the settings, flat: data.num_train, regulariser.strength, …; and the seed
 metrics steps, epochs, seconds, wall_seconds
         final/M, min/M, max/M   every metric M at the end, and its extremes over all evaluations
@@ -36,7 +37,7 @@ KEY, STATUS, OWNER, REASON = "grokgrid.key", "grokgrid.status", "grokgrid.owner"
 CHECKSUMS = "grokgrid.checksums"
 WITHOUT_CHECKPOINT = "grokgrid.without_checkpoint"
 _END, _GOAL, _DIVERGED_AT, _SEGMENTS = "grokgrid.end", "grokgrid.goal", "grokgrid.diverged_at", "grokgrid.segments"
-_DATA_DIGEST = "grokgrid.data_digest"
+_DATA_DIGEST, _NEXT_EVALUATION = "grokgrid.data_digest", "grokgrid.next_evaluation"
 
 
 class TrialStatus(StrEnum):
@@ -155,6 +156,7 @@ def summary_tags(summary: Summary) -> dict[str, str]:
         _DIVERGED_AT: "" if summary.diverged_at is None else str(summary.diverged_at),
         _SEGMENTS: _segments_text(summary.segments),
         _DATA_DIGEST: summary.data_digest or "",
+        _NEXT_EVALUATION: "" if summary.next_evaluation is None else str(summary.next_evaluation),
         "grokgrid.device": place.device,
         "grokgrid.device_name": place.device_name,
         "grokgrid.torch_version": place.torch_version,
@@ -223,6 +225,7 @@ def _summary(run: Run) -> Summary:
         final=final,
         segments=tuple(Segment.model_validate(segment) for segment in json.loads(run.tags.get(_SEGMENTS, "[]"))),
         data_digest=run.tags.get(_DATA_DIGEST) or None,
+        next_evaluation=float(run.tags[_NEXT_EVALUATION]) if run.tags.get(_NEXT_EVALUATION) else None,
     )
 
 

@@ -1,0 +1,216 @@
+"""The configuration of a network that is trained by gradients."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, ModelWrapValidatorHandler, ValidationInfo, field_validator, model_validator
+
+from trainables.component import Component
+from trainables.configuration import NOT_IN_KEY, Bool, PositiveInt, decisive, spelled
+from trainables.datasets.base import Dataset
+from trainables.gradient_filters.base import GradientFilter
+from trainables.input_transforms.base import InputTransform
+from trainables.losses.base import Loss
+from trainables.models.base import Model
+from trainables.names import alike
+from trainables.optimisers.base import Optimiser
+from trainables.probes.accuracy import Accuracy
+from trainables.probes.base import Probe
+from trainables.probes.loss import LossProbe
+from trainables.regularisers.base import Regulariser
+from trainables.schedule import Budget, Evaluate, Goal
+from trainables.trial import TrialConfig
+from trainables.validation import Problem, ValidationErrors, nearest
+
+ALWAYS: tuple[Probe, ...] = (
+    Accuracy(on="train"),
+    Accuracy(on="test"),
+    LossProbe(on="train"),
+    LossProbe(on="test"),
+)
+"""Measured at every evaluation unless a trial gives the same probe another schedule."""
+
+ON_VALIDATION: tuple[Probe, ...] = (Accuracy(on="validation"), LossProbe(on="validation"))
+"""The same, of trials whose data holds examples out."""
+
+SHORT_FORMS = {
+    "regulariser": "regularisers",
+    "input_transform": "input_transforms",
+    "gradient_filter": "gradient_filters",
+}
+"""Fields for one component -> fields for several of them by name."""
+
+
+def _by_name(value: Any) -> Any:
+    """A mapping's key is the default name of its component; null takes a component away."""
+    if not isinstance(value, Mapping):
+        return value
+    return {
+        key: {"name": key, **each} if isinstance(each, Mapping) and "name" not in each else each
+        for key, each in value.items()
+        if each is not None
+    }
+
+
+_ByName = BeforeValidator(_by_name)
+_SHORT = Field(exclude=True)
+"""Of a form that is written out once it is read."""
+
+_Key = Annotated[
+    str,
+    spelled(r"(?!name$)[A-Za-z_]\w*", "letters, digits and _, since it is a part of dotted paths, and not `name`"),
+]
+
+
+class GradientConfig(TrialConfig):
+    """A network that is trained by gradients.
+
+    batch_size        None: the whole training set at once
+    shuffle           a new order of the training set every epoch; otherwise file order
+    regularisers      by name; `regulariser` is short for one of them, and so on. Their terms are added
+    input_transforms  applied in the order written, as
+    gradient_filters  are
+    evaluate          when the trial is evaluated, in the unit of the budget
+    """
+
+    data: Dataset
+    model: Model
+    loss: Loss
+    optimiser: Optimiser
+    batch_size: PositiveInt | None = None
+    shuffle: Bool = False
+    dtype: Literal["float32", "float64"] = "float32"
+    regulariser: Annotated[Regulariser | None, _SHORT] = None
+    regularisers: Annotated[dict[_Key, Regulariser], _ByName] = {}
+    input_transform: Annotated[InputTransform | None, _SHORT] = None
+    input_transforms: Annotated[dict[_Key, InputTransform], _ByName] = {}
+    gradient_filter: Annotated[GradientFilter | None, _SHORT] = None
+    gradient_filters: Annotated[dict[_Key, GradientFilter], _ByName] = {}
+    probes: tuple[Probe, ...] = ()
+    budget: Budget
+    evaluate: Evaluate = Evaluate(every=1)
+    goal: Annotated[Goal | None, NOT_IN_KEY] = None
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _write_out_short_forms(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        config = handler(value)
+        problems, changes = [], dict[str, Any]()
+        for short, long in SHORT_FORMS.items():
+            component: Component | None = getattr(config, short)
+            if component is None:
+                continue
+            name = default_name(component.name)
+            if name in getattr(config, long):
+                problems.append(Problem((short,), f"{name!r} is among the {long} too; give one of the two"))
+            changes |= {short: None, long: {name: component, **getattr(config, long)}}
+        if problems:
+            raise ValidationErrors("trial", problems)
+        return config.model_copy(update=changes) if changes else config
+
+    # Validators of fields, not of the whole: pydantic asks them also where other fields are wrong.
+    @field_validator("batch_size")
+    @classmethod
+    def _is_within_the_training_set(cls, batch_size: int | None, info: ValidationInfo) -> int | None:
+        num_train = info.data["data"].num_train if "data" in info.data else None
+        if batch_size is not None and num_train is not None and batch_size > num_train:
+            raise ValueError(
+                f"{batch_size} is more than the {num_train} training examples; without it a batch is all of them"
+            )
+        return batch_size
+
+    @field_validator("probes")
+    @classmethod
+    def _measure_nothing_twice(cls, probes: tuple[Probe, ...], info: ValidationInfo) -> tuple[Probe, ...]:
+        measured = metrics_of(probes)
+        twice = sorted(metric for metric, num in Counter(measured).items() if num > 1)
+        if "data" in info.data and not info.data["data"].num_validation:
+            held_out = [probe.name for probe in probes if probe.on == "validation"]
+            if held_out:
+                raise ValueError(
+                    f"{held_out[0]} on validation needs examples held out for it: give data.num_validation"
+                )
+        if twice:
+            raise ValueError(f"{', '.join(twice)} would be measured by two probes")
+        for one, other in alike(measured):
+            raise ValueError(
+                f"{one!r} and {other!r} differ in nothing but case or accents, which some databases ignore"
+            )
+        return probes
+
+    @field_validator("goal")
+    @classmethod
+    def _can_be_seen_and_reached(cls, goal: Goal | None, info: ValidationInfo) -> Goal | None:
+        problems = []
+        measured = _measured(info.data)
+        if goal is not None and measured and goal.metric not in measured:
+            wrong = f"is not measured by this trial; {nearest(goal.metric, measured)}"
+            problems.append(Problem(("metric",), f"{goal.metric!r} {wrong}"))
+        if goal is not None and goal.metric.endswith("_accuracy") and not 0 <= goal.threshold <= 1:
+            side = "above" if goal.above is not None else "below"
+            wrong = f"{goal.threshold:g} cannot be reached: accuracies are fractions, from 0 to 1"
+            problems.append(Problem((side,), wrong))
+        if problems:
+            raise ValidationErrors("goal", problems)
+        return goal
+
+    @property
+    def all_probes(self) -> tuple[Probe, ...]:
+        """The probes of this trial: those that every trial has, unless given another schedule, and its own."""
+        return _with_those_of_every_trial(self.probes, bool(self.data.num_validation))
+
+    def decides(self) -> dict[str, Any]:
+        # Probes in any order, and one named as every trial has it anyway, are the same measurements.
+        own = (p for p in self.probes if p not in (*ALWAYS, *ON_VALIDATION))
+        probes = tuple(sorted(own, key=lambda p: p.model_dump_json()))
+        return {
+            "data_digest": self.data.content_digest,
+            "evaluation_unit": self.budget.unit,
+            # JSON objects are sorted, and these are applied in the order written.
+            "order": [list(self.input_transforms), list(self.gradient_filters)],
+            "config": decisive(self.model_copy(update={"probes": probes})),
+        }
+
+    @property
+    def data_sets(self) -> tuple[Dataset, ...]:
+        return (self.data,)
+
+    def next_evaluation(self, *, steps: int, epochs: float) -> int:
+        return self.evaluate.next_after(self.budget.position(steps=steps, epochs=epochs))
+
+    @property
+    def last_evaluation(self) -> int:
+        """The last evaluation within the budget, in its unit: where a trial that never meets its goal ends."""
+        return self.evaluate.last_within(self.budget.extent)
+
+    @property
+    def num_evaluations(self) -> int:
+        return self.evaluate.num_within(self.budget.extent)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        return metrics_of(self.probes, held_out=bool(self.data.num_validation))
+
+
+def default_name(component: str) -> str:
+    """The key in a mapping of a component of which a study gives the short form: "l1" of "my_plugins.py:l1"."""
+    return component.rpartition(":")[2]
+
+
+def metrics_of(probes: tuple[Probe, ...], *, held_out: bool = False) -> tuple[str, ...]:
+    """What a trial with these probes measures; held_out: whether its data has examples for validation."""
+    return tuple(metric for probe in _with_those_of_every_trial(probes, held_out) for metric in probe.metrics)
+
+
+def _with_those_of_every_trial(probes: tuple[Probe, ...], held_out: bool) -> tuple[Probe, ...]:
+    given = {(probe.name, probe.on) for probe in probes}
+    always = (*ALWAYS, *(ON_VALIDATION if held_out else ()))
+    return tuple(probe for probe in always if (probe.name, probe.on) not in given) + probes
+
+
+def _measured(settings: dict[str, Any]) -> tuple[str, ...]:
+    """By a trial with these settings, as far as they are right."""
+    if "probes" not in settings:
+        return ()
+    return metrics_of(settings["probes"], held_out="data" not in settings or bool(settings["data"].num_validation))

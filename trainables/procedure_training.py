@@ -1,0 +1,88 @@
+"""The training of a trial by a procedure, evaluation by evaluation; its counterpart for gradients is `training.py`."""
+
+import math
+import time
+from collections.abc import Generator, Mapping
+from typing import Any, final
+
+import torch
+from torch import Tensor
+
+from trainables.plugins.scope import Scope
+from trainables.procedure_config import ProcedureConfig
+from trainables.procedures.base import Yielded
+from trainables.randomness import Stream, seed_of
+from trainables.saved_state import NotSavable, from_tensors, to_tensors
+from trainables.trial import Trial
+from trainables.validation import Problem, ValidationErrors
+
+
+@final
+class ProcedureTraining:
+    """See Trainer. `state()` is None where the procedure cannot go on from its last evaluation."""
+
+    def __init__(self, trial: Trial, device: torch.device, *, scope: Scope | None = None) -> None:
+        assert isinstance(trial.config, ProcedureConfig)
+        self._config, self._seed, self.device = trial.config, trial.seed, device
+        self._scope = scope or Scope(device=str(device))
+        self.steps, self.seconds = 0, 0.0
+        self.diverged_at: int | None = None
+        self.next_evaluation: float | None = None
+        self._state: dict[str, Tensor] | None = None
+        self._values: Mapping[str, float] = {}
+        self._evaluations: Generator[Yielded] | None = None
+
+    @property
+    def epochs(self) -> float:
+        return 0.0
+
+    @property
+    def data_digest(self) -> None:
+        return None
+
+    def check_data(self, expected: str | None, where: str) -> None:
+        pass
+
+    def evaluate(self, number: int) -> dict[str, float] | None:
+        """The next evaluation within the budget; None if there is none."""
+        clock = time.process_time if self.device.type == "cpu" else time.perf_counter
+        start = clock()
+        with self._scope.active():
+            self._scope.seed(seed_of(self._seed, Stream.PLUGINS, self.steps))
+            if self._evaluations is None:
+                procedure = self._config.procedure
+                state = None if self._state is None else from_tensors(self._state)
+                self._evaluations = procedure.run(seed=self._seed, state=state, device=self.device)
+            given = next(self._evaluations, None)
+        if given is not None and given.step <= self.steps:
+            wrong = f"gave step {given.step} after step {self.steps}: steps must grow, from the state on as well"
+            raise ValidationErrors("procedures", [Problem(("name",), wrong)])
+        self.next_evaluation = math.inf if given is None else given.step
+        if given is None or given.step > self._config.budget.extent:
+            return None
+        self.seconds += clock() - start
+        self.steps, self._values = given.step, given.metrics
+        # A copy: what a function gives it may go on to change.
+        self._state = self._saved(given.state)
+        self.next_evaluation = None
+        return dict(given.metrics)
+
+    def _saved(self, state: Mapping[str, Any] | None) -> dict[str, Tensor] | None:
+        try:
+            return None if state is None else to_tensors(state)
+        except NotSavable as error:
+            raise ValidationErrors("procedures", [Problem(("name",), str(error))]) from None
+
+    def at_end(self) -> dict[str, float]:
+        return dict(self._values)
+
+    def state(self) -> dict[str, Tensor] | None:
+        return self._state
+
+    def restore(self, state: dict[str, Tensor], *, steps: int, seconds: float, diverged_at: int | None) -> None:
+        self._state, self.steps, self.seconds = state, steps, seconds
+
+    def close(self) -> None:
+        if self._evaluations is not None:
+            with self._scope.active():
+                self._evaluations.close()

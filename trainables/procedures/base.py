@@ -1,0 +1,38 @@
+"""What a procedure is."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Generator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from trainables.component import Component
+
+if TYPE_CHECKING:
+    import torch
+
+State = Mapping[str, Any]
+
+
+class Yielded(NamedTuple):
+    """One evaluation of a procedure.
+
+    step     how far it is, from 1; larger than that before
+    metrics  metric -> value
+    state    all that it needs to go on from here: tensors, arrays, numbers, texts and bytes by name; None if it cannot
+    """
+
+    step: int
+    metrics: Mapping[str, float]
+    state: State | None
+
+
+class Procedure(Component):
+    """Trains in its own way."""
+
+    @abstractmethod
+    def run(self, *, seed: int, state: State | None, device: torch.device) -> Generator[Yielded]:
+        """Its evaluations, in order; it trains while it is asked for the next one, and ends when it has no more to do.
+
+        state: what it gave at the evaluation to go on from; None at the start
+        """
