@@ -58,7 +58,9 @@ def test_trials_go_on_from_their_snapshots_after_each_breakdown(
         before = descendants(child(engine))
         os.kill(named(name, engine) if name else child(engine), signal.SIGKILL)
         events += collect(engine, restarted(1))
-        assert events[-1] == Restarted(f"{'one of its processes' if name else 'the process that uses it'} has died")
+        # Ray may end the process that uses it before that has reported what it sees.
+        ends = {"the process that uses it has died", *(["one of its processes has died"] if name else [])}
+        assert isinstance(events[-1], Restarted) and events[-1].reason in ends
         assert not names(before), "a worker of the Ray before would write to the same folders"
         assert restarted(number)(events)
     events += collect(engine, lambda more: ended(long, waiting)(events + more))

@@ -25,6 +25,8 @@ def from_csv(path: Path) -> "pyarrow.Table":
     import pyarrow
     from pyarrow import csv as arrow_csv
 
+    # Else a signal that ends a run cancels the reading with an error of its own.
+    pyarrow.enable_signal_handlers(False)
     with path.open(newline="") as file:
         names = next(csv.reader(file))
     types = {name: pyarrow.int64() if name == "steps" else pyarrow.float64() for name in names}
