@@ -266,6 +266,11 @@ class Study(Config):
         """All trials, each once, seed by seed: a study that is stopped early has all arms for the first seeds."""
         return tuple(self.trials_by_key.values())
 
+    @property
+    def num_trials(self) -> int:
+        """How many those are, without making them: cells of the same configuration share theirs."""
+        return len({cell.key_of(0) for cell in self.cells}) * len(self.seed_list)
+
     @cached_property
     def trials_by_key(self) -> dict[str, Trial]:
         """The same, in that order."""

@@ -102,7 +102,7 @@ def list_studies(
     table = Table("study", "trials", "question", box=None, pad_edge=False)
     for make in LIBRARY.values():
         study = make()
-        table.add_row(study.name, str(len(study.trials)), study.question)
+        table.add_row(study.name, str(study.num_trials), study.question)
     new_console().print(table)
 
 

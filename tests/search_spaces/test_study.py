@@ -36,6 +36,7 @@ def study(**changes: Any) -> Study:
 
 @pytest.mark.parametrize("name", LIBRARY)
 def test_a_study_of_the_library_survives_yaml(name: str, tmp_path: Path) -> None:
+    assert read_study(name).num_trials == len(read_study(name).trials)
     path = tmp_path / "copy.yaml"
     path.write_text(to_yaml(read_study(name)))
     assert read_study(path) == read_study(name)
