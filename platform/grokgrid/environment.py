@@ -53,8 +53,10 @@ def cleaned(environment: Mapping[str, str]) -> dict[str, str]:
         for name, text in environment.items()
         if name in KEPT or not (_is_of(name, families) or _is_no_size(name, text))
     }
-    # Matplotlib would read the user's own settings, and a file of its name in the working folder.
-    return kept | _without_proxy_for_loopback(kept) | {"MATPLOTLIBRC": os.devnull, "PYTHONUTF8": "1"}
+    # Matplotlib would read the user's own settings, and a file of its name in the working folder. Pydantic would look
+    # for plugins in every package that is installed, at every start.
+    ours = {"MATPLOTLIBRC": os.devnull, "PYTHONUTF8": "1", "PYDANTIC_DISABLE_PLUGINS": "1"}
+    return kept | _without_proxy_for_loopback(kept) | ours
 
 
 def clean(environment: MutableMapping[str, str] = os.environ) -> None:
