@@ -18,7 +18,6 @@ class Stream(IntEnum):
     ORDER = 1
     INPUT_TRANSFORMS = 2
     REGULARISERS = 3
-    MODEL = 4
     PROBES = 5
     PLUGINS = 6
 

@@ -45,7 +45,7 @@ class Mark(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """`what` was looked at, and what is to be said of it; of what is bad also what mends it."""
+    """One thing that was checked, and what was found; where it is bad, also what mends it."""
 
     mark: Mark
     what: str

@@ -1,4 +1,4 @@
-"""What a report is made of. It holds what is to be said, not how: grokgrid.report turns it into pages and files."""
+"""What a report is made of. It holds the content alone: grokgrid.report makes pages and files of it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

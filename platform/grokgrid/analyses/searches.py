@@ -207,8 +207,7 @@ def _table(searched: Searched, shares: dict[int, float]) -> Table:
         "on top, how far they differ on the seeds of both."
     )
     caption.append(
-        "Out: another candidate is told to be better, by a test that holds at every look; the best of all is "
-        "ever out "
+        "Out: a test that may be made after every trial finds another candidate better. The best of all is ever out "
         f"with a probability of at most {ERROR_RATE:.0%}, if paired differences are normal and few are censored."
     )
     if shares:
