@@ -19,7 +19,7 @@ from trainables.probes.accuracy import Accuracy
 from trainables.probes.base import Probe
 from trainables.probes.loss import LossProbe
 from trainables.regularisers.base import Regulariser
-from trainables.schedule import Budget, Evaluate, Goal
+from trainables.schedule import NOT_YET, Budget, Evaluate, Goal
 from trainables.trial import TrialConfig
 from trainables.validation import Problem, ValidationErrors, nearest
 
@@ -88,8 +88,8 @@ class GradientConfig(TrialConfig):
     gradient_filter: Annotated[GradientFilter | None, _SHORT] = None
     gradient_filters: Annotated[dict[_Key, GradientFilter], _ByName] = {}
     probes: tuple[Probe, ...] = ()
-    budget: Budget
     evaluate: Evaluate = Evaluate(every=1)
+    budget: Budget
     goal: Annotated[Goal | None, NOT_IN_KEY] = None
 
     @model_validator(mode="wrap")
@@ -139,6 +139,17 @@ class GradientConfig(TrialConfig):
             )
         return probes
 
+    @field_validator("budget")
+    @classmethod
+    def _has_an_evaluation(cls, budget: Budget, info: ValidationInfo) -> Budget:
+        evaluate: Evaluate | None = info.data.get("evaluate")
+        if evaluate is not None and not evaluate.last_within(budget.extent):
+            first = f"{evaluate.next_after(0):,.0f}"
+            wrong = f"{budget.extent:,} ends before the first evaluation after training has begun, at {first}"
+            allowed = f"at least {first} is allowed, or an earlier evaluation: see evaluate"
+            raise ValidationErrors("budget", [Problem((budget.unit,), f"{wrong}; {allowed}")])
+        return budget
+
     @field_validator("goal")
     @classmethod
     def _can_be_seen_and_reached(cls, goal: Goal | None, info: ValidationInfo) -> Goal | None:
@@ -176,7 +187,12 @@ class GradientConfig(TrialConfig):
     def data_sets(self) -> tuple[Dataset, ...]:
         return (self.data,)
 
-    def next_evaluation(self, *, steps: int, epochs: float) -> int:
+    @property
+    def first_evaluation(self) -> float:
+        """0 if it is before any training."""
+        return self.evaluate.next_after(NOT_YET)
+
+    def next_evaluation(self, *, steps: int, epochs: float) -> float:
         return self.evaluate.next_after(self.budget.position(steps=steps, epochs=epochs))
 
     @property

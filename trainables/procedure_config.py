@@ -33,7 +33,7 @@ class ProcedureConfig(TrialConfig):
     def data_sets(self) -> tuple[Dataset, ...]:
         return ()
 
-    def next_evaluation(self, *, steps: int, epochs: float) -> int:
+    def next_evaluation(self, *, steps: int, epochs: float) -> float:
         return steps + 1
 
     @property

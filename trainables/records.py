@@ -91,7 +91,7 @@ class Summary(BaseModel):
     end               None while it has budget left
     goal              the goal it ran towards, as text
     diverged_at       the step at which the loss was first not finite
-    low, high, last   each metric's extremes over all evaluations, and its latest value
+    low, high, last   each metric's extremes over all evaluations from the first step on, and its latest value
     final             every metric, measured once more where the trial ended, whatever the probes' schedules
     data_digest       of data that a function made; other data's digest is part of the key
     next_evaluation   the step of the one after the last, where a procedure has told it; inf if it has no more
@@ -120,7 +120,8 @@ class Summary(BaseModel):
 def ending(config: TrialConfig, progress: Summary) -> End | None:
     """Whether `progress` answers what `config` asks, and how; None if there is more to train.
 
-    It is asked anew of every study: a trial that ended at one goal or budget may have more to do for another.
+    It is asked anew of every study: a trial that ended at one goal or budget may have more to do for another. None
+    ends before its first step: no goal is met there, and every budget has an evaluation after it.
     """
     goal = config.goal
     if goal is not None and goal.metric in progress.high:

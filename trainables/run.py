@@ -126,7 +126,7 @@ class _Progress:
         self._started = self._saved = time.perf_counter()
         self._wait_s = how.checkpoint_every_s
         self.now = self.summary()
-        self._saved_steps = self._training.steps
+        self._saved_at = self._place
 
     def _restore(self, latest: Snapshot, before: Summary) -> None:
         self._training.check_data(before.data_digest, f"until step {before.steps:,} of this trial")
@@ -147,7 +147,8 @@ class _Progress:
             self._evaluations.append(evaluation)
             for name, value in evaluation.values.items():
                 self._last[name] = value
-                if not math.isnan(value):
+                # What is measured before any training is no extreme of it, and meets no goal.
+                if evaluation.steps and not math.isnan(value):
                     self._low[name] = min(value, self._low.get(name, value))
                     self._high[name] = max(value, self._high.get(name, value))
         self.now = self.summary()
@@ -175,6 +176,11 @@ class _Progress:
         )
 
     @property
+    def _place(self) -> tuple[int, int]:
+        """With the number of evaluations, for one may be at step 0."""
+        return self._training.steps, len(self._evaluations)
+
+    @property
     def is_due(self) -> bool:
         """Whether it is time for a snapshot."""
         return time.perf_counter() - self._saved >= self._wait_s
@@ -200,7 +206,7 @@ class _Progress:
             yield waiting
 
     def save_what_is_new(self) -> None:
-        if self._saved_steps == self.now.steps:
+        if self._saved_at == self._place:
             return
         if self.now.end is None and self._training.state() is None:
             self._forget()
@@ -221,7 +227,7 @@ class _Progress:
             if fault_of(error, users) is not Fault.ENVIRONMENT:
                 raise
             return Waiting(reason(error, self._folder.root))
-        self._saved_steps = self.now.steps
+        self._saved_at = self._place
         return None
 
     def _fill(self, snapshot: Snapshot) -> None:

@@ -1,17 +1,29 @@
-"""When a trial is evaluated and when it stops.
+"""When a trial is evaluated, when its network is kept, and when it stops.
 
 Evaluations are spaced evenly, after the 1st, the (1 + n)th, the (1 + 2n)th … epoch or step as in Walker et al.'s
-scripts, or logarithmically, at about `per_decade` per decade. A trial trains up to the last evaluation within its
-budget, since nothing would be measured of what came after. The extent of the budget is not part of the trial key; its
-unit and the spacing of the evaluations are.
+scripts, or logarithmically, at about `per_decade` per decade, or listed. One at 0 is before any training. A trial
+trains up to the last evaluation within its budget, since nothing would be measured of what came after. The extent of
+the budget is not part of the trial key; its unit and the spacing of the evaluations are.
+
+    Evaluate(every=10)              1, 11, 21, …            Evaluate(every=10, first=0)        0, 10, 20, …
+    Evaluate(per_decade=1)          1, 10, 100, …           Evaluate(per_decade=1, first=0)    0, 1, 10, 100, …
+    Evaluate(at=(0, 10, 100))       0, 10, 100              Evaluate(per_decade=1, first=20)   100, 1000, …
+
+What is measured at 0 meets no goal, and is no extreme: those are of training.
 """
 
 import math
+from bisect import bisect_right
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from trainables.configuration import NOT_IN_KEY, Config, Float, PositiveInt
+from trainables.configuration import NOT_IN_KEY, Config, Float, NonNegativeInt, PositiveInt
+
+NOT_YET = -1.0
+"""The position of a trial that was not evaluated yet: one at 0 may have been."""
 
 
 class Budget(Config):
@@ -42,56 +54,109 @@ class Budget(Config):
         return epochs if self.unit == "epochs" else steps
 
 
-class Evaluate(Config):
-    """When a trial is evaluated, in the unit of its budget: at every n-th, or so many times per decade."""
+class Spacing(Config):
+    """Places on the way, in the unit of the budget: every n-th, so many per decade, or those listed.
+
+    first  of the places, for the former two: 1 by default, and 0 is before any training
+    """
 
     every: PositiveInt | None = None
     per_decade: Annotated[PositiveInt, Field(le=1000)] | None = None
+    at: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] | None = None
+    first: NonNegativeInt | None = None
 
-    @model_validator(mode="before")
+    @field_validator("at")
     @classmethod
-    def _at_each_by_default(cls, value: Any) -> Any:
-        if isinstance(value, dict) and value.get("every") is None and value.get("per_decade") is None:
-            return {**value, "every": 1}
-        return value
+    def _grows(cls, at: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        for before, after in pairwise(at or ()):
+            if before >= after:
+                raise ValueError(f"{after:,} comes after {before:,}: each should be larger than the one before it")
+        return at
+
+    @field_validator("first")
+    @classmethod
+    def _goes_with_a_spacing(cls, first: int | None, info: ValidationInfo) -> int | None:
+        if first is not None and info.data.get("at") is not None:
+            raise ValueError(f"{first:,} is not allowed beside at: the list says which is the first")
+        # As by default: the same trial.
+        return None if first == 1 else first
 
     @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
-        if (self.every is None) == (self.per_decade is None):
-            raise ValueError("give either every or per_decade")
+    def _one_at_most(self) -> Self:
+        if self._num_given > 1:
+            raise ValueError("give one of every, per_decade and at")
         return self
 
-    def next_after(self, position: float) -> int:
-        """The first evaluation after `position`, whether within the budget or not."""
+    @property
+    def _num_given(self) -> int:
+        return sum(each is not None for each in (self.every, self.per_decade, self.at))
+
+    @property
+    def _start(self) -> int:
+        return 1 if self.first is None else self.first
+
+    def next_after(self, position: float) -> float:
+        """The first place after `position`, which is NOT_YET at the beginning; inf if there is none."""
+        if self.at is not None:
+            index = bisect_right(self.at, position)
+            return self.at[index] if index < len(self.at) else math.inf
+        start = self._start
         if self.every is not None:
-            return 1 + self.every * int((position + self.every - 1) // self.every)
-        assert self.per_decade is not None
+            return start if position < start else start + self.every * (int((position - start) // self.every) + 1)
+        if self.per_decade is None:
+            return math.inf
+        if position < start == 0:
+            return 0
+        position = max(position, start - 1)
         # Two steps before the first that can be it: there may be thousands.
         step = max(0, int(math.log10(max(1, position)) * self.per_decade) - 2)
         while round(10 ** (step / self.per_decade)) <= position:
             step += 1
         return round(10 ** (step / self.per_decade))
 
+
+class Evaluate(Spacing):
+    """When a trial is evaluated; at every epoch or step unless given."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _at_each_by_default(cls, value: Any) -> Any:
+        if isinstance(value, dict) and all(value.get(name) is None for name in ("every", "per_decade", "at")):
+            return {**value, "every": 1}
+        return value
+
+    @field_validator("at")
+    @classmethod
+    def _is_of_training(cls, at: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if at == (0,):
+            raise ValueError("0 alone is before any training: give a later one, too")
+        return at
+
     def last_within(self, extent: int) -> int:
-        """The last evaluation within a budget of this extent: where a trial that never meets its goal ends."""
+        """The last evaluation within a budget of this extent: where a trial that never meets its goal ends. 0 if none
+        lies after 0 and within.
+        """
         if self.every is not None:
-            return 1 + self.every * ((extent - 1) // self.every)
-        last = 1
-        while (following := self.next_after(last)) <= extent:
-            last = following
-        return last
+            start = self._start
+            return start + self.every * ((extent - start) // self.every) if extent >= start else 0
+        return max(self._within(extent), default=0)
 
     def num_within(self, extent: int) -> int:
         if self.every is not None:
-            return 1 + (extent - 1) // self.every
-        num, position = 0, 0
-        while (position := self.next_after(position)) <= extent:
-            num += 1
-        return num
+            return 1 + (extent - self._start) // self.every if extent >= self._start else 0
+        return sum(1 for _ in self._within(extent))
+
+    def _within(self, extent: int) -> Iterator[int]:
+        position = self.next_after(NOT_YET)
+        while position <= extent:
+            yield int(position)
+            position = self.next_after(position)
 
 
 class Goal(Config):
-    """What a trial should reach: the first evaluation at which `metric` is strictly above, or below, a value."""
+    """What a trial should reach: the first evaluation at which `metric` is strictly above, or below, a value. It counts
+    from the first step on: what is measured before any training meets no goal.
+    """
 
     metric: str
     above: Float | None = None

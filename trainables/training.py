@@ -140,7 +140,10 @@ class Training:
     def evaluate(self, number: int) -> dict[str, float] | None:
         """Trains to the next evaluation, so many having been made, and measures what is due; None if it diverges."""
         unit = self.steps_per_epoch if self.config.budget.unit == "epochs" else 1
-        self.advance(self.config.next_evaluation(steps=self.steps, epochs=self.epochs) * unit)
+        following = self.config.next_evaluation(steps=self.steps, epochs=self.epochs)
+        target = int(following if number else self.config.first_evaluation) * unit
+        if target > self.steps:
+            self.advance(target)
         if self.diverged_at is not None:
             return None
         return self.measure(tuple(probe for probe in self.config.all_probes if number % probe.every == 0))

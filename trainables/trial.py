@@ -66,15 +66,17 @@ class TrialConfig(Config):
         """The data that it is trained on, as far as grokgrid knows it."""
 
     @abstractmethod
-    def next_evaluation(self, *, steps: int, epochs: float) -> int:
-        """The first evaluation after that, in the budget's unit, whether within the budget or not; if only training
-        tells, the first that may be.
+    def next_evaluation(self, *, steps: int, epochs: float) -> float:
+        """The first evaluation after that, in the budget's unit, whether within the budget or not; inf if there is
+        none; if only training tells, the first that may be.
         """
 
     @property
     @abstractmethod
     def last_evaluation(self) -> int:
-        """The last evaluation within the budget, in its unit: where a trial that never meets its goal ends."""
+        """The last evaluation within the budget, in its unit, at least 1: where a trial that never meets its goal
+        ends.
+        """
 
     @property
     @abstractmethod

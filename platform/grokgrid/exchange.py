@@ -28,6 +28,7 @@ from trainables.checksums import Damaged
 from trainables.gradient_config import GradientConfig
 from trainables.names import IMPORTS_EXPERIMENT
 from trainables.records import Snapshot, Summary, TrialFolder, ending
+from trainables.schedule import NOT_YET
 from trainables.trial import Trial
 from trainables.validation import Problem, ValidationErrors
 
@@ -143,12 +144,12 @@ def _contradiction(trial: Trial, summary: Summary, evaluations: "pyarrow.Table")
     if any(evaluations[name].null_count for name in POSITION):
         return f"there are evaluations without {', '.join(POSITION)}"
     steps, epochs, seconds = (evaluations[name].to_pylist() for name in POSITION)
-    position: float = 0
+    position: float = NOT_YET
     for reached in epochs if budget.unit == "epochs" else steps:
         if next_after is not None and reached != next_after(position):
             return "evaluations are missing, or are not in order"
         position = reached
-    if any(before >= after for before, after in pairwise([0, *steps])):
+    if any(before >= after for before, after in pairwise([NOT_YET, *steps])):
         return "steps do not increase"
 
     last = (steps[-1], epochs[-1], seconds[-1]) if steps else (0, 0.0, 0.0)
@@ -164,7 +165,7 @@ def _contradiction(trial: Trial, summary: Summary, evaluations: "pyarrow.Table")
 
     for name in metrics:
         values = evaluations[name].to_numpy()
-        values = values[~numpy.isnan(values)]
+        values = values[~numpy.isnan(values) & (evaluations["steps"].to_numpy() > 0)]
         extremes = (values.min(), values.max()) if len(values) else (None, None)
         if extremes != (summary.low.get(name), summary.high.get(name)):
             return f"the extremes of {name} are not those of its evaluations"

@@ -83,8 +83,8 @@ class Results:
         return self._trials.get(cell.name, self.trials[:0])
 
     def seen_of(self, cell: Cell) -> "pd.DataFrame":
-        """The rows of a cell's trials of which anything is known: looked at, or diverged before the first
-        evaluation.
+        """The rows of a cell's trials of whose training anything is known: evaluated after a step, or diverged before
+        that.
         """
         return self._seen.get(cell.name, self.trials[:0])
 
@@ -98,7 +98,7 @@ class Results:
 
     @cached_property
     def _seen(self) -> "dict[str, pd.DataFrame]":
-        looked_at = self.trials["key"].isin(self.curves["key"].unique())
+        looked_at = self.trials["key"].isin(self.curves["key"][self.curves["steps"] > 0].unique())
         return _by_cell(self.trials[looked_at | (self.trials["state"] == State.DIVERGED)])
 
 
@@ -168,6 +168,7 @@ class _Asked:
         if goal is not None and goal.metric in evaluations:
             values = evaluations[goal.metric].to_numpy(float)
             met = values > goal.above if goal.above is not None else values < goal.below
+            met &= evaluations["steps"].to_numpy() > 0
             first = np.full(len(keys), len(evaluations))
             np.minimum.at(first, codes[met], np.flatnonzero(met))
             wanted = np.arange(len(evaluations)) <= first[codes]

@@ -39,7 +39,7 @@ def record(
     summary = None
     if accuracies is not None:
         last = steps if steps is not None else max(accuracies)
-        values = list(accuracies.values()) or [float("nan")]
+        values = [value for steps, value in accuracies.items() if steps] or [float("nan")]
         summary = Summary(
             key=trial.key,
             seed=trial.seed,

@@ -112,6 +112,17 @@ def test_a_trial_that_diverged_beyond_the_budget_did_not_diverge_within_it():
     assert not table.loc["diverged", "diverged"]
 
 
+def test_what_is_measured_before_training_meets_nothing():
+    """0.9 at epoch 0 would be the goal, and 0.3 the beginning of the phase."""
+    trials = pd.DataFrame([trial("key", 0, 40)])
+    above = evaluations("key", [0.9, 0.1, 0.3, 0.9, 0.1], first=0)
+    settings = {"budget": 40, "budget_unit": "epochs"}
+    assert time_to_goal(above, trials, metric="test_accuracy", above=0.85, **settings)["time"].tolist() == [120]
+    assert phase_seconds(above, trials, lower=0.2, upper=0.85, **settings)["time"].tolist() == [20]
+    only = time_to_goal(above[:1], trials, metric="test_accuracy", above=0.85, **settings)
+    assert (only["time"].tolist(), only["reached"].tolist()) == ([0], [False])
+
+
 def test_below_and_blanks():
     curves = pd.DataFrame({"key": "a", "steps": [1, 2, 3, 4], "test_loss": [1.0, np.nan, 0.5, 0.4]})
     trials = pd.DataFrame([{"key": "a", "seed": 3, "steps": 4, "diverged_at": None}])

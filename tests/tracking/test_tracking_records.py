@@ -52,6 +52,8 @@ def test_a_goal_is_reached_at_the_first_evaluation_that_meets_it(tmp_path: Path)
     assert curves.first_reached(table, Goal(metric="norm", above=6.5)) == (3, 1.5)
     assert curves.first_reached(table, Goal(metric="norm", above=8.0)) is None
     assert curves.first_reached(table, Goal(metric="other", above=0)) is None
+    from_zero = curves.from_csv(rows(tmp_path / "d.csv", "0,0.0,0.0,0.1,8.0", "3,3.0,1.5,0.5,9.0"))
+    assert curves.first_reached(from_zero, Goal(metric="loss", below=1)) == (3, 1.5)
 
 
 def test_sparse_curves_keep_the_ends_and_a_bound(tmp_path: Path) -> None:

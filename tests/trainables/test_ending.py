@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from test_resume import comparable
 from tiny_trials import (
+    TINY,
     assert_same_bits,
     curves,
     latest,
@@ -25,7 +28,17 @@ from trainables.models.base import Spec
 from trainables.randomness import Stream, generator
 from trainables.records import End, TrialFolder, ending
 from trainables.run import TrialRun
-from trainables.schedule import Budget, Evaluate, Goal
+from trainables.schedule import NOT_YET, Budget, Evaluate, Goal
+from trainables.trial import TrialConfig
+from trainables.validation import ValidationErrors, validate
+
+SPACINGS = st.one_of(
+    st.builds(Evaluate, every=st.integers(1, 40), first=st.none() | st.integers(0, 400)),
+    st.builds(Evaluate, per_decade=st.integers(1, 30), first=st.none() | st.integers(0, 400)),
+    st.lists(st.integers(0, 400), min_size=1, max_size=20, unique=True)
+    .filter(lambda at: at != [0])
+    .map(lambda at: Evaluate(at=tuple(sorted(at)))),
+)
 
 
 class TestSchedule:
@@ -44,27 +57,66 @@ class TestSchedule:
             ({"steps": 100, "per_decade": 4}, [1, 2, 3, 6, 10, 18, 32, 56, 100]),
             # Of 10^(k/10) = 1, 1.26, 1.58, 2.00, 2.51, 3.16, 3.98, 5.01, 6.31, 7.94, 10 each integer counts once.
             ({"epochs": 10, "per_decade": 10}, [1, 2, 3, 4, 5, 6, 8, 10]),
+            ({"epochs": 5, "every": 2, "first": 0}, [0, 2, 4]),
+            ({"epochs": 40, "every": 10, "first": 15}, [15, 25, 35]),
+            ({"epochs": 15, "every": 10, "first": 15}, [15]),
+            ({"steps": 100, "per_decade": 1, "first": 0}, [0, 1, 10, 100]),
+            ({"steps": 999, "per_decade": 1, "first": 20}, [100]),
+            ({"steps": 100, "at": [0, 10, 100, 1000]}, [0, 10, 100]),
+            ({"steps": 12, "at": [7]}, [7]),
         ],
     )
     def test_evaluations(self, budget: dict[str, int], evaluations: list[int]):
         (unit, extent), *spacing = budget.items()
         evaluate, extent = Evaluate.model_validate(dict(spacing)), Budget.model_validate({unit: extent}).extent
-        taken, position = [], 0
+        taken, position = [], NOT_YET
         while (position := evaluate.next_after(position)) <= extent and len(taken) <= len(evaluations):
             taken.append(position)
         assert taken == evaluations
         assert evaluate.last_within(extent) == evaluations[-1]
         assert evaluate.num_within(extent) == len(evaluations)
 
-    @pytest.mark.parametrize("spacing", [{"every": 7}, {"per_decade": 6}])
-    def test_what_is_said_in_advance_holds_for_every_extent(self, spacing: dict[str, int]):
-        for extent in range(1, 60):
-            evaluate = Evaluate.model_validate(spacing)
-            evaluations, position = [], 0
-            while (position := evaluate.next_after(position)) <= extent and len(evaluations) <= extent:
-                evaluations.append(position)
-            assert (evaluate.last_within(extent), evaluate.num_within(extent)) == (evaluations[-1], len(evaluations))
-            assert evaluations[-1] <= extent < evaluate.next_after(evaluations[-1])
+    @given(evaluate=SPACINGS, extent=st.integers(1, 300), position=st.floats(0, 300))
+    def test_agrees_with_all_places_written_out(self, evaluate: Evaluate, extent: int, position: float):
+        """That list is as long as any place asked for here, and one more."""
+        places = written_out(evaluate)
+        assert evaluate.next_after(NOT_YET) == places[0]
+        within = [place for place in places if place <= extent]
+        assert evaluate.last_within(extent) == max(within, default=0)
+        assert evaluate.num_within(extent) == len(within)
+        for at in (position, math.floor(position)):
+            assert evaluate.next_after(at) == next((place for place in places if place > at), math.inf)
+
+    @pytest.mark.parametrize(
+        ("settings", "wrong"),
+        [
+            (
+                {"budget": {"epochs": 5}, "evaluate": {"every": 2, "first": 6}},
+                r"budget.epochs: 5 ends before the first evaluation after training has begun, at 6; at least 6 is",
+            ),
+            ({"budget": {"steps": 99}, "evaluate": {"per_decade": 1, "first": 20}}, r"budget.steps: 99 ends .* at 100"),
+            ({"budget": {"steps": 9}, "evaluate": {"at": [0, 10]}}, r"budget.steps: 9 ends .* at least 10 is allowed"),
+            ({"budget": {"steps": 9}, "evaluate": {"every": 10, "first": 0}}, r"budget.steps: 9 ends .* at 10;"),
+            ({"evaluate": {"at": [0]}}, r"evaluate.at: 0 alone is before any training"),
+            ({"evaluate": {"at": [0, 5, 5]}}, r"evaluate.at: 5 comes after 5: each should be larger"),
+            ({"evaluate": {"at": []}}, r"evaluate.at"),
+            ({"evaluate": {"at": [1.5]}}, r"evaluate.at.0"),
+            ({"evaluate": {"at": [-1]}}, r"evaluate.at.0"),
+            ({"evaluate": {"at": [1], "first": 0}}, r"evaluate.first: 0 is not allowed beside at"),
+            ({"evaluate": {"at": [1], "first": 1}}, r"evaluate.first: 1 is not allowed beside at"),
+            ({"evaluate": {"every": 2, "first": -1}}, r"evaluate.first"),
+            ({"evaluate": {"every": 2, "first": True}}, r"evaluate.first"),
+            ({"evaluate": {"every": 2, "at": [1]}}, r"evaluate: give one of every, per_decade and at"),
+        ],
+    )
+    def test_what_evaluations_must_not_be(self, settings: dict[str, Any], wrong: str):
+        with pytest.raises(ValidationErrors, match=wrong):
+            validate(TrialConfig, TINY | settings, source="trial.yaml")
+
+    def test_what_was_validated_can_be_written_down_and_read_again(self):
+        for spacing in ({"every": 3, "first": 0}, {"at": [0, 2]}, {"per_decade": 2}):
+            config = tiny(evaluate=spacing)
+            assert tiny(**config.model_dump(mode="json")) == config
 
     @pytest.mark.parametrize("budget", [{}, {"epochs": 3, "steps": 3}, {"epochs": 0}])
     def test_what_a_budget_must_not_be(self, budget: dict[str, int]):
@@ -75,6 +127,18 @@ class TestSchedule:
     def test_what_a_spacing_must_not_be(self, spacing: dict[str, int]):
         with pytest.raises(ValueError):
             Evaluate.model_validate(spacing)
+
+
+def written_out(evaluate: Evaluate) -> list[float]:
+    """The places up to 1000, one by one."""
+    first = 1 if evaluate.first is None else evaluate.first
+    if evaluate.at is not None:
+        return list(evaluate.at)
+    if evaluate.every is not None:
+        return list(range(first, 2 * 10**3, evaluate.every))
+    assert evaluate.per_decade is not None
+    powers = {round(10 ** (k / evaluate.per_decade)) for k in range(4 * evaluate.per_decade)}
+    return [0] * (first == 0) + sorted(power for power in powers if power >= first)
 
 
 class TestGoal:
@@ -168,6 +232,67 @@ def test_a_goal_never_met_ends_with_the_budget(tmp_path: Path, evaluations):
     trial = tiny_trial(goal={"metric": "test_accuracy", "above": 1.0})
     assert without_seconds(run(trial, tmp_path)) == without_seconds(evaluations)
     assert summary(trial, tmp_path).end is End.BUDGET
+
+
+class TestAnEvaluationBeforeTraining:
+    """It is measured like others, and meets no goal."""
+
+    from_zero = {"evaluate": {"every": 2, "first": 0}}
+
+    def test_is_of_the_network_as_it_is_initialised(self, tmp_path: Path):
+        trial = tiny_trial(**self.from_zero)
+        (first, second, *_) = run(trial, tmp_path)
+        assert (first.steps, first.epochs, first.seconds) == (0, 0.0, 0.0)
+        assert (second.steps, second.epochs) == (6, 2.0)
+        data = load(trial.config.data, torch.float32, torch.device("cpu"))
+        built = trial.config.model.build(Spec(torch.Size([8, 8]), 10, torch.float32))
+        parameters, _ = built.init(generator(0, Stream.INIT))
+        outputs = built.apply(parameters, {}, data.x_test)[0]
+        assert first.values["test_loss"] == float(torch.nn.functional.cross_entropy(outputs, data.y_test))
+
+    def test_changes_nothing_of_the_rest(self, tmp_path: Path):
+        with_it = tiny_trial(budget={"steps": 9}, evaluate={"at": [0, 1, 5, 9]})
+        without = tiny_trial(budget={"steps": 9}, evaluate={"every": 4})
+        both = run(with_it, tmp_path / "with"), run(without, tmp_path / "without")
+        assert without_seconds(both[0])[1:] == without_seconds(both[1])
+        assert_same_bits(state(with_it, tmp_path / "with"), state(without, tmp_path / "without"))
+
+    def test_meets_no_goal(self, tmp_path: Path):
+        trial = tiny_trial(**self.from_zero, goal={"metric": "train_loss", "above": 0.0})
+        assert [evaluation.steps for evaluation in run(trial, tmp_path)] == [0, 6]
+        assert summary(trial, tmp_path).end is End.GOAL
+
+    def test_is_no_extreme(self, tmp_path: Path):
+        trial = tiny_trial(**self.from_zero, budget={"epochs": 4})
+        first, *rest = run(trial, tmp_path)
+        losses = [evaluation.values["train_loss"] for evaluation in rest]
+        assert first.values["train_loss"] > max(losses)
+        after = summary(trial, tmp_path)
+        assert (after.low["train_loss"], after.high["train_loss"]) == (min(losses), max(losses))
+
+    def test_alone_ends_nothing(self, tmp_path: Path):
+        """Closed after it, and asked for by a study that would have ended there."""
+        trial = tiny_trial(**self.from_zero)
+        run_for(trial, tmp_path, 1)
+        after = summary(trial, tmp_path)
+        assert (after.steps, after.end, after.high) == (0, None, {})
+        assert after.last.keys() == set(trial.config.metrics)
+        asked = tiny_trial(**self.from_zero, budget={"epochs": 2}, goal={"metric": "train_loss", "above": 0.0})
+        assert ending(asked.config, after) is None
+        assert [evaluation.steps for evaluation in run(asked, tmp_path)] == [6]
+
+    def test_closed_before_it_leaves_nothing(self, tmp_path: Path):
+        trial = tiny_trial(**self.from_zero)
+        running = TrialRun(trial, TrialFolder(tmp_path, trial.key))
+        running.close()
+        assert not list(tmp_path.iterdir())
+
+
+def test_after_the_last_that_is_listed_there_is_no_further_one(tmp_path: Path):
+    trial = tiny_trial(evaluate={"at": [1, 4]}, budget={"epochs": 1000})
+    assert [evaluation.epochs for evaluation in run(trial, tmp_path)] == [1, 4]
+    assert summary(trial, tmp_path).end is End.BUDGET
+    assert (trial.config.last_evaluation, trial.config.num_evaluations) == (4, 2)
 
 
 def test_extremes_and_latest_values(tmp_path: Path, evaluations):

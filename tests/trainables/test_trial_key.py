@@ -27,6 +27,7 @@ BASE: dict[str, Any] = {
     [
         {"budget": {"epochs": 9000}, "evaluate": {"every": 2}},
         {"budget": {"epochs": 1}, "evaluate": {"every": 2}},
+        {"evaluate": {"every": 2, "first": 1}},
         {"goal": {"metric": "test_accuracy", "above": 0.6}},
         {"goal": {"metric": "train_loss", "below": 0.6}},
         {"goal": None},
@@ -86,6 +87,8 @@ def test_what_leaves_the_key_alone(change: dict[str, Any]):
         {"evaluate": {"every": 1}},
         {"budget": {"steps": 9}, "evaluate": {"every": 2}},
         {"budget": {"epochs": 9}, "evaluate": {"per_decade": 2}},
+        {"evaluate": {"every": 2, "first": 0}},
+        {"evaluate": {"at": [1, 3, 5, 7, 9]}},
     ],
 )
 def test_what_changes_the_key(change: dict[str, Any]):

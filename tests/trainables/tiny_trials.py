@@ -51,6 +51,9 @@ ARMS: dict[str, dict[str, Any]] = {
         "budget": {"steps": 100},
         "evaluate": {"per_decade": 3},
     },
+    "evaluations_from_zero": {"evaluate": {"every": 2, "first": 0}, "shuffle": True},
+    "evaluations_listed": {"budget": {"steps": 19}, "evaluate": {"at": [0, 1, 4, 5, 11, 19, 40]}},
+    "evaluations_logarithmic_from_zero": {"budget": {"steps": 19}, "evaluate": {"per_decade": 4, "first": 0}},
     "everything": {
         "shuffle": True,
         "gradient_filter": {"name": "ema", "decay": 0.8, "gain": 0.1},

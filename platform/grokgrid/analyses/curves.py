@@ -27,9 +27,8 @@ MAX_LINES, MAX_POINTS = 100, 10_000
 
 def curves_section(results: Results, analysis: Curves, *, name: str = "curves", is_told: bool = False) -> Section:
     """is_told: whether the headline says where the trials ended, since no analysis compares them."""
-    metrics = [
-        metric for metric in analysis.metrics if metric in results.curves and np.isfinite(results.curves[metric]).any()
-    ]
+    trained = results.curves[results.curves["steps"] > 0]
+    metrics = [metric for metric in analysis.metrics if metric in trained and np.isfinite(trained[metric]).any()]
     means = _means(results, metrics)
     figures = tuple(
         Figure(
@@ -69,13 +68,15 @@ def thin(steps: Ints | Floats, num_points: int = NUM_POINTS) -> Bools:
 
 
 def _seed_curves(results: Results, metric: str) -> dict[str, list[Floats]]:
-    """The curves to draw of each cell, (evaluations, 2) each: steps and the metric."""
+    """The curves to draw of each cell, (evaluations, 2) each: steps and the metric. The axis is logarithmic and has no
+    step 0.
+    """
     seeds = _seeds(results)
     num_points = max(50, min(NUM_POINTS, MAX_POINTS // (len(results.study.cells) * len(seeds))))
     found = {}
     for cell in results.study.cells:
         evaluations = results.evaluations_of(cell)
-        evaluations = evaluations[evaluations["seed"].isin(seeds)]
+        evaluations = evaluations[evaluations["seed"].isin(seeds) & (evaluations["steps"] > 0)]
         curves = (np.column_stack(curve).astype(float) for curve in by_trial(evaluations, metric))
         found[cell.name] = [curve[thin(curve[:, 0], num_points)] for curve in curves]
     return found

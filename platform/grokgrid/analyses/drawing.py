@@ -91,6 +91,8 @@ def curves(study: Study, metric: str, seed_curves: Mapping[str, Sequence[Floats]
     from matplotlib.collections import LineCollection, PolyCollection
 
     told, styles = _in_legend(study), _styles(study)
+    # Step 0 has no place on a logarithmic axis.
+    means = means[means["steps"] > 0]
     figure, axes = new_figure(height=max(4.0, LEGEND_LINE * len(told)))
     lines = [line for those in seed_curves.values() for line in those]
     inks = [styles[cell]["color"] for cell, those in seed_curves.items() for _ in those]

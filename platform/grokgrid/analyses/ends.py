@@ -16,13 +16,15 @@ of a network that was about to be lost.
 def end_values(results: Results, cell: Cell, metric: str) -> "pd.Series[float]":
     """By seed, of the trials that ended; one whose value is no number is left out.
 
-    metric: where training ended; or max/METRIC or min/METRIC, its extreme over the evaluations up to there
+    metric: where training ended; or max/METRIC or min/METRIC, its extreme over the evaluations from the first step up
+    to there
     """
     extreme, _, name = metric.rpartition("/")
     trials = _ended(results, cell).set_index("seed")
     if extreme:
-        evaluations = results.evaluations_of(cell).reindex(columns=["seed", name]).groupby("seed")[name].agg(extreme)
-        values = evaluations.reindex(trials.index).astype(float)
+        evaluations = results.evaluations_of(cell)
+        evaluations = evaluations[evaluations["steps"] > 0].reindex(columns=["seed", name])
+        values = evaluations.groupby("seed")[name].agg(extreme).reindex(trials.index).astype(float)
     else:
         values = trials.reindex(columns=[f"final/{metric}"]).iloc[:, 0].astype(float)
     return values[np.isfinite(values)]

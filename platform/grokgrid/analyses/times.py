@@ -71,6 +71,7 @@ def budget_in_steps(results: Results, cell: Cell) -> float | None:
     if cell.config.budget.unit == "steps":
         return cell.config.last_evaluation
     evaluations = results.evaluations_of(cell)
+    evaluations = evaluations[evaluations["steps"] > 0]
     return (
         float(round((evaluations["steps"] / evaluations["epochs"]).median() * cell.config.last_evaluation))
         if len(evaluations)

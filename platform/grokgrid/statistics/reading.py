@@ -8,7 +8,8 @@
 in the unit of `time`; for seconds, of which a study has no budget, it is what the trial would have taken to its end at
 its own pace (at the others' median pace if it has none). A diverged trial is censored there.
 
-The goal of a trial is met at evaluations alone, so a budget is best given as that of its last evaluation.
+The goal of a trial is met at evaluations alone, so a budget is best given as that of its last evaluation. What was
+measured before any training, at step 0, meets nothing and begins no phase.
 """
 
 from dataclasses import dataclass
@@ -95,7 +96,7 @@ class _Evaluations:
 def _within(
     curves: pd.DataFrame, trials: pd.DataFrame, metric: str, column: Column, budget: float, budget_unit: Unit
 ) -> _Evaluations:
-    """The evaluations within the budget."""
+    """The evaluations of training within the budget."""
     problems = []
     for name, table, wanted in (
         ("curves", curves, {"key", column, budget_unit, metric}),
@@ -109,7 +110,8 @@ def _within(
         raise ValueError("\n".join(problems))
     codes, keys = pd.factorize(curves["key"])
     row = pd.Index(trials["key"]).get_indexer(pd.Index(keys, dtype=object))[codes]
-    within = (curves[budget_unit].to_numpy(float) <= budget) & (row >= 0)
+    position = curves[budget_unit].to_numpy(float)
+    within = (position > 0) & (position <= budget) & (row >= 0)
     time, value = (curves[name].to_numpy(float)[within] for name in (column, metric))
     return _Evaluations(len(trials), row[within], time, value)
 

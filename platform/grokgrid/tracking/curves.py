@@ -44,12 +44,12 @@ def to_csv(table: "pyarrow.Table", path: Path) -> None:
 
 
 def first_reached(table: "pyarrow.Table", goal: Goal) -> tuple[float, float] | None:
-    """Steps and seconds at the first evaluation that meets the goal."""
+    """Steps and seconds at the first evaluation after training has begun that meets the goal."""
     if goal.metric not in table.column_names:
         return None
     columns = (table.column(name).to_pylist() for name in ("steps", "seconds", goal.metric))
     for steps, seconds, value in zip(*columns, strict=True):
-        if value is not None and goal.met_by(low=value, high=value):
+        if steps and value is not None and goal.met_by(low=value, high=value):
             return steps, seconds
     return None
 

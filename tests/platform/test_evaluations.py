@@ -1,0 +1,118 @@
+"""Evaluations from step 0 on, kept networks and tables: through a study, into MLflow and its report, and back."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from driver_records import evaluations, record
+from driver_studies import drive, results, same, study
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+
+from grokgrid import api
+from grokgrid.analyses import make_report
+from grokgrid.analyses.ends import end_values
+from grokgrid.analyses.times import budget_in_steps, goal_times, phase_times
+from grokgrid.results import Results, State, results_of
+from grokgrid.tracking import Tracking
+from search_spaces import Study
+
+FROM_ZERO = study(
+    trial={
+        "evaluate": {"at": [0, 5, 10, 30]},
+        # It holds at step 0 already, and at every evaluation after it.
+        "goal": {"metric": "train_loss", "above": 0.0},
+        "probes": [{"name": "jacobian_norm", "num_points": 20, "every": 10}],
+    },
+    arms={"baseline": {}, "slow": {"optimiser": {"lr": 0.002}}},
+    analyses=[
+        {"kind": "acceleration", "baseline": "baseline"},
+        {"kind": "curves", "metrics": ["test_accuracy", "train_jacobian_norm_mean"]},
+        {"kind": "measurements", "metrics": ["max/train_loss"]},
+    ],
+)
+"""The Jacobian's norm is due at step 0 and where a trial ends, and nowhere else."""
+
+
+def drawn_steps(axes: Axes) -> np.ndarray:
+    """Of all curves, and of their means."""
+    segments = [
+        np.asarray(each)
+        for those in axes.collections
+        if isinstance(those, LineCollection)
+        for each in those.get_segments()
+    ]
+    return np.concatenate([*(each[:, 0] for each in segments), *(np.asarray(line.get_xdata()) for line in axes.lines)])
+
+
+class TestBeforeTraining:
+    """What was measured at step 0 of a trial that is evaluated at 0, 5, 10, 15, 20."""
+
+    falling = {0: 0.9, 5: 0.1, 10: 0.3, 15: 0.7, 20: 0.2}
+
+    @pytest.fixture
+    def one(self) -> Study:
+        goal = {"metric": "test_accuracy", "above": 0.6}
+        return study(
+            seeds=1,
+            arms={"baseline": {}},
+            trial={"goal": goal, "budget": {"steps": 20}, "evaluate": {"first": 0, "every": 5}},
+        )
+
+    def seen(self, study: Study, accuracies: dict[int, float]) -> Results:
+        (trial,) = study.trials
+        return results_of(study, {trial.key: record(trial, accuracies)}, evaluations(trial, accuracies))
+
+    def test_no_goal_is_met(self, one: Study):
+        found = self.seen(one, self.falling)
+        (cell,) = one.cells
+        assert list(found.trials["state"]) == [State.REACHED]
+        assert list(found.curves["steps"]) == [0, 5, 10, 15]
+        for column, time in (("steps", 15.0), ("epochs", 7.5), ("seconds", 0.15)):
+            assert goal_times(found, cell, column).value.tolist() == [time]
+
+    def test_no_phase_begins(self, one: Study):
+        (cell,) = one.cells
+        assert phase_times(self.seen(one, self.falling), cell, 0.2).value.tolist() == [pytest.approx(0.05)]
+
+    def test_no_extreme_is_found(self, one: Study):
+        (cell,) = one.cells
+        assert end_values(self.seen(one, self.falling), cell, "max/test_accuracy").to_dict() == {0: 0.7}
+
+    def test_a_trial_that_did_nothing_else_is_not_seen(self, one: Study):
+        """It has no time: a time of 0 would be one that was censored, and has no logarithm."""
+        found = self.seen(one, {0: 0.9})
+        (cell,) = one.cells
+        assert list(found.trials["state"]) == [State.STOPPED]
+        assert goal_times(found, cell, "steps").n == 0
+
+    def test_an_epoch_has_as_many_steps_as_later(self):
+        in_epochs = study(
+            seeds=1, arms={"baseline": {}}, trial={"budget": {"epochs": 10}, "evaluate": {"first": 0, "every": 5}}
+        )
+        (cell,) = in_epochs.cells
+        assert budget_in_steps(self.seen(in_epochs, {0: 0.1, 10: 0.2}), cell) == 20
+        assert budget_in_steps(self.seen(in_epochs, {0: 0.1}), cell) is None
+
+
+def test_a_study_from_step_0_on_is_run_reported_exported_and_imported(
+    ready_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_database: Path
+):
+    drive(FROM_ZERO)
+    found = results(FROM_ZERO)
+    assert list(found.trials["state"]) == [State.REACHED] * 4
+    assert list(found.curves["steps"]) == [0, 5] * 4
+    for known in Tracking().find([trial.key for trial in FROM_ZERO.trials]).values():
+        assert [steps for steps, _ in known.reached.values()] == [5]
+        assert known.summary is not None and known.summary.high["train_loss"] == known.summary.last["train_loss"]
+    report = make_report(found)
+    figures = {figure.name: figure for section in report.sections for figure in section.figures}
+    assert "curves-test_accuracy" in figures and "curves-train_jacobian_norm_mean" not in figures
+    assert set(drawn_steps(figures["curves-test_accuracy"].draw().axes[0])) == {5.0}
+
+    api.export(FROM_ZERO, tmp_path / "exported")
+    (tmp_path / "another").mkdir()
+    (tmp_path / "another" / "mlflow.db").write_bytes(empty_database.read_bytes())
+    monkeypatch.setenv("GROKGRID_HOME", str(tmp_path / "another"))
+    assert api.import_trials(tmp_path / "exported").num_new == 4
+    same(results(FROM_ZERO), found)
