@@ -1,7 +1,7 @@
 """The configuration of a network that is trained by gradients."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, ModelWrapValidatorHandler, ValidationInfo, field_validator, model_validator
@@ -19,7 +19,7 @@ from trainables.probes.accuracy import Accuracy
 from trainables.probes.base import Probe
 from trainables.probes.loss import LossProbe
 from trainables.regularisers.base import Regulariser
-from trainables.schedule import NOT_YET, Budget, Evaluate, Goal
+from trainables.schedule import NOT_YET, Budget, Evaluate, Goal, Keep
 from trainables.trial import TrialConfig
 from trainables.validation import Problem, ValidationErrors, nearest
 
@@ -72,6 +72,7 @@ class GradientConfig(TrialConfig):
     input_transforms  applied in the order written, as
     gradient_filters  are
     evaluate          when the trial is evaluated, in the unit of the budget
+    keep              which networks are kept on the way, beside the last one
     """
 
     data: Dataset
@@ -91,6 +92,7 @@ class GradientConfig(TrialConfig):
     evaluate: Evaluate = Evaluate(every=1)
     budget: Budget
     goal: Annotated[Goal | None, NOT_IN_KEY] = None
+    keep: Annotated[Keep | None, NOT_IN_KEY] = None
 
     @model_validator(mode="wrap")
     @classmethod
@@ -153,18 +155,17 @@ class GradientConfig(TrialConfig):
     @field_validator("goal")
     @classmethod
     def _can_be_seen_and_reached(cls, goal: Goal | None, info: ValidationInfo) -> Goal | None:
-        problems = []
-        measured = _measured(info.data)
-        if goal is not None and measured and goal.metric not in measured:
-            wrong = f"is not measured by this trial; {nearest(goal.metric, measured)}"
-            problems.append(Problem(("metric",), f"{goal.metric!r} {wrong}"))
-        if goal is not None and goal.metric.endswith("_accuracy") and not 0 <= goal.threshold <= 1:
-            side = "above" if goal.above is not None else "below"
-            wrong = f"{goal.threshold:g} cannot be reached: accuracies are fractions, from 0 to 1"
-            problems.append(Problem((side,), wrong))
-        if problems:
+        if goal is not None and (problems := list(_problems_of_goal(goal, _measured(info.data)))):
             raise ValidationErrors("goal", problems)
         return goal
+
+    @field_validator("keep")
+    @classmethod
+    def _can_be_seen(cls, keep: Keep | None, info: ValidationInfo) -> Keep | None:
+        if keep is not None and keep.when is not None:
+            if problems := list(_problems_of_goal(keep.when, _measured(info.data))):
+                raise ValidationErrors("keep", [problem.below("when") for problem in problems])
+        return keep
 
     @property
     def all_probes(self) -> tuple[Probe, ...]:
@@ -223,6 +224,15 @@ def _with_those_of_every_trial(probes: tuple[Probe, ...], held_out: bool) -> tup
     given = {(probe.name, probe.on) for probe in probes}
     always = (*ALWAYS, *(ON_VALIDATION if held_out else ()))
     return tuple(probe for probe in always if (probe.name, probe.on) not in given) + probes
+
+
+def _problems_of_goal(goal: Goal, measured: tuple[str, ...]) -> Iterator[Problem]:
+    if measured and goal.metric not in measured:
+        wrong = f"is not measured by this trial; {nearest(goal.metric, measured)}"
+        yield Problem(("metric",), f"{goal.metric!r} {wrong}")
+    if goal.metric.endswith("_accuracy") and not 0 <= goal.threshold <= 1:
+        side = "above" if goal.above is not None else "below"
+        yield Problem((side,), f"{goal.threshold:g} cannot be reached: accuracies are fractions, from 0 to 1")
 
 
 def _measured(settings: dict[str, Any]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@
                             due
         summary.json        a Summary
         state.safetensors   all that the next step depends on
+        kept/               networks that were kept on the way, if any: 000000100.safetensors is that after 100 steps
         SHA256SUMS          the checksums of these files
     <root>/<key>/failure.log            the traceback, if the last attempt failed
     <root>/<key>/damaged-at-000010324/  a snapshot that did not match its checksums
@@ -152,6 +153,10 @@ class Snapshot:
     @property
     def state_path(self) -> Path:
         return self.path / "state.safetensors"
+
+    @property
+    def kept_path(self) -> Path:
+        return self.path / "kept"
 
     @property
     def summary_path(self) -> Path:

@@ -18,6 +18,8 @@ from safetensors.torch import load_file, save_file
 
 from trainables import checksums
 from trainables.faults import Fault, fault_of, reason
+from trainables.gradient_config import GradientConfig
+from trainables.kept_networks import KeptNetworks
 from trainables.plugins.loading import source_of
 from trainables.procedure_config import ProcedureConfig
 from trainables.procedure_training import ProcedureTraining
@@ -119,6 +121,8 @@ class _Progress:
         self._training: Trainer = _trainer(trial, how)
         self._before = latest.summary() if latest is not None else None
         self._evaluations: list[Evaluation] = []
+        keep = trial.config.keep if isinstance(trial.config, GradientConfig) else None
+        self._kept = KeptNetworks(keep, trial.config.budget)
         self._low, self._high, self._last = (dict[str, float]() for _ in range(3))
         if latest is not None and self._before is not None:
             self._restore(latest, self._before)
@@ -135,6 +139,7 @@ class _Progress:
             return  # It cannot be continued, and starts anew; what it has cost is not forgotten.
         self._training.restore(state, steps=before.steps, seconds=before.seconds, diverged_at=before.diverged_at)
         self._evaluations = _read_curves(latest)
+        self._kept.restore(latest, self._evaluations)
         self._low, self._high, self._last = dict(before.low), dict(before.high), dict(before.last)
 
     def train_and_evaluate(self) -> Evaluation | None:
@@ -145,6 +150,7 @@ class _Progress:
         if values is not None:
             evaluation = Evaluation(training.steps, training.epochs, training.seconds, values)
             self._evaluations.append(evaluation)
+            self._kept.note(self._evaluations, training.state)
             for name, value in evaluation.values.items():
                 self._last[name] = value
                 # What is measured before any training is no extreme of it, and meets no goal.
@@ -183,7 +189,7 @@ class _Progress:
     @property
     def is_due(self) -> bool:
         """Whether it is time for a snapshot."""
-        return time.perf_counter() - self._saved >= self._wait_s
+        return self._kept.is_due or time.perf_counter() - self._saved >= self._wait_s
 
     def finish(self, end: End) -> Iterator[Waiting]:
         """Measures all that is measured at the end, and saves the last snapshot, however long that takes."""
@@ -228,6 +234,7 @@ class _Progress:
                 raise
             return Waiting(reason(error, self._folder.root))
         self._saved_at = self._place
+        self._kept.saved()
         return None
 
     def _fill(self, snapshot: Snapshot) -> None:
@@ -237,6 +244,7 @@ class _Progress:
         metrics = self._trial.config.metrics or tuple(self._last)
         _write_curves(snapshot, metrics, self._evaluations)
         snapshot.write_summary(self.now)
+        self._kept.fill(snapshot, self._folder.snapshots())
         state = self._training.state()
         save_file({name: tensor.contiguous() for name, tensor in (state or {}).items()}, snapshot.state_path)
 

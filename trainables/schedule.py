@@ -21,6 +21,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from trainables.configuration import NOT_IN_KEY, Config, Float, NonNegativeInt, PositiveInt
+from trainables.validation import Problem, ValidationErrors
 
 NOT_YET = -1.0
 """The position of a trial that was not evaluated yet: one at 0 may have been."""
@@ -180,3 +181,26 @@ class Goal(Config):
     def met_by(self, *, low: float, high: float) -> bool:
         """Whether a metric that ranged from `low` to `high` met the goal at some evaluation."""
         return high > self.above if self.above is not None else self.below is not None and low < self.below
+
+
+class Keep(Spacing):
+    """Which networks are kept on the way: at the first evaluation at or after each place, and at the first at which
+    `when` holds. Places beyond the budget are no error: a larger one may reach them.
+
+    when  as a goal is met: from the first step on, strictly above or below
+    """
+
+    when: Goal | None = None
+
+    @model_validator(mode="after")
+    def _keeps_something(self) -> Self:
+        if not self._num_given and self.when is None:
+            raise ValueError("give every, per_decade or at, or when: {metric: …, above: …}")
+        if not self._num_given and self.first is not None:
+            wrong = f"{self.first:,} is not allowed without every or per_decade, which begin there"
+            raise ValidationErrors("keep", [Problem(("first",), wrong)])
+        return self
+
+    def has_place_in(self, before: float, position: float) -> bool:
+        """Whether a place lies after `before`, where the evaluation before was, and up to `position`."""
+        return self.next_after(before) <= position

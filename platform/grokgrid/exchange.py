@@ -2,10 +2,11 @@
 
 An export of a study is a folder of four files: study.yaml, the trials and their evaluations as a report keeps them
 (`tracking/trial_results.py`), and SHA256SUMS, the checksums of these; with the source of plugins under files/. It
-holds no checkpoints, and is small enough to be published beside a paper: a trial of some hundred evaluations takes some
-ten kilobytes. What is imported can be reported, compared and counted as done; should it have to go on, it starts anew.
+holds no checkpoints and no networks that were kept on the way, and is small enough to be published beside a paper: a
+trial of some hundred evaluations takes some ten kilobytes. What is imported can be reported, compared and counted as
+done; should it have to go on, it starts anew.
 
-A folder that `python -m trainables` has written can be imported too, checkpoints included.
+A folder that `python -m trainables` has written can be imported too, checkpoints and kept networks included.
 """
 
 import csv

@@ -1,11 +1,15 @@
 """Evaluations from step 0 on, kept networks and tables: through a study, into MLflow and its report, and back."""
 
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
 from driver_records import evaluations, record
-from driver_studies import drive, results, same, study
+from driver_studies import Watched, drive, results, same, study
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
@@ -16,6 +20,9 @@ from grokgrid.analyses.times import budget_in_steps, goal_times, phase_times
 from grokgrid.results import Results, State, results_of
 from grokgrid.tracking import Tracking
 from search_spaces import Study
+from trainables import checksums
+from trainables.records import TrialFolder
+from trainables.run import TrialRun
 
 FROM_ZERO = study(
     trial={
@@ -43,6 +50,17 @@ def drawn_steps(axes: Axes) -> np.ndarray:
         for each in those.get_segments()
     ]
     return np.concatenate([*(each[:, 0] for each in segments), *(np.asarray(line.get_xdata()) for line in axes.lines)])
+
+
+@contextmanager
+def warnings_said() -> Iterator[list[str]]:
+    """What grokgrid warns of meanwhile."""
+    said: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    logging.getLogger("grokgrid").addHandler(handler)
+    yield said
+    logging.getLogger("grokgrid").removeHandler(handler)
 
 
 class TestBeforeTraining:
@@ -116,3 +134,82 @@ def test_a_study_from_step_0_on_is_run_reported_exported_and_imported(
     monkeypatch.setenv("GROKGRID_HOME", str(tmp_path / "another"))
     assert api.import_trials(tmp_path / "exported").num_new == 4
     same(results(FROM_ZERO), found)
+
+
+KEEPING = study(
+    seeds=1,
+    trial={"goal": None, "evaluate": {"every": 1, "first": 0}, "keep": {"every": 1, "first": 0}},
+    arms={"baseline": {}},
+)
+"""61 networks a trial: more than have room in a tag."""
+
+
+def files(study: Study) -> dict[str, bytes]:
+    """Those in folders, of the study's one trial in MLflow, by their names, but for the checksums."""
+    folders = [path for path in artifacts(study).iterdir() if path.is_dir()]
+    found = {f"{path.parent.name}/{path.name}": path.read_bytes() for folder in folders for path in folder.iterdir()}
+    return {name: content for name, content in found.items() if not name.endswith(checksums.NAME)}
+
+
+def artifacts(study: Study) -> Path:
+    """Of the study's one trial in MLflow."""
+    (known,) = Tracking().find([trial.key for trial in study.trials]).values()
+    return Path(unquote(urlsplit(known.artifact_uri).path))
+
+
+def networks(*steps: int) -> set[str]:
+    return {f"kept/{step:09d}.safetensors" for step in steps}
+
+
+def longer(shorter: Study) -> Study:
+    return study(seeds=1, arms={"baseline": {}}, trial=shorter.trial | {"budget": {"steps": 70}})
+
+
+class TestKeptNetworks:
+    def test_arrive_in_mlflow_and_go_on_with_the_trial(
+        self, ready_home: Path, undisturbed: Callable[[Study], Results], tmp_path: Path
+    ):
+        drive(KEEPING)
+        before = files(KEEPING)
+        assert before.keys() == networks(*range(61))
+        watched = Watched()
+        drive(longer(KEEPING), watched)
+        (key,) = {trial.key for trial in KEEPING.trials}
+        assert watched.steps(key) == [*range(61, 71)], "it went on from its checkpoint"
+        after = files(longer(KEEPING))
+        assert after.keys() == networks(*range(71))
+        assert {name: after[name] for name in before} == before
+        same(results(longer(KEEPING)), undisturbed(longer(KEEPING)))
+
+    def test_arrive_where_checkpoints_do_not(self, ready_home: Path):
+        drive(KEEPING, keep_checkpoints=False)
+        assert files(KEEPING).keys() == networks(*range(61))
+        (known,) = Tracking().find([trial.key for trial in KEEPING.trials]).values()
+        assert not known.can_continue and not (artifacts(KEEPING) / "state.safetensors").exists()
+
+    @pytest.mark.parametrize("name", ["kept/000000007.safetensors", "kept/SHA256SUMS"])
+    @pytest.mark.parametrize("damage", [lambda file: file.unlink(), lambda file: file.write_bytes(b"another")])
+    def test_that_are_damaged_are_made_anew(self, ready_home: Path, name: str, damage: Callable[[Path], None]):
+        drive(KEEPING)
+        before = files(KEEPING)
+        damage(artifacts(KEEPING) / name)
+        with warnings_said() as said:
+            drive(longer(KEEPING))
+        assert any(name in sentence and "The trial starts anew" in sentence for sentence in said)
+        after = files(longer(KEEPING))
+        assert after.keys() == networks(*range(71)) and {each: after[each] for each in before} == before
+
+    def test_of_a_worker_s_folder_are_imported(self, ready_home: Path, tmp_path: Path):
+        (trial,) = KEEPING.trials
+        list(TrialRun(trial, TrialFolder(tmp_path / "trials", trial.key)))
+        assert api.import_trials(tmp_path / "trials").num_new == 1
+        assert files(KEEPING).keys() == networks(*range(61))
+        watched = Watched()
+        drive(longer(KEEPING), watched)
+        assert watched.steps(trial.key) == [*range(61, 71)]
+        assert files(longer(KEEPING)).keys() == networks(*range(71))
+
+    def test_are_left_out_of_exports_as_checkpoints_are(self, ready_home: Path, tmp_path: Path):
+        drive(KEEPING)
+        api.export(KEEPING, tmp_path / "exported")
+        assert not any("kept" in str(path) for path in (tmp_path / "exported").rglob("*"))

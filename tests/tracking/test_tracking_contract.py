@@ -304,16 +304,19 @@ def test_a_longer_run_replaces_the_shorter(tracking, report, folders: Folders, u
 def test_a_restored_snapshot_is_the_recorded_one_to_the_byte(
     tracking, report, folders: Folders, tmp_path: Path
 ) -> None:
+    """Those in folders, too: more than a tag has room for."""
     subject = trial()
-    snapshot = folders.finished(subject)
+    snapshot = folders.finished(subject, num_kept=80)
     record = tracking.ingest(tracking.claim(report, [subject.key], never).won[subject.key], snapshot)
     elsewhere = TrialFolder(tmp_path / "elsewhere", subject.key)
     tracking.restore(record, elsewhere)
     restored = elsewhere.latest()
     assert restored.path.name == snapshot.path.name
-    assert {path.name for path in restored.path.iterdir()} == {path.name for path in snapshot.path.iterdir()}
-    for path in snapshot.path.iterdir():
-        assert (restored.path / path.name).read_bytes() == path.read_bytes(), path.name
+    files = {path.relative_to(snapshot.path) for path in snapshot.path.rglob("*") if path.is_file()}
+    assert len(files) > 80
+    assert {path.relative_to(restored.path) for path in restored.path.rglob("*") if path.is_file()} == files
+    for path in files:
+        assert (restored.path / path).read_bytes() == (snapshot.path / path).read_bytes(), path
 
 
 def test_ingesting_twice_changes_nothing(tracking, report, folders: Folders, uri: str) -> None:

@@ -54,10 +54,11 @@ class Folders:
     def __getitem__(self, key: str) -> TrialFolder:
         return TrialFolder(self.root, key)
 
-    def finished(self, trial: Trial, steps: int = 40, end: End = End.GOAL) -> Snapshot:
+    def finished(self, trial: Trial, steps: int = 40, end: End = End.GOAL, *, num_kept: int = 0) -> Snapshot:
         """A snapshot after so many steps, 4 an epoch, an evaluation every 10: accuracy rises by 0.25 an evaluation.
 
-        The norm is due at every second evaluation only, and the third evaluation's loss is not a number.
+        The norm is due at every second evaluation only, and the third evaluation's loss is not a number. So many
+        networks were kept on the way.
         """
         evaluations = [
             {
@@ -106,5 +107,8 @@ class Folders:
                     writer.writerow("" if value is None else repr(value) for value in evaluation.values())
             snapshot.write_summary(summary)
             save_file({"weights": numpy.full(3, steps, dtype=numpy.float64)}, snapshot.state_path)
+            for number in range(num_kept):
+                snapshot.kept_path.mkdir(exist_ok=True)
+                save_file({"weights": numpy.full(3, number)}, snapshot.kept_path / f"{number:09d}.safetensors")
 
         return self[trial.key].write(steps, fill)

@@ -11,6 +11,7 @@ from tiny_trials import (
     ARMS,
     assert_same_bits,
     curves,
+    kept,
     run,
     run_for,
     state,
@@ -32,15 +33,15 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def wholes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     yield tmp_path_factory.mktemp("uninterrupted")
     _UNINTERRUPTED.clear()
 
 
-def uninterrupted(arm: str, kept: Path) -> tuple[Trial, Path, list[Evaluation]]:
+def uninterrupted(arm: str, wholes: Path) -> tuple[Trial, Path, list[Evaluation]]:
     if arm not in _UNINTERRUPTED:
         trial = tiny_trial(seed=2, **ARMS[arm])
-        _UNINTERRUPTED[arm] = trial, kept, run(trial, kept)
+        _UNINTERRUPTED[arm] = trial, wholes, run(trial, wholes)
     return _UNINTERRUPTED[arm]
 
 
@@ -48,31 +49,32 @@ def comparable(summary: Summary) -> dict:
     return summary.model_dump(exclude={"seconds", "wall_seconds", "segments"})
 
 
-def assert_equals_uninterrupted(arm: str, root: Path, kept: Path) -> None:
-    trial, whole, _ = uninterrupted(arm, kept)
+def assert_equals_uninterrupted(arm: str, root: Path, wholes: Path) -> None:
+    trial, whole, _ = uninterrupted(arm, wholes)
     assert_same_bits(state(trial, root), state(trial, whole))
     assert curves(trial, root) == curves(trial, whole)
+    assert kept(trial, root) == kept(trial, whole)
     assert comparable(summary(trial, root)) == comparable(summary(trial, whole))
 
 
 @pytest.mark.parametrize("arm", ARMS)
-def test_two_runs_are_the_same_bits(arm: str, root: Path, kept: Path):
-    trial, _, evaluations = uninterrupted(arm, kept)
+def test_two_runs_are_the_same_bits(arm: str, root: Path, wholes: Path):
+    trial, _, evaluations = uninterrupted(arm, wholes)
     assert len(evaluations) >= 5
     assert without_seconds(run(trial, root)) == without_seconds(evaluations)
-    assert_equals_uninterrupted(arm, root, kept)
+    assert_equals_uninterrupted(arm, root, wholes)
 
 
 @pytest.mark.parametrize("arm", ARMS)
-def test_interrupted_once_at_any_evaluation(arm: str, tmp_path: Path, kept: Path):
-    trial, _, evaluations = uninterrupted(arm, kept)
+def test_interrupted_once_at_any_evaluation(arm: str, tmp_path: Path, wholes: Path):
+    trial, _, evaluations = uninterrupted(arm, wholes)
     for at in range(1, len(evaluations)):
         root = tmp_path / str(at)
         run_for(trial, root, at)
         before = summary(trial, root)
         assert before.end is None and before.steps == evaluations[at - 1].steps
         assert without_seconds(run(trial, root)) == without_seconds(evaluations[at:])
-        assert_equals_uninterrupted(arm, root, kept)
+        assert_equals_uninterrupted(arm, root, wholes)
         after = summary(trial, root)
         assert [segment.from_steps for segment in after.segments] == [0, before.steps]
         assert after.seconds > before.seconds and (before.seconds > 0) == (before.steps > 0)
@@ -82,29 +84,29 @@ def test_interrupted_once_at_any_evaluation(arm: str, tmp_path: Path, kept: Path
 @pytest.mark.parametrize("arm", ARMS)
 @settings(max_examples=5, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_interrupted_again_and_again(arm: str, tmp_path_factory: pytest.TempPathFactory, kept: Path, data):
-    trial, _, evaluations = uninterrupted(arm, kept)
+def test_interrupted_again_and_again(arm: str, tmp_path_factory: pytest.TempPathFactory, wholes: Path, data):
+    trial, _, evaluations = uninterrupted(arm, wholes)
     stretches = data.draw(st.lists(st.integers(1, 3), min_size=2, max_size=6))
     root = tmp_path_factory.mktemp("again")
     for stretch in stretches:
         run_for(trial, root, stretch)
     run(trial, root)
-    assert_equals_uninterrupted(arm, root, kept)
+    assert_equals_uninterrupted(arm, root, wholes)
 
 
 @pytest.mark.parametrize("arm", ["everything", "probes_seldom", "evaluations_from_zero"])
-def test_periodic_snapshots_and_a_worker_that_vanishes(arm: str, root: Path, kept: Path):
+def test_periodic_snapshots_and_a_worker_that_vanishes(arm: str, root: Path, wholes: Path):
     """What it left on storage, here a copy made while it ran, is continued; evaluations after it are taken again,
     alike.
     """
-    trial, _, evaluations = uninterrupted(arm, kept)
+    trial, _, evaluations = uninterrupted(arm, wholes)
     running = TrialRun(trial, TrialFolder(root / "its", trial.key), How(checkpoint_every_s=0.0))
     for _ in range(3):
         next(running)
     left = shutil.copytree(root / "its", root / "left")
     assert summary(trial, left).steps == evaluations[2].steps
     assert without_seconds(run(trial, left)) == without_seconds(evaluations[3:])
-    assert_equals_uninterrupted(arm, left, kept)
+    assert_equals_uninterrupted(arm, left, wholes)
 
 
 def test_no_periodic_snapshot_before_it_is_due(root: Path):
@@ -117,8 +119,8 @@ def test_no_periodic_snapshot_before_it_is_due(root: Path):
     assert folder.latest() is not None
 
 
-def test_a_snapshot_that_is_asked_for_is_saved_at_once(root: Path, kept: Path):
-    trial, _, evaluations = uninterrupted("everything", kept)
+def test_a_snapshot_that_is_asked_for_is_saved_at_once(root: Path, wholes: Path):
+    trial, _, evaluations = uninterrupted("everything", wholes)
     folder = TrialFolder(root, trial.key)
     asked = iter([False, True])
     running = TrialRun(trial, folder, How(checkpoint_every_s=3600.0, snapshot_asked=lambda: next(asked, False)))
@@ -127,7 +129,7 @@ def test_a_snapshot_that_is_asked_for_is_saved_at_once(root: Path, kept: Path):
     next(running)
     assert summary(trial, root).steps == evaluations[1].steps
     list(running)
-    assert_equals_uninterrupted("everything", root, kept)
+    assert_equals_uninterrupted("everything", root, wholes)
 
 
 def test_the_latest_snapshot_stays_and_the_one_before_it(root: Path):
@@ -153,11 +155,11 @@ def test_an_iterator_that_was_never_started_leaves_nothing(root: Path):
     assert list(root.iterdir()) == []
 
 
-def test_probes_keep_their_own_schedules_across_interruptions(root: Path, kept: Path):
-    trial, _, evaluations = uninterrupted("probes_seldom", kept)
+def test_probes_keep_their_own_schedules_across_interruptions(root: Path, wholes: Path):
+    trial, _, evaluations = uninterrupted("probes_seldom", wholes)
     for number, evaluation in enumerate(evaluations):
         assert ("test_accuracy" in evaluation.values) == (number % 2 == 0)
         assert ("test_jacobian_norm_mean" in evaluation.values) == (number % 2 == 0)
         assert ("train_centroid_alignment_mean" in evaluation.values) == (number % 3 == 0)
         assert "train_accuracy" in evaluation.values
-    assert summary(trial, kept).final.keys() == set(trial.config.metrics)
+    assert summary(trial, wholes).final.keys() == set(trial.config.metrics)

@@ -31,6 +31,8 @@ BASE: dict[str, Any] = {
         {"goal": {"metric": "test_accuracy", "above": 0.6}},
         {"goal": {"metric": "train_loss", "below": 0.6}},
         {"goal": None},
+        {"keep": {"per_decade": 3}},
+        {"keep": {"when": {"metric": "test_accuracy", "above": 0.5}}},
         # Settings given at their defaults.
         {"shuffle": False},
         {"dtype": "float32"},

@@ -54,6 +54,10 @@ ARMS: dict[str, dict[str, Any]] = {
     "evaluations_from_zero": {"evaluate": {"every": 2, "first": 0}, "shuffle": True},
     "evaluations_listed": {"budget": {"steps": 19}, "evaluate": {"at": [0, 1, 4, 5, 11, 19, 40]}},
     "evaluations_logarithmic_from_zero": {"budget": {"steps": 19}, "evaluate": {"per_decade": 4, "first": 0}},
+    "networks_kept": {
+        "evaluate": {"every": 1, "first": 0},
+        "keep": {"at": [0, 2, 5], "when": {"metric": "test_accuracy", "above": 0.12}},
+    },
     "everything": {
         "shuffle": True,
         "gradient_filter": {"name": "ema", "decay": 0.8, "gain": 0.1},
@@ -105,6 +109,11 @@ def curves(trial: Trial, root: Path) -> list[list[str]]:
     rows = [line.split(",") for line in latest(trial, root).curves_path.read_text().splitlines()]
     assert rows[0][:3] == ["steps", "epochs", "seconds"]
     return [row[:2] + row[3:] for row in rows]
+
+
+def kept(trial: Trial, root: Path) -> dict[str, bytes]:
+    """The networks that were kept on the way, by the names of their files."""
+    return {path.name: path.read_bytes() for path in latest(trial, root).kept_path.glob("*")}
 
 
 def without_seconds(evaluations: Iterable[Evaluation]) -> list[tuple[int, float, dict[str, float]]]:

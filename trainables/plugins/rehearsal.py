@@ -76,8 +76,8 @@ def rehearse_plugins(trials: Mapping[str, Trial], *, limit_s: float = LIMIT_S) -
     combinations: dict[str, tuple[str, Trial]] = {}
     for name, trial in trials.items():
         if trial.config.plugins:
-            # Goal and budget make no difference to a few steps.
-            combination = trial.config.model_dump_json(exclude={"goal", "budget"})
+            # Goal, budget and what is kept make no difference to a few steps.
+            combination = trial.config.model_dump_json(exclude={"goal", "budget", "keep"})
             combinations.setdefault(combination, (name, trial))
     chosen = dict(combinations.values())
     if not chosen:

@@ -11,7 +11,9 @@ metrics steps, epochs, seconds, wall_seconds
         steps_to/GOAL, seconds_to/GOAL    if the goal was reached: at the first evaluation that met it
         M                       a sparse curve for MLflow's own pages; all of it is in curves.parquet
 files   config.yaml, curves.parquet, summary.json, state.safetensors; failure.log of a failed one
-tag grokgrid.checksums              of these files, as a SHA256SUMS has them
+        kept/STEPS.safetensors, if networks were kept on the way, with a SHA256SUMS of that folder
+tag grokgrid.checksums              of these files, as a SHA256SUMS has them; of a folder, that of its SHA256SUMS: a tag
+                                    has not the room for many files
 tag grokgrid.without_checkpoint     it was imported, or recorded, without state.safetensors
 """
 
@@ -129,10 +131,12 @@ def rank(run: Run) -> tuple[float, str]:
 
 
 def params(config: Mapping[str, Any]) -> dict[str, str]:
-    """The settings that people compare, flat. Budget, goal and probes only decide what is seen of a trial."""
+    """The settings that people compare, flat. Budget, goal, probes and what is kept only decide what is seen of a
+    trial.
+    """
     flat: dict[str, str] = {}
     for name, value in config.items():
-        if name in ("budget", "evaluate", "goal", "probes"):
+        if name in ("budget", "evaluate", "goal", "keep", "probes"):
             continue
         if isinstance(value, Mapping) and "name" in value:
             # Paths are of one machine.

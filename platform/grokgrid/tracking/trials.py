@@ -133,14 +133,29 @@ def _restore(client: Client, finished: TrialRecord, snapshot: Snapshot) -> None:
     """Raises:
     Damaged: a file is missing, or is not the one that was recorded.
     """
-    for name, wanted in checksums_of(finished).items():
+    for name, wanted in _all_checksums(client, finished).items():
         with tempfile.TemporaryDirectory() as temporary:
             path = checked_file(client, finished, name, Path(temporary))
             if name == CURVES:
                 curve_tables.to_csv(read_table(path, name), snapshot.curves_path)
             else:
+                (snapshot.path / name).parent.mkdir(exist_ok=True)
                 shutil.copyfile(path, snapshot.path / name)
                 checksums.check_file(snapshot.path / name, wanted, name)
+
+
+def _all_checksums(client: Client, finished: TrialRecord) -> Mapping[str, str]:
+    """Of the files in folders, too, of each of which only the SHA256SUMS is in the tag. Raises as `_restore`."""
+    found: dict[str, str] = {}
+    for name, wanted in checksums_of(finished).items():
+        folder, _, file = name.rpartition("/")
+        if file == checksums.NAME:
+            with tempfile.TemporaryDirectory() as temporary:
+                inside = checksums.read(checked_file(client, finished, name, Path(temporary)).parent)
+            found |= {f"{folder}/{each}": its for each, its in inside.items()}
+        else:
+            found[name] = wanted
+    return found
 
 
 def _has(known: TrialRecord, steps: int) -> bool:
@@ -189,8 +204,8 @@ def _log_result(
         for name in sums.keys() - without - {snapshot.curves_path.name}:
             _link(snapshot.path / name, Path(temporary) / name)
         pyarrow.parquet.write_table(table, Path(temporary) / CURVES)
+        kept = _listed(Path(temporary), sums)
         client.upload(run.artifact_uri, Path(temporary))
-        kept = {path.name: sums.get(path.name) or checksums.checksum(path) for path in Path(temporary).iterdir()}
 
     metrics: dict[str, float] = {}
     for other in earlier:
@@ -216,8 +231,19 @@ def _log_result(
     return metrics
 
 
+def _listed(folder: Path, sums: Mapping[str, str]) -> Mapping[str, str]:
+    """The checksums for the tag. Writes a SHA256SUMS into each folder below."""
+    listed = {path.name: sums.get(path.name) or checksums.checksum(path) for path in folder.iterdir() if path.is_file()}
+    for below in [path for path in folder.iterdir() if path.is_dir()]:
+        inside = {path.name: sums[f"{below.name}/{path.name}"] for path in below.iterdir()}
+        (below / checksums.NAME).write_text(checksums.to_text(inside), encoding="utf-8")
+        listed[f"{below.name}/{checksums.NAME}"] = checksums.checksum(below / checksums.NAME)
+    return listed
+
+
 def _link(path: Path, target: Path) -> None:
     """Checkpoints may be large, and storage and the temporary folder on one disk."""
+    target.parent.mkdir(exist_ok=True)
     try:
         os.link(path, target)
     except OSError:
