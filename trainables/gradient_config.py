@@ -125,7 +125,8 @@ class GradientConfig(TrialConfig):
     @field_validator("probes")
     @classmethod
     def _measure_nothing_twice(cls, probes: tuple[Probe, ...], info: ValidationInfo) -> tuple[Probe, ...]:
-        measured = metrics_of(probes)
+        tables = [name for probe in probes for name in probe.table_names]
+        measured = (*metrics_of(probes), *tables)
         twice = sorted(metric for metric, num in Counter(measured).items() if num > 1)
         if "data" in info.data and not info.data["data"].num_validation:
             held_out = [probe.name for probe in probes if probe.on == "validation"]

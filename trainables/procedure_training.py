@@ -13,6 +13,7 @@ from trainables.procedure_config import ProcedureConfig
 from trainables.procedures.base import Yielded
 from trainables.randomness import Stream, seed_of
 from trainables.saved_state import NotSavable, from_tensors, to_tensors
+from trainables.tables import Columns
 from trainables.trial import Trial
 from trainables.validation import Problem, ValidationErrors
 
@@ -28,6 +29,7 @@ class ProcedureTraining:
         self.steps, self.seconds = 0, 0.0
         self.diverged_at: int | None = None
         self.next_evaluation: float | None = None
+        self.tables: Mapping[str, Columns] = {}
         self._state: dict[str, Tensor] | None = None
         self._values: Mapping[str, float] = {}
         self._evaluations: Generator[Yielded] | None = None

@@ -8,6 +8,7 @@
         summary.json        a Summary
         state.safetensors   all that the next step depends on
         kept/               networks that were kept on the way, if any: 000000100.safetensors is that after 100 steps
+        tables/             NAME.parquet, the rows of all evaluations, of each table that probes measure, if any
         SHA256SUMS          the checksums of these files
     <root>/<key>/failure.log            the traceback, if the last attempt failed
     <root>/<key>/damaged-at-000010324/  a snapshot that did not match its checksums
@@ -157,6 +158,10 @@ class Snapshot:
     @property
     def kept_path(self) -> Path:
         return self.path / "kept"
+
+    @property
+    def tables_path(self) -> Path:
+        return self.path / "tables"
 
     @property
     def summary_path(self) -> Path:

@@ -7,7 +7,7 @@ import platform
 import shutil
 import socket
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from trainables.procedure_config import ProcedureConfig
 from trainables.procedure_training import ProcedureTraining
 from trainables.records import End, Evaluation, Segment, Snapshot, Summary, TrialFolder, Waiting, ending, warn
 from trainables.snapshot_requests import never
+from trainables.tables import Columns, Tables
 from trainables.training import Training
 from trainables.trial import Trial
 
@@ -123,6 +124,7 @@ class _Progress:
         self._evaluations: list[Evaluation] = []
         keep = trial.config.keep if isinstance(trial.config, GradientConfig) else None
         self._kept = KeptNetworks(keep, trial.config.budget)
+        self._tables = Tables()
         self._low, self._high, self._last = (dict[str, float]() for _ in range(3))
         if latest is not None and self._before is not None:
             self._restore(latest, self._before)
@@ -140,6 +142,7 @@ class _Progress:
         self._training.restore(state, steps=before.steps, seconds=before.seconds, diverged_at=before.diverged_at)
         self._evaluations = _read_curves(latest)
         self._kept.restore(latest, self._evaluations)
+        self._tables.read(latest.tables_path)
         self._low, self._high, self._last = dict(before.low), dict(before.high), dict(before.last)
 
     def train_and_evaluate(self) -> Evaluation | None:
@@ -151,6 +154,7 @@ class _Progress:
             evaluation = Evaluation(training.steps, training.epochs, training.seconds, values)
             self._evaluations.append(evaluation)
             self._kept.note(self._evaluations, training.state)
+            self._tables.add(training.tables, steps=training.steps, epochs=training.epochs)
             for name, value in evaluation.values.items():
                 self._last[name] = value
                 # What is measured before any training is no extreme of it, and meets no goal.
@@ -245,6 +249,7 @@ class _Progress:
         _write_curves(snapshot, metrics, self._evaluations)
         snapshot.write_summary(self.now)
         self._kept.fill(snapshot, self._folder.snapshots())
+        self._tables.write(snapshot.tables_path)
         state = self._training.state()
         save_file({name: tensor.contiguous() for name, tensor in (state or {}).items()}, snapshot.state_path)
 
@@ -255,6 +260,7 @@ class Trainer(Protocol):
     steps, epochs    done so far
     seconds          of optimisation so far
     next_evaluation  the step of the next one where that is known although it is not reached; inf if there is none
+    tables           that were measured at the latest evaluation
     """
 
     steps: int
@@ -262,6 +268,7 @@ class Trainer(Protocol):
     diverged_at: int | None
     next_evaluation: float | None
     device: torch.device
+    tables: Mapping[str, Columns]
 
     @property
     def epochs(self) -> float: ...

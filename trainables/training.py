@@ -7,6 +7,7 @@ when. Nothing here waits for the device between two evaluations.
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from typing import final
 
 import torch
@@ -20,8 +21,10 @@ from trainables.models.base import Spec
 from trainables.objective import Batch, Drawn, build_objective
 from trainables.plugins.loading import loaded
 from trainables.plugins.scope import Scope
+from trainables.probes._state import check_state
 from trainables.probes.base import Probe, ProbeInput, Split
 from trainables.randomness import Stream, generator, seed_of, words
+from trainables.tables import Columns, columns_of
 from trainables.trial import Trial
 from trainables.validation import Problem, ValidationErrors
 
@@ -34,6 +37,7 @@ class Training:
     steps      done so far
     seconds      of optimisation so far; see `Evaluation`
     diverged_at  the step at which the loss was first not finite
+    tables       that were measured at the latest evaluation
     """
 
     def __init__(
@@ -52,10 +56,12 @@ class Training:
         self.seconds = 0.0
         self.diverged_at: int | None = None
         self.next_evaluation: float | None = None
+        self.tables: Mapping[str, Columns] = {}
         with self._plugins():
             if self._scope.is_active:
                 self._scope.seed(self._first_seed)
             self._build()
+            self._probe_states = self._begin_probes()
 
     def _build(self) -> None:
         config, device, seed = self.config, self.device, self._seed
@@ -149,27 +155,75 @@ class Training:
         return self.measure(tuple(probe for probe in self.config.all_probes if number % probe.every == 0))
 
     def at_end(self) -> dict[str, float]:
-        return self.measure(self.config.all_probes)
+        # With copies: a trial that goes on from here has not been measured once more.
+        copies = {id: {name: t.clone() for name, t in state.items()} for id, state in self._probe_states.items()}
+        return self._measured(self.config.all_probes, copies)[0]
 
     def close(self) -> None:
         pass
 
     def measure(self, probes: tuple[Probe, ...]) -> dict[str, float]:
-        """Metric -> value, without changing anything."""
+        """Metric -> value, without changing anything but `tables` and the probes' own states."""
+        values, self.tables = self._measured(probes, self._probe_states)
+        return values
+
+    def _measured(
+        self, probes: tuple[Probe, ...], states: Mapping[str, dict[str, Tensor]]
+    ) -> tuple[dict[str, float], dict[str, Columns]]:
+        """Metric -> value, and table -> columns. states: of the probes, by id; they may change."""
         with _without_denormals(), torch.no_grad(), self._plugins():
-            parameters = {name: p.detach() for name, p in self._parameters.items()}
             at: dict[Split, ProbeInput] = {}
             values: dict[str, Tensor | float] = {}
+            tables: dict[str, Columns] = {}
             for probe in probes:
                 if probe.on not in at:
-                    x, y = self.data.part(probe.on)
-                    at[probe.on] = ProbeInput(self._function(), parameters, x, y, self.config.loss.value, self._drawing)
-                measured = probe.measure(at[probe.on])
-                if measured.keys() != set(probe.metrics):
+                    at[probe.on] = self._probe_input(probe.on)
+                state = states[probe.id]
+                names = set(state)
+                measured = probe.measure(self._own(at[probe.on], probe, state))
+                if measured.keys() != set(probe.announced):
                     wrong = f"{probe.name} measured {', '.join(measured)}, and says that it measures"
-                    raise ValidationErrors("probes", [Problem((), f"{wrong} {', '.join(probe.metrics)}")])
-                values |= measured
-            return {name: float(value) for name, value in values.items()}
+                    wrong = f"{wrong} {', '.join(probe.announced)}"
+                    raise ValidationErrors("probes", [Problem((), wrong)])
+                check_state(probe, state, names)
+                values |= {name: measured[name] for name in probe.metrics}  # type: ignore[misc]
+                tables |= {name: columns_of(name, measured[name]) for name in probe.table_names}
+            return {name: float(value) for name, value in values.items()}, tables
+
+    def _begin_probes(self) -> dict[str, dict[str, Tensor]]:
+        """Their states before the first step."""
+        states = {}
+        with _without_denormals(), torch.no_grad():
+            for probe in self.config.all_probes:
+                # Most have none: only those that do pay for it.
+                keeps = type(probe).init is not Probe.init
+                at = self._own(self._probe_input(probe.on), probe, {}, "init of ") if keeps else None
+                states[probe.id] = probe.init(at) if at is not None else {}
+                check_state(probe, states[probe.id], set(states[probe.id]))
+        return states
+
+    def _probe_input(self, on: Split) -> ProbeInput:
+        parameters = {name: p.detach() for name, p in self._parameters.items()}
+        buffers = self._buffers
+
+        def network(parameters: Mapping[str, Tensor], x: Tensor) -> Tensor:
+            return self._network.evaluate(dict(parameters), buffers, x)
+
+        def no_generator() -> torch.Generator:
+            raise AssertionError("a probe draws from a generator of its own")
+
+        f = self._function()
+        x, y = self.data.part(on)
+        return ProbeInput(f, network, parameters, x, y, self.config.loss.value, self._drawing, no_generator)
+
+    def _own(self, at: ProbeInput, probe: Probe, state: dict[str, Tensor], what: str = "") -> ProbeInput:
+        """With what is that probe's alone."""
+
+        def make_generator() -> torch.Generator:
+            index = words(what + ", ".join(probe.announced))
+            return generator(self._seed, Stream.PROBES, self.steps, *index, device=self.device)
+
+        return replace(at, state=state, make_generator=make_generator)
 
     def _step(self, batch: Batch) -> Tensor:
         parameters = self._parameters
@@ -231,15 +285,10 @@ class Training:
             return
         self._scope.seed((self._first_seed + self.steps) % 2**63)
 
-    def _drawing(self, what: str) -> torch.Generator | None:
-        """The generator of a measurement by its name, after this step; the global ones likewise. None where there is
-        no plugin to draw.
-        """
-        if not self._scope.is_active:
-            return None
-        index = (self.steps, *words(what))
-        self._scope.seed(seed_of(self._seed, Stream.PROBES, *index))
-        return generator(self._seed, Stream.PROBES, *index, device=self.device)
+    def _drawing(self, what: str) -> None:
+        """Before a measurement of that name, after this step: seeds the global generators, for plugins that draw."""
+        if self._scope.is_active:
+            self._scope.seed(seed_of(self._seed, Stream.PROBES, self.steps, *words(what)))
 
     def gradients(self) -> dict[str, Tensor]:
         """Of the latest step, as the optimiser got them."""
@@ -270,6 +319,7 @@ class Training:
         state |= {f"optimiser.{name}": tensor for name, tensor in self._optimiser.items()}
         for kind, states in (("filters", self._filters), ("transforms", self._transforms)):
             state |= {f"{kind}.{name}.{key}": t for name, of in states.items() for key, t in of.items()}
+        state |= {f"probes.{id}.{name}": t for id, of in self._probe_states.items() for name, t in of.items()}
         return state
 
     def restore(self, state: dict[str, Tensor], *, steps: int, seconds: float, diverged_at: int | None) -> None:
@@ -282,6 +332,7 @@ class Training:
         for kind, states in (("filters", self._filters), ("transforms", self._transforms)):
             for name in states:
                 states[name] = _under(f"{kind}.{name}.", state)
+        self._probe_states = {id: _under(f"probes.{id}.", state) for id in self._probe_states}
         self.steps, self.seconds, self.diverged_at = steps, seconds, diverged_at
 
 

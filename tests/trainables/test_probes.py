@@ -1,7 +1,9 @@
 """Probes against exact autograd, in float64. J: (C, D); the centroid of a point is J'1 (Walker et al., Theorem 4)."""
 
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from pydantic import TypeAdapter
@@ -36,10 +38,25 @@ def exact_jacobians(f) -> Tensor:
     return torch.stack([torch.autograd.functional.jacobian(lambda x: f(x[None])[0], point) for point in X])
 
 
+def seen(f, *, x: Tensor = X, y: Tensor = Y, network=None, parameters=None, state=None, seed: int = 5) -> ProbeInput:
+    """What a probe sees of a function, or of a network."""
+    return ProbeInput(
+        f=f,
+        network=network or (lambda parameters, x: f(x)),
+        parameters=parameters or {},
+        x=x,
+        y=y,
+        loss=F.cross_entropy,
+        drawing=lambda _: None,
+        make_generator=lambda: seeded(seed),
+        state={} if state is None else state,
+    )
+
+
 def taken(f, *settings: dict, x: Tensor = X, y: Tensor = Y) -> dict[str, float]:
     """What the probes measure where training and test set are the same points."""
     chosen = [TypeAdapter(Probe).validate_python(one) for one in settings]
-    at = ProbeInput(f, {}, x, y, F.cross_entropy, lambda _: None)
+    at = seen(f, x=x, y=y)
     values = {name: float(value) for probe in chosen for name, value in probe.measure(at).items()}
     assert tuple(values) == tuple(metric for probe in chosen for metric in probe.metrics)
     return values
@@ -183,3 +200,104 @@ def test_measuring_changes_nothing_and_works_without_gradients():
         assert taken(f, *({"name": name} for name in names)) == expected
     assert all(torch.equal(parameters[name], before[name]) for name in before)
     assert torch.equal(torch.get_rng_state(), global_state)
+
+
+def ntk_of(network, parameters, x: Tensor = X, *, initial: Tensor | None = None, num_points: int = POINTS):
+    """What the probe gives, and the kernel at initialisation that it kept."""
+    (probe,) = TypeAdapter(tuple[Probe, ...]).validate_python([{"name": "ntk", "num_points": num_points}])
+    at = seen(lambda x: network(parameters, x), x=x, network=network, parameters=parameters)
+    state = probe.init(at)
+    assert state.keys() == {"initial"}
+    kept = state if initial is None else {"initial": initial}
+    return probe.measure(replace(at, state=kept)), state["initial"]
+
+
+class TestNtk:
+    """Jacot et al. 2018: K(x, x') is the sum over parameters of products of gradients, averaged over outputs here."""
+
+    def by_hand(self, f, parameters: dict[str, Tensor], x: Tensor) -> Tensor:
+        """One backward pass an output and point by autograd, all gradients in one matrix (C, points, parameters)."""
+        leaves = {name: p.clone().requires_grad_() for name, p in parameters.items()}
+
+        def row(point: Tensor, c: int) -> Tensor:
+            found = torch.autograd.grad(f(leaves, point[None])[0, c], list(leaves.values()), allow_unused=True)
+            given = [torch.zeros_like(p) if g is None else g for g, p in zip(found, leaves.values(), strict=True)]
+            return torch.cat([g.flatten() for g in given])
+
+        G = torch.stack([torch.stack([row(point, c) for point in x]) for c in range(C)])
+        return torch.einsum("cip,cjp->ij", G, G) / C
+
+    @pytest.mark.parametrize("activation", ["relu", "tanh"])
+    def test_is_that_of_autograd(self, activation: str):
+        config = Mlp.model_validate({"width": 9, "activation": activation, "output_scale": 2.5})
+        built = config.build(Spec(torch.Size([D]), C, torch.float64))
+        first, later = built.init(seeded(1))[0], built.init(seeded(2))[0]
+
+        def network(parameters, x: Tensor) -> Tensor:
+            return built.evaluate(dict(parameters), {}, x)
+
+        K0, K = self.by_hand(network, first, X), self.by_hand(network, later, X)
+        values, kept = ntk_of(network, later, initial=K0)
+        torch.testing.assert_close(kept, K, rtol=1e-12, atol=1e-12)
+        assert float(values["train_ntk_trace"]) == pytest.approx(float(K.diagonal().sum()), rel=1e-12)
+        assert float(values["train_ntk_mean"]) == pytest.approx(float(K.sum()) / POINTS**2, rel=1e-12)
+        now, then = K.numpy().ravel(), K0.numpy().ravel()
+        cosine = now @ then / (np.linalg.norm(now) * np.linalg.norm(then))
+        assert float(values["train_ntk_alignment_initial"]) == pytest.approx(cosine, rel=1e-12)
+        assert cosine < 0.999
+        spectrum = values["train_ntk_spectrum"]
+        assert spectrum["index"].tolist() == [*range(POINTS)]
+        # Another algorithm's: singular values of a symmetric positive matrix.
+        expected = np.linalg.svd(K.numpy(), compute_uv=False)
+        assert spectrum["eigenvalue"].tolist() == pytest.approx(expected.tolist(), rel=1e-9, abs=1e-12)
+
+    def test_of_a_linear_model_is_known(self):
+        """f = Wx + b has df_c/dW_c = x and df_c/db_c = 1, so K(x, x') = x . x' + 1 whatever W and b."""
+        parameters = {"W": torch.randn(C, D, dtype=torch.float64, generator=seeded(7)), "b": torch.zeros(C).double()}
+        values, kept = ntk_of(lambda p, x: x @ p["W"].mT + p["b"], parameters)
+        torch.testing.assert_close(kept, X @ X.mT + 1, rtol=1e-12, atol=1e-12)
+        assert float(values["train_ntk_trace"]) == pytest.approx(float(X.square().sum()) + POINTS)
+        assert float(values["train_ntk_mean"]) == pytest.approx(float(X.mean(0).square().sum()) + 1)
+        assert float(values["train_ntk_alignment_initial"]) == pytest.approx(1)
+        # Of rank D + 1: the rest of its eigenvalues are zero.
+        assert spectrum_of(values)[D + 1 :] == pytest.approx([0.0] * (POINTS - D - 1), abs=1e-9)
+
+    def test_takes_the_first_points_of_images_too(self):
+        parameters = {"W": torch.zeros(C, D, dtype=torch.float64)}
+        _, kept = ntk_of(lambda p, x: x.flatten(1) @ p["W"].mT, parameters, X.reshape(POINTS, 2, 3), num_points=3)
+        torch.testing.assert_close(kept, X[:3] @ X[:3].mT, rtol=1e-12, atol=1e-12)
+
+    def test_that_is_not_finite_has_no_eigenvalues(self):
+        parameters = {"W": torch.full((C, D), torch.inf, dtype=torch.float64)}
+        values, _ = ntk_of(lambda p, x: (x @ p["W"].mT).square(), parameters)
+        assert math.isnan(values["train_ntk_trace"]) and all(map(math.isnan, spectrum_of(values)))
+
+
+def spectrum_of(values) -> list[float]:
+    return values["train_ntk_spectrum"]["eigenvalue"].tolist()
+
+
+class TestNoiseAccuracy:
+    def taken(self, f, *, seed: int = 5, **settings) -> list[float]:
+        (probe,) = TypeAdapter(tuple[Probe, ...]).validate_python([{"name": "noise_accuracy"} | settings])
+        values = probe.measure(seen(f, seed=seed))
+        assert tuple(values) == probe.metrics
+        return [float(value) for value in values.values()]
+
+    def test_is_that_of_one_draw_at_every_scale(self):
+        _, f = model("tanh", init_scale=3)
+        noise = torch.randn(X.shape, dtype=torch.float64, generator=seeded(5))
+        expected = [float((f(X + s * noise).argmax(1) == Y).double().mean()) for s in (0.2, 0.4, 0.6, 0.8, 1.0)]
+        assert self.taken(f) == expected
+        assert self.taken(f, num_points=3) != expected
+
+    def test_of_a_threshold_is_known(self):
+        """f says class 0 where x_1 > 0. At x_1 = 1 it errs where the noise is below -1 / s: the chance is Phi(-1 / s),
+        0.1587 at s = 1 and 0.3085 at s = 2 (tables of the normal distribution). With 10,000 points, four standard
+        deviations are below 0.02: one seed in 10,000 fails by luck, and this one is fixed.
+        """
+        x, y = torch.ones(10_000, 1, dtype=torch.float64), torch.zeros(10_000, dtype=torch.long)
+        (probe,) = TypeAdapter(tuple[Probe, ...]).validate_python([{"name": "noise_accuracy", "scales": [1.0, 2.0]}])
+        values = probe.measure(seen(lambda x: torch.cat([x, -x], 1), x=x, y=y))
+        assert float(values["test_noise_accuracy_1.0"]) == pytest.approx(1 - 0.1587, abs=0.02)
+        assert float(values["test_noise_accuracy_2.0"]) == pytest.approx(1 - 0.3085, abs=0.02)

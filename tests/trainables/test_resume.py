@@ -16,6 +16,7 @@ from tiny_trials import (
     run_for,
     state,
     summary,
+    tables,
     tiny_trial,
     without_seconds,
 )
@@ -54,6 +55,7 @@ def assert_equals_uninterrupted(arm: str, root: Path, wholes: Path) -> None:
     assert_same_bits(state(trial, root), state(trial, whole))
     assert curves(trial, root) == curves(trial, whole)
     assert kept(trial, root) == kept(trial, whole)
+    assert tables(trial, root) == tables(trial, whole)
     assert comparable(summary(trial, root)) == comparable(summary(trial, whole))
 
 
@@ -94,7 +96,9 @@ def test_interrupted_again_and_again(arm: str, tmp_path_factory: pytest.TempPath
     assert_equals_uninterrupted(arm, root, wholes)
 
 
-@pytest.mark.parametrize("arm", ["everything", "probes_seldom", "evaluations_from_zero"])
+@pytest.mark.parametrize(
+    "arm", ["everything", "probes_seldom", "evaluations_from_zero", "probes_with_state_and_tables"]
+)
 def test_periodic_snapshots_and_a_worker_that_vanishes(arm: str, root: Path, wholes: Path):
     """What it left on storage, here a copy made while it ran, is continued; evaluations after it are taken again,
     alike.

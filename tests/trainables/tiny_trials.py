@@ -58,6 +58,15 @@ ARMS: dict[str, dict[str, Any]] = {
         "evaluate": {"every": 1, "first": 0},
         "keep": {"at": [0, 2, 5], "when": {"metric": "test_accuracy", "above": 0.12}},
     },
+    "probes_with_state_and_tables": {
+        "probes": [
+            {"name": "ntk", "num_points": 7, "every": 2},
+            {"name": "ntk", "on": "test", "num_points": 5, "every": 3},
+            {"name": "noise_accuracy", "scales": [0.5, 2.0], "every": 2},
+        ],
+        "evaluate": {"every": 1, "first": 0},
+        "budget": {"epochs": 6},
+    },
     "everything": {
         "shuffle": True,
         "gradient_filter": {"name": "ema", "decay": 0.8, "gain": 0.1},
@@ -114,6 +123,11 @@ def curves(trial: Trial, root: Path) -> list[list[str]]:
 def kept(trial: Trial, root: Path) -> dict[str, bytes]:
     """The networks that were kept on the way, by the names of their files."""
     return {path.name: path.read_bytes() for path in latest(trial, root).kept_path.glob("*")}
+
+
+def tables(trial: Trial, root: Path) -> dict[str, bytes]:
+    """That probes measured, by the names of their files."""
+    return {path.name: path.read_bytes() for path in latest(trial, root).tables_path.glob("*")}
 
 
 def without_seconds(evaluations: Iterable[Evaluation]) -> list[tuple[int, float, dict[str, float]]]:

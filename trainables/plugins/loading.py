@@ -30,7 +30,11 @@ def load_plugin(config: Plugin, scope: Scope | None = None) -> Callable[..., Any
     Raises:
         ValidationErrors: it is not there, is not what the configuration declares, or cannot be called so.
     """
-    scope = scope or Scope()
+    return _load(config, scope or Scope())[0]
+
+
+def _load(config: Plugin, scope: Scope) -> tuple[Callable[..., Any], Any]:
+    """And the object that was made of it if it is a class."""
     source = source_of(config)
     target = object_of(source, scope)
     if problems := list(config.interface.problems(target, config.settings)):
@@ -42,6 +46,11 @@ def load_plugin(config: Plugin, scope: Scope | None = None) -> Callable[..., Any
                 scope.objects.append(bound)
     except (Exception, SystemExit) as error:
         raise config.problem(f"{config.object} cannot be made: {told(error, source.root)}") from error
+    return _inside(scope, config, bound), bound
+
+
+def _inside(scope: Scope, config: Plugin, bound: Callable[..., Any]) -> Callable[..., Any]:
+    """`bound`, called in a scope."""
 
     def called(*given: Any, **named: Any) -> Any:
         try:
@@ -61,8 +70,17 @@ def loaded(plugin: Plugin) -> Callable[..., Any]:
     scope = active_scope() or _outside
     if (known := scope.loaded.get(id(plugin))) is None:
         # With the plugin itself: so its id is not given to another one.
-        known = scope.loaded[id(plugin)] = (plugin, load_plugin(plugin, scope))
+        known = scope.loaded[id(plugin)] = (plugin, *_load(plugin, scope))
     return known[1]
+
+
+def method_of(plugin: Plugin, name: str) -> Callable[..., Any] | None:
+    """Of the object that is made of a class, loaded as by `loaded`; None if it is no class, or has no such method."""
+    scope = active_scope() or _outside
+    loaded(plugin)
+    *_, bound = scope.loaded[id(plugin)]
+    method = getattr(bound, name, None)
+    return _inside(scope, plugin, method) if callable(method) else None
 
 
 _outside = Scope()

@@ -145,8 +145,8 @@ def _rehearse_steps(name: str, trial: Trial, config: GradientConfig, report: Rep
         where = ", ".join(f"`{key}`" for key in changed[:5])
         message = (
             f"{where} changed between two steps and {'is' if len(changed) == 1 else 'are'} not part of a snapshot: a"
-            " trial that is continued has the first value again. Keep what matters in the `state` of an optimiser or"
-            " a gradient filter, in a buffer of the model, or compute it from step.number"
+            " trial that is continued has the first value again. Keep what matters in the `state` of an"
+            " optimiser, a gradient filter or a probe, in a buffer of the model, or compute it from step.number"
         )
         report({"kind": "warning", "message": message})
     for number in _later_numbers(config, training):
@@ -226,7 +226,8 @@ def _report_continued(name: str, config: TrialConfig, blamed: Call, changed: lis
     message = (
         f"{plugin} gives something else at step {blamed.step} in a trial that was continued after step"
         f" {_CONTINUED} than in one that was not: it keeps something that is not part of a snapshot{where}. Keep it in"
-        " the `state` of an optimiser or a gradient filter, in a buffer of the model, or compute it from step.number"
+        " the `state` of an optimiser, a gradient filter or a probe, in a buffer of the model, or compute it from"
+        " step.number"
     )
     # Not yet a problem: where two runs differ by themselves, that says more.
     report({"kind": "continued", "trial": name, "path": path, "message": message})

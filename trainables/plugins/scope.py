@@ -53,7 +53,7 @@ class Scope:
         self.objects: list[Any] = []
         self.is_active = False
         self.made: dict[int, Any] = {}
-        self.loaded: dict[int, tuple[object, Callable[..., Any]]] = {}
+        self.loaded: dict[int, tuple[object, Callable[..., Any], Any]] = {}
         self._device = device
         self._finder = _Finder()
         self._roots: dict[str, None] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from trainables.component import Component
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+Table = Mapping[str, Any]
+"""Column -> its values, a tensor or an array (rows,); all of one length. The rows of one evaluation."""
+
 Split = Literal["train", "validation", "test"]
 
 
@@ -24,22 +28,32 @@ class ProbeInput:
     """What a probe sees of the network at an evaluation, on one split of the data.
 
     f           inputs -> outputs, as it is evaluated; may be differentiated by its inputs, with torch.func say
+    network     (parameters, inputs) -> outputs, likewise, and differentiable by both: f at any parameters
     parameters  name -> tensor
     x, y        inputs (examples, …) and classes (examples,)
     loss        (outputs, y) -> scalar, without regularisers
-    drawing     called with the name of a measurement before it is taken: seeds what it may draw by the trial's seed,
-                the name and the step, so that it depends neither on other probes nor on resumption
-    generator   for what a plugin draws, on the tensors' device; seeded likewise
+    drawing     called with the name of a measurement before it is taken: seeds what a plugin's model draws from the
+                global generators, as `generator` is seeded
+    state       the probe's own tensors by name, which it may replace or change in place; part of every snapshot
     """
 
     f: Callable[[Tensor], Tensor]
+    network: Callable[[Mapping[str, Tensor], Tensor], Tensor]
     parameters: Mapping[str, Tensor]
     x: Tensor
     y: Tensor
     loss: Callable[[Tensor, Tensor], Tensor]
-    drawing: Callable[[str], torch.Generator | None]
-    generator: torch.Generator | None = None
+    drawing: Callable[[str], None]
+    make_generator: Callable[[], torch.Generator]
+    state: dict[str, Tensor] = field(default_factory=dict)
     _known: dict[Hashable, Any] = field(default_factory=dict)
+
+    @cached_property
+    def generator(self) -> torch.Generator:
+        """The probe's own, on the tensors' device. What it draws depends on the trial's seed, the probe and the step,
+        and neither on other probes nor on resumption.
+        """
+        return self.make_generator()
 
     def once(self, make: Callable[..., T], *arguments: Hashable) -> T:
         """`make(self, *arguments)`, computed once for all probes of this evaluation and split."""
@@ -60,7 +74,10 @@ def outputs(at: ProbeInput) -> Tensor:
 
 
 class Probe(Component):
-    """Measurements of a network. `every: 10` takes them at every tenth evaluation, the first included."""
+    """Measurements of a network. `every: 10` takes them at every tenth evaluation, the first included.
+
+    Each has at least one metric or table, whose names no other probe of the trial has.
+    """
 
     on: Split
     every: PositiveInt
@@ -70,6 +87,29 @@ class Probe(Component):
     def metrics(self) -> tuple[str, ...]:
         """The names of the measurements, each of which begins with the split."""
 
+    @property
+    def table_names(self) -> tuple[str, ...]:
+        """The names of the tables, each of which begins with the split."""
+        return ()
+
+    def init(self, at: ProbeInput) -> dict[str, Tensor]:
+        """The state before the first step, of the network as it is initialised: tensors by names of its own."""
+        return {}
+
     @abstractmethod
-    def measure(self, at: ProbeInput) -> Mapping[str, Tensor | float]:
-        """Metric -> value, on the parameters as they stand, without changing anything."""
+    def measure(self, at: ProbeInput) -> Mapping[str, Tensor | float | Table]:
+        """Metric -> value, and table -> columns, on the parameters as they stand, without changing anything but
+        `at.state`.
+        """
+
+    @property
+    def announced(self) -> tuple[str, ...]:
+        """The names of all that `measure` gives."""
+        return (*self.metrics, *self.table_names)
+
+    @property
+    def id(self) -> str:
+        """Tells apart the probes of a trial, in whatever order they are. Without dots, for it is a part of the names in
+        a snapshot: `probes.train_ntk_trace.initial`.
+        """
+        return self.announced[0].replace(".", "-")

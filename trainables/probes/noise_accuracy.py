@@ -1,0 +1,49 @@
+"""Accuracy under noise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from trainables.configuration import PositiveFloat, PositiveInt
+from trainables.probes.base import Probe, ProbeInput, Split
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class NoiseAccuracy(Probe):
+    """Accuracy on the first `num_points` under Gaussian noise on the normalised inputs: one draw an evaluation, of
+    standard deviation 1, multiplied by each of the scales in turn (Walker et al., Figure 3).
+    """
+
+    name: Literal["noise_accuracy"] = "noise_accuracy"
+    on: Split = "test"
+    scales: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (0.2, 0.4, 0.6, 0.8, 1.0)
+    num_points: PositiveInt | None = None
+    every: PositiveInt = 1
+
+    @field_validator("scales")
+    @classmethod
+    def _grow(cls, scales: tuple[float, ...]) -> tuple[float, ...]:
+        for before, after in pairwise(scales):
+            if before >= after:
+                raise ValueError(f"{after:g} comes after {before:g}: each should be larger than the one before it")
+        return scales
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        return tuple(f"{self.on}_noise_accuracy_{scale!r}" for scale in self.scales)
+
+    def measure(self, at: ProbeInput) -> Mapping[str, Tensor | float]:
+        import torch
+
+        x, y = at.x[: self.num_points], at.y[: self.num_points]
+        noise = torch.randn(x.shape, generator=at.generator, dtype=x.dtype, device=x.device)
+        at.drawing(", ".join(self.metrics))
+        outputs = (at.f(x + scale * noise) for scale in self.scales)
+        values = [(each.argmax(1) == y).double().mean() for each in outputs]
+        return dict(zip(self.metrics, values, strict=True))
