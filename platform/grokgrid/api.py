@@ -98,14 +98,14 @@ def report(study: Study | str | Path, *, folder: Path | None = None) -> StudyRep
 
 
 def export(study: Study | str | Path, folder: Path) -> int:
-    """Writes the study's trials, with all their evaluations but without checkpoints, to a new folder that
-    `import_trials` reads; returns how many there are.
+    """Writes the study's trials, with all their evaluations and tables but without checkpoints and kept networks, to a
+    new folder that `import_trials` reads; returns how many there are.
     """
     from grokgrid import exchange
 
     found = _begun(study)
     assert found.trial_results is not None
-    return exchange.export(found.study, found.trial_results, folder)
+    return exchange.export(found.study, found.trial_results, folder, Tracking())
 
 
 def import_trials(folder: Path) -> "Imported":

@@ -1,7 +1,8 @@
 """Taking trials from one MLflow to another, or from machines that have none.
 
 An export of a study is a folder of four files: study.yaml, the trials and their evaluations as a report keeps them
-(`tracking/trial_results.py`), and SHA256SUMS, the checksums of these; with the source of plugins under files/. It
+(`tracking/trial_results.py`), and SHA256SUMS, the checksums of these; with the source of plugins under files/, and the
+tables that probes have measured under tables/KEY/. It
 holds no checkpoints and no networks that were kept on the way, and is small enough to be published beside a paper: a
 trial of some hundred evaluations takes some ten kilobytes. What is imported can be reported, compared and counted as
 done; should it have to go on, it starts anew.
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from grokgrid.tracking import ReportRun, Tracking, TrialRecord
 from grokgrid.tracking.curves import POSITION, from_csv, to_csv
+from grokgrid.tracking.kept import read_table
 from grokgrid.tracking.records import WITHOUT_CHECKPOINT
 from grokgrid.tracking.trial_results import CURVES, TrialResults, keep, read_kept, told
 from search_spaces import Study, pinned, read_study, to_portable_yaml
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 _STUDY = "study.yaml"
+_TABLES = "tables"
 _IMPORTED = "grokgrid.imported"
 
 
@@ -48,7 +51,7 @@ class Imported:
     num_known: int
 
 
-def export(study: Study, trial_results: TrialResults, folder: Path) -> int:
+def export(study: Study, trial_results: TrialResults, folder: Path, tracking: Tracking) -> int:
     """Writes a study's trials to a new folder; returns how many there are.
 
     Raises:
@@ -63,6 +66,10 @@ def export(study: Study, trial_results: TrialResults, folder: Path) -> int:
             (folder / place).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, folder / place)
     keep(replace(trial_results, evaluations_in={}), folder, "")
+    with_tables = {key for key, trial in study.trials_by_key.items() if _tables_of(trial)}
+    for key, record in trial_results.records.items():
+        if record.summary is not None and key in with_tables:
+            tracking.copy_tables(record, folder / _TABLES / key)
     checksums.write(folder)
     return sum(record.summary is not None for record in trial_results.records.values())
 
@@ -119,15 +126,19 @@ def _of_export(folder: Path, temporary: Path) -> Iterator[tuple[Snapshot, Mappin
         wrong = f"holds {len(strange)} trials that are none of its study.yaml's: {', '.join(strange[:3])}"
         raise ValidationErrors(str(folder), [Problem((), wrong)])
     found: list[tuple[str, str]] = []
+    wrong_tables: list[tuple[str, str]] = []
     for key, record in trial_results.records.items():
         assert record.summary is not None
         evaluations = trial_results.of(key)
+        tables = folder / _TABLES / key
         if (what := _contradiction(trials[key], record.summary, evaluations)) is not None:
             found.append((key, what))
+        elif (what := _wrong_table(trials[key], tables, evaluations)) is not None:
+            wrong_tables.append((key, what))
         else:
-            yield _snapshot(trials[key], record.summary, evaluations, temporary), _tags(record, folder)
-    if found:
-        raise ValidationErrors(str(folder), told(CURVES, found))
+            yield _snapshot(trials[key], record.summary, evaluations, temporary, tables), _tags(record, folder)
+    if found or wrong_tables:
+        raise ValidationErrors(str(folder), told(CURVES, found) + told(_TABLES, wrong_tables))
 
 
 def _contradiction(trial: Trial, summary: Summary, evaluations: "pyarrow.Table") -> str | None:
@@ -173,7 +184,29 @@ def _contradiction(trial: Trial, summary: Summary, evaluations: "pyarrow.Table")
     return None
 
 
-def _snapshot(trial: Trial, summary: Summary, evaluations: "pyarrow.Table", root: Path) -> Snapshot:
+def _tables_of(trial: Trial) -> set[str]:
+    """The names of the files of all tables that a trial may have."""
+    if not isinstance(trial.config, GradientConfig):
+        return set()
+    return {f"{name}.parquet" for probe in trial.config.all_probes for name in probe.table_names}
+
+
+def _wrong_table(trial: Trial, folder: Path, evaluations: "pyarrow.Table") -> str | None:
+    """Why these are not the trial's tables; None if they are, or there are none."""
+    steps = set(evaluations["steps"].to_pylist())
+    for path in sorted(folder.glob("*")):
+        if path.name not in _tables_of(trial):
+            return f"there is a table {path.stem}, which no probe measures"
+        try:
+            table = read_table(path, path.name)
+        except Damaged as error:
+            return str(error)
+        if table.column_names[:2] != list(POSITION[:2]) or not steps.issuperset(table["steps"].to_pylist()):
+            return f"the table {path.stem} has rows of no evaluation"
+    return None
+
+
+def _snapshot(trial: Trial, summary: Summary, evaluations: "pyarrow.Table", root: Path, tables: Path) -> Snapshot:
     def fill(snapshot: Snapshot) -> None:
         snapshot.write_config(trial)
         to_csv(
@@ -181,6 +214,8 @@ def _snapshot(trial: Trial, summary: Summary, evaluations: "pyarrow.Table", root
             snapshot.curves_path,
         )
         snapshot.write_summary(summary)
+        if tables.exists():
+            shutil.copytree(tables, snapshot.tables_path)
 
     return TrialFolder(root, trial.key).write(summary.steps, fill)
 
@@ -220,6 +255,8 @@ def _check(snapshot: Snapshot, trial: Trial, summary: Summary) -> None:
         wrong = "is no table of evaluations, or not all of one"
     if wrong is not None:
         raise ValidationErrors(str(snapshot.curves_path), [Problem((), wrong)])
+    if (wrong := _wrong_table(trial, snapshot.tables_path, from_csv(snapshot.curves_path))) is not None:
+        raise ValidationErrors(str(snapshot.tables_path), [Problem((), wrong)])
 
 
 def _tags(record: TrialRecord, folder: Path) -> Mapping[str, str]:

@@ -1,5 +1,6 @@
 """Evaluations from step 0 on, kept networks and tables: through a study, into MLflow and its report, and back."""
 
+import io
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,6 +8,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 from driver_records import evaluations, record
 from driver_studies import Watched, drive, results, same, study
@@ -23,6 +26,7 @@ from search_spaces import Study
 from trainables import checksums
 from trainables.records import TrialFolder
 from trainables.run import TrialRun
+from trainables.validation import ValidationErrors
 
 FROM_ZERO = study(
     trial={
@@ -213,3 +217,102 @@ class TestKeptNetworks:
         drive(KEEPING)
         api.export(KEEPING, tmp_path / "exported")
         assert not any("kept" in str(path) for path in (tmp_path / "exported").rglob("*"))
+
+
+MEASURING = study(
+    seeds=1,
+    trial={
+        "goal": None,
+        "evaluate": {"every": 5, "first": 0},
+        "budget": {"steps": 20},
+        "keep": {"at": [10]},
+        "probes": [{"name": "ntk", "num_points": 5, "every": 2}, {"name": "noise_accuracy"}],
+    },
+    arms={"baseline": {}},
+)
+SPECTRUM = "tables/train_ntk_spectrum.parquet"
+
+
+def steps_of(content: bytes) -> list[int]:
+    """Of a table's rows."""
+    return pyarrow.parquet.read_table(io.BytesIO(content))["steps"].to_pylist()
+
+
+class TestTables:
+    def test_arrive_with_networks_and_states_and_go_on(self, ready_home: Path, tmp_path: Path):
+        drive(MEASURING)
+        found = files(MEASURING)
+        assert found.keys() == networks(10) | {SPECTRUM}
+        assert steps_of(found[SPECTRUM]) == [step for step in (0, 10, 20) for _ in range(5)]
+        drive(longer(MEASURING))
+        found = files(longer(MEASURING))
+        whole = TrialRun(longer(MEASURING).trials[0], TrialFolder(tmp_path, "whole"))
+        list(whole)
+        snapshot = TrialFolder(tmp_path, "whole").snapshots()[-1]
+        assert found == {
+            f"{path.parent.name}/{path.name}": path.read_bytes()
+            for path in (*snapshot.kept_path.iterdir(), *snapshot.tables_path.iterdir())
+        }
+        assert (artifacts(longer(MEASURING)) / "state.safetensors").read_bytes() == snapshot.state_path.read_bytes()
+
+    @pytest.fixture
+    def exported(
+        self, ready_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_database: Path
+    ) -> tuple[Path, bytes]:
+        """And the table that was."""
+        drive(MEASURING)
+        api.export(MEASURING, tmp_path / "exported")
+        table = files(MEASURING)[SPECTRUM]
+        (tmp_path / "another").mkdir()
+        (tmp_path / "another" / "mlflow.db").write_bytes(empty_database.read_bytes())
+        monkeypatch.setenv("GROKGRID_HOME", str(tmp_path / "another"))
+        return tmp_path / "exported", table
+
+    def test_go_along_with_an_export(self, exported: tuple[Path, bytes], tmp_path: Path):
+        folder, table = exported
+        (key,) = (trial.key for trial in MEASURING.trials)
+        names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+        four = {"study.yaml", "trials.parquet", "curves.parquet", "SHA256SUMS"}
+        assert names == four | {f"tables/{key}/train_ntk_spectrum.parquet"}
+        assert api.import_trials(folder).num_new == 1
+        assert files(MEASURING) == {SPECTRUM: table}
+        api.export(MEASURING, tmp_path / "again")
+        assert (tmp_path / "again" / "tables" / key / "train_ntk_spectrum.parquet").read_bytes() == table
+        # Without its checkpoint it starts anew, and has all again.
+        drive(longer(MEASURING))
+        assert files(longer(MEASURING)).keys() == networks(10) | {SPECTRUM}
+
+    @pytest.mark.parametrize(
+        ("damage", "wrong"),
+        [
+            (lambda file: file.write_bytes(b"?"), "train_ntk_spectrum.parquet is no Parquet file, or not all of one"),
+            (lambda file: file.rename(file.with_name("other.parquet")), "there is a table other, which no probe"),
+            (
+                lambda file: pyarrow.parquet.write_table(pyarrow.table({"steps": [7], "epochs": [1.0]}), file),
+                "the table train_ntk_spectrum has rows of no evaluation",
+            ),
+            (
+                lambda file: pyarrow.parquet.write_table(pyarrow.table({"index": [7]}), file),
+                "the table train_ntk_spectrum has rows of no evaluation",
+            ),
+        ],
+    )
+    def test_that_are_not_the_trial_s_are_refused(
+        self, exported: tuple[Path, bytes], damage: Callable[[Path], None], wrong: str
+    ):
+        folder, _ = exported
+        (file,) = folder.glob("tables/*/*")
+        damage(file)
+        with pytest.raises(ValidationErrors, match="this is not all that was exported"):
+            api.import_trials(folder)
+        checksums.write(folder)
+        with pytest.raises(ValidationErrors, match=f"tables: of 1 trial {wrong}"):
+            api.import_trials(folder)
+
+    def test_that_are_damaged_are_left_out_of_an_export(self, ready_home: Path, tmp_path: Path):
+        drive(MEASURING)
+        (artifacts(MEASURING) / SPECTRUM).write_bytes(b"?")
+        with warnings_said() as said:
+            assert api.export(MEASURING, tmp_path / "exported") == 1
+        assert any("does not match its checksum. The table is left out" in sentence for sentence in said)
+        assert not list((tmp_path / "exported").rglob("*spectrum*"))

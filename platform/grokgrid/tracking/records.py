@@ -12,6 +12,7 @@ metrics steps, epochs, seconds, wall_seconds
         M                       a sparse curve for MLflow's own pages; all of it is in curves.parquet
 files   config.yaml, curves.parquet, summary.json, state.safetensors; failure.log of a failed one
         kept/STEPS.safetensors, if networks were kept on the way, with a SHA256SUMS of that folder
+        tables/NAME.parquet, if probes measure tables, likewise
 tag grokgrid.checksums              of these files, as a SHA256SUMS has them; of a folder, that of its SHA256SUMS: a tag
                                     has not the room for many files
 tag grokgrid.without_checkpoint     it was imported, or recorded, without state.safetensors

@@ -1,6 +1,7 @@
 """What the rest of the platform sees of MLflow."""
 
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import final
 
 from grokgrid import home
@@ -81,6 +82,12 @@ class Tracking:
     def restore(self, finished: TrialRecord, folder: TrialFolder) -> None:
         """Lays the trial's last snapshot into its folder, for a worker to continue from."""
         trials.restore(self._client, finished, folder)
+
+    def copy_tables(self, finished: TrialRecord, folder: Path) -> None:
+        """The tables that a trial's probes have measured, into a folder, which is made if there are any. One that is
+        damaged is left out, with a warning.
+        """
+        trials.copy_tables(self._client, finished, folder)
 
     def trial_results(self, study: str, study_digest: str, keys: Iterable[str]) -> TrialResults:
         """What is known of the trials of a study, and all their evaluations: from what its last report has kept where

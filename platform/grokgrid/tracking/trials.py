@@ -42,6 +42,7 @@ from trainables.validation import printable
 if TYPE_CHECKING:
     import pyarrow
 
+_TABLES = "tables/"
 CURVES, CHECKPOINT, FAILURE = "curves.parquet", "state.safetensors", "failure.log"
 
 
@@ -105,6 +106,20 @@ def restore(client: Client, finished: TrialRecord, folder: TrialFolder) -> None:
             folder.write(finished.summary.steps, partial(_restore, client, finished))
     except Damaged as error:
         warn(f"{where(finished)}: {error}. The trial starts anew.")
+
+
+def copy_tables(client: Client, finished: TrialRecord, folder: Path) -> None:
+    """See Tracking."""
+    try:
+        files = {name: wanted for name, wanted in _all_checksums(client, finished).items() if name.startswith(_TABLES)}
+        for name, wanted in files.items():
+            with tempfile.TemporaryDirectory() as temporary:
+                path = checked_file(client, finished, name, Path(temporary))
+                checksums.check_file(path, wanted, name)
+                folder.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, folder / name.removeprefix(_TABLES))
+    except Damaged as error:
+        warn(f"{where(finished)}: {error}. The table is left out.")
 
 
 def evaluations(client: Client, records: Iterable[TrialRecord]) -> tuple["pyarrow.Table", set[str]]:
