@@ -65,7 +65,7 @@ class TestTheDocumentation:
         return folder
 
     def test_each_plugin_is_short(self):
-        assert len(blocks("python")) == 4
+        assert len(blocks("python")) == 5
         assert all(len(block.splitlines()) < 30 for block in blocks("python"))
 
     @pytest.mark.slow
@@ -81,6 +81,8 @@ class TestTheDocumentation:
         assert list(trials["state"]) == ["finished"] * 12
         # By its definition between 1 and the number of classes.
         assert trials["final/train_effective_rank"].between(1, 10).all()
+        # Due at the first of the evaluations at 1, 6 and 11; once more where the trial ends.
+        assert (trials["final/train_Distance_count"] == 2).all() and (trials["final/train_Distance_total"] > 0).all()
 
 
 class TestKept:

@@ -79,29 +79,6 @@ def weights(evaluation):
     return {"least": norms.min(), "greatest": norms.max()}
 
 
-class Drift:
-    """A probe with a state, tables and draws: how far the weights are from the first ones, and how often it looked."""
-
-    def __init__(self, scale=1.0):
-        self.scale = scale
-
-    def init(self, evaluation):
-        noise = torch.randn(3, generator=evaluation.generator)
-        return {**evaluation.parameters, "noise": noise, "count": torch.tensor(0)} | {"last": noise}
-
-    def __call__(self, evaluation):
-        state = evaluation.state
-        state["count"] += 1
-        state["last"] = torch.randn(3, generator=evaluation.generator) + state["last"]
-        norms = torch.stack([(p - state[name]).norm() for name, p in evaluation.parameters.items()])
-        return {
-            "far": self.scale * norms.norm(),
-            "seen": state["count"],
-            "noise": (state["last"] - state["noise"]).sum(),
-            "layers": {"layer": torch.arange(len(norms)), "norm": norms, "is_large": norms.numpy() > 1},
-        }
-
-
 def no_pair(gradients, state):
     return gradients
 
@@ -168,6 +145,29 @@ class Unmakeable:
 
     def __call__(self, step):
         return step.outputs.sum()
+
+
+class Drift:
+    """A probe with a state, tables and draws: how far the weights are from the first ones, and how often it looked."""
+
+    def __init__(self, scale=1.0):
+        self.scale = scale
+
+    def init(self, evaluation):
+        noise = torch.randn(3, generator=evaluation.generator)
+        return {**evaluation.parameters, "noise": noise, "count": torch.tensor(0)} | {"last": noise}
+
+    def __call__(self, evaluation):
+        state = evaluation.state
+        state["count"] += 1
+        state["last"] = torch.randn(3, generator=evaluation.generator) + state["last"]
+        norms = torch.stack([(p - state[name]).norm() for name, p in evaluation.parameters.items()])
+        return {
+            "far": self.scale * norms.norm(),
+            "seen": state["count"],
+            "noise": (state["last"] - state["noise"]).sum(),
+            "layers": {"layer": torch.arange(len(norms)), "norm": norms, "is_large": norms.numpy() > 1},
+        }
 
 
 nothing = 3
