@@ -117,6 +117,7 @@ class TestBeforeTraining:
         assert budget_in_steps(self.seen(in_epochs, {0: 0.1}), cell) is None
 
 
+@pytest.mark.slow
 def test_a_study_from_step_0_on_is_run_reported_exported_and_imported(
     ready_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_database: Path
 ):

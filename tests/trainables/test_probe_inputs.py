@@ -261,7 +261,7 @@ class TestState:
             f"class probe:\n    def init(self, e):\n        {init}\n    def __call__(self, e):\n        {call}\n",
         )
         with pytest.raises(ValidationErrors, match=wrong):
-            rehearse_plugins({"mine": tiny_trial(probes=[{"name": own + "probe", "every": 1}])})
+            run(tiny_trial(probes=[{"name": own + "probe", "every": 1}]), tmp_path / "trials")
 
     def test_may_be_what_a_probe_was_given(self, tmp_path: Path):
         """Tensors that share memory, or belong to a graph: a snapshot has copies."""
@@ -370,7 +370,7 @@ class TestTables:
             trial = tiny_trial(probes=[{"name": own + "probe", "gives": ["x"], "tables": ["t"]}])
             wanted = "a dict of numbers for its `gives`, x and columns for its `tables`, t"
             with pytest.raises(ValidationErrors, match=f"probe should return {wanted}, it returned"):
-                rehearse_plugins({"mine": trial})
+                run(trial, tmp_path / "trials")
 
 
 def test_a_shipped_probe_gives_exactly_what_it_announces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
