@@ -98,7 +98,8 @@ def test_its_failure_names_file_and_line(file: Path):
     (key,) = drive(mine).failed
     log = Tracking().failure_log(Tracking().find([key])[key])
     assert 'my_training.py", line 12, in failing' in log and "RuntimeError: too small" in log
-    assert list(results(mine).trials["state"]) == ["failed"]
+    (row,) = results(mine).trials.itertuples()
+    assert (row.state, row.reason) == ("failed", "my_training.py, line 12: RuntimeError: too small")
 
 
 def test_a_search_over_its_settings(file: Path):

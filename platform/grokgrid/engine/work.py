@@ -7,12 +7,16 @@ import time
 import traceback
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grokgrid.engine.interface import Block, Evaluated, Event, Failed, Finished, OutOfMemory, Started, Waits, Warned
+from trainables.data.place import DataError
 from trainables.faults import Fault, fault_of, reason
 from trainables.records import TrialFolder, Waiting
 from trainables.snapshot_requests import snapshot_requests
+from trainables.trial import kinds
+from trainables.validation import ValidationErrors
 
 if TYPE_CHECKING:
     from trainables.trial import Trial
@@ -43,7 +47,7 @@ def work(block: Block) -> Generator[Event, None, None]:
             except Exception as error:
                 yield from _warned(trial.key, said)
                 fault = fault_of(error, list(_users_files(trial)))
-                log, why = traceback.format_exc(), reason(error, block.storage)
+                log, why = traceback.format_exc() + _in_one_line(trial, error), reason(error, block.storage)
             if fault is Fault.ENVIRONMENT:
                 yield Waits(trial.key, why, socket.gethostname())
                 time.sleep(RETRIED_EVERY_S)
@@ -86,6 +90,20 @@ def _attempt(block: Block, trial: "Trial", snapshot_asked: Callable[[], bool], s
 def _warned(key: str, said: list[str]) -> Iterator[Event]:
     while said:
         yield Warned(key, said.pop(0))
+
+
+def _in_one_line(trial: "Trial", error: Exception) -> str:
+    """What a table has room for, the last line of the log: with file and line, where it came through a component."""
+    from trainables.plugins.loading import source_of, told
+
+    if isinstance(error, DataError | ValidationErrors):
+        return ""  # Sentences already.
+    roots = {Path(folder) for kind in kinds().values() for folder in kind.folders()}
+    for _, plugin in trial.config.plugins:
+        with suppress(Exception):
+            roots.add(source_of(plugin).root)
+    placed = told(error, *roots).splitlines()[0]
+    return "" if placed.startswith(type(error).__name__) else f"\n{placed}\n"
 
 
 def _users_files(trial: "Trial") -> Iterator[str]:
