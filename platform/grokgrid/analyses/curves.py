@@ -21,14 +21,18 @@ NUM_POINTS = 300
 """Of a curve: more than a figure can show, and few enough to ship in a page."""
 
 
+USUAL, MOST_METRICS = ("train_accuracy", "test_accuracy", "train_r2", "test_r2"), 4
+"""What is drawn where a study names no metrics."""
+
 MAX_LINES, MAX_POINTS = 100, 10_000
 """In a figure: more cannot be told apart."""
 
 
 def curves_section(results: Results, analysis: Curves, *, name: str = "curves", is_told: bool = False) -> Section:
     """is_told: whether the headline says where the trials ended, since no analysis compares them."""
+    asked = _asked(results, analysis)
     trained = results.curves[results.curves["steps"] > 0]
-    metrics = [metric for metric in analysis.metrics if metric in trained and np.isfinite(trained[metric]).any()]
+    metrics = [metric for metric in asked if metric in trained and np.isfinite(trained[metric]).any()]
     means = _means(results, metrics)
     figures = tuple(
         Figure(
@@ -43,15 +47,25 @@ def curves_section(results: Results, analysis: Curves, *, name: str = "curves", 
         )
         for metric in metrics
     )
-    where_ended = _ends(results, analysis, f"{name}-ends")
+    where_ended = _ends(results, asked, f"{name}-ends")
     # The headline has room for one.
-    metric = "test_accuracy" if "test_accuracy" in analysis.metrics else next(reversed(analysis.metrics), None)
+    metric = "test_accuracy" if "test_accuracy" in asked else next(reversed(asked), None)
     return Section(
         title="Curves",
         tables=(where_ended, Table(name, "Mean curves", means)),
         figures=figures,
         sentence=ended(results.study, where_ended, metric) if is_told and metric is not None else "",
     )
+
+
+def _asked(results: Results, analysis: Curves) -> tuple[str, ...]:
+    """The metrics of the analysis; by default those that every trial has, or the first ones of a training function."""
+    if analysis.metrics is not None:
+        return analysis.metrics
+    known = [metric for cell in results.study.cells for metric in cell.config.metrics or ()]
+    columns = [name.removeprefix("final/") for name in results.trials.columns if name.startswith("final/")]
+    measured = list(dict.fromkeys([*known, *columns]))
+    return tuple(metric for metric in USUAL if metric in measured) or tuple(measured[:MOST_METRICS])
 
 
 def thin(steps: Ints | Floats, num_points: int = NUM_POINTS) -> Bools:
@@ -107,9 +121,9 @@ def _means(results: Results, metrics: list[str]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
 
 
-def _ends(results: Results, analysis: Curves, name: str) -> Table:
+def _ends(results: Results, metrics: tuple[str, ...], name: str) -> Table:
     study = results.study
-    found = {(cell.name, metric): ends(results, cell, metric) for cell in study.cells for metric in analysis.metrics}
+    found = {(cell.name, metric): ends(results, cell, metric) for cell in study.cells for metric in metrics}
     data = pd.DataFrame(
         [
             {
@@ -121,14 +135,17 @@ def _ends(results: Results, analysis: Curves, name: str) -> Table:
                 "seeds": len(study.seed_list),
             }
             for (cell, metric), end in found.items()
-        ]
+        ],
+        columns=["cell", "metric", "mean", "sd", "n", "seeds"],
     )
     cells = [cell.name for cell in study.cells]
-    most = {cell: max(end.n if (end := found[cell, metric]) else 0 for metric in analysis.metrics) for cell in cells}
+    most = {
+        cell: max((end.n if (end := found[cell, metric]) else 0 for metric in metrics), default=0) for cell in cells
+    }
     absent = [others(results, cell, but=ENDED) for cell in study.cells]
     columns = (
         Column(cell_label(study), tuple(labels(study).values()), "name"),
-        *(Column(metric, tuple(mean_sd(found[cell, metric]) for cell in cells)) for metric in analysis.metrics),
+        *(Column(metric, tuple(mean_sd(found[cell, metric]) for cell in cells)) for metric in metrics),
         Column("ended", tuple(f"{most[cell]}/{len(study.seed_list)}" for cell in cells)),
         *([Column("diverged or not over", tuple(absent))] if set(absent) != {NOTHING} else []),
     )
