@@ -34,30 +34,30 @@ def get(
 def digest(
     source: Annotated[str, typer.Argument(metavar="FILE", help="An .npz file, or plugin data: file.py:object.")],
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of plugin data.")
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting: task=regression, say.")
     ] = None,
 ) -> None:
     """Print the digest of an .npz file or of plugin data, for `data.digest` in a study."""
     from trainables.plugins.config import is_plugin
 
     with errors():
-        from trainables.data.read import inspect_file
+        from trainables.datasets.base import Dataset
+        from trainables.datasets.npz import Npz
         from trainables.datasets.plugin import PluginDataset
         from trainables.reading import parse_value
         from trainables.validation import validate
 
+        given = [setting.partition("=") for setting in settings or []]
+        if wrong := [name for name, equals, _ in given if not equals]:
+            refuse(f"--set {wrong[0]}: write it as name=value")
+        values = {name: parse_value(value) for name, _, value in given}
+        data: Dataset
         if is_plugin(source) and not Path(source).exists():
-            given = [setting.partition("=") for setting in settings or []]
-            if wrong := [name for name, equals, _ in given if not equals]:
-                refuse(f"--set {wrong[0]}: write it as name=value")
-            content = {"name": source, **{name: parse_value(value) for name, _, value in given}}
-            made = validate(PluginDataset, content, source="data").inspect()
-            assert made is not None
-            found = made
-        elif settings:
-            refuse(f"--set {settings[0]}: {source} is a file, which has no settings")
+            data = validate(PluginDataset, {"name": source} | values, source="data")
         else:
-            found = inspect_file(Path(source))
+            data = validate(Npz, {"name": "npz", "path": source} | values, source="data")
+        found = data.inspect()
+        assert found is not None
     for warning in found.findings.warnings:
         print(f"Warning: {source}: {warning}", file=sys.stderr)
     print(found.digest)

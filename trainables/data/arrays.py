@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from trainables.tasks import Task
+
 NAMES = ("x_train", "y_train", "x_test", "y_test")
 
 Array = NDArray[np.generic]
@@ -38,7 +40,7 @@ def digests(arrays: Arrays) -> dict[str, str]:
     return found
 
 
-def form_problems(arrays: Arrays) -> Iterator[str]:
+def form_problems(arrays: Arrays, task: Task = "classification") -> Iterator[str]:
     """One sentence for each array of a wrong shape or type, with the likely remedy."""
     for part in ("train", "test"):
         x, y = arrays[f"x_{part}"], arrays[f"y_{part}"]
@@ -51,11 +53,43 @@ def form_problems(arrays: Arrays) -> Iterator[str]:
                 else ""
             )
             yield f"x_{part} must be uint8 or float16, 32 or 64, is {shortened(x.dtype)}{remedy}"
-        if x.ndim > 0 and (wrong := _wrong_labels(y, len(x))):
-            yield f"y_{part} must be ({len(x)},) integer classes from 0, is {shortened(y.dtype)} {y.shape}: {wrong}"
+        if x.ndim > 0:
+            wrong = _wrong_targets(y, len(x)) if task == "regression" else _wrong_labels(y, len(x))
+            needed = _NEEDED[task].format(len(x))
+            if wrong:
+                yield f"y_{part} must be {needed}, is {shortened(y.dtype)} {y.shape}: {wrong}"
     shapes = arrays["x_train"].shape[1:], arrays["x_test"].shape[1:]
     if shapes[0] != shapes[1] and all(arrays[name].ndim > 1 for name in ("x_train", "x_test")):
         yield f"examples of x_train and x_test differ in shape: {shapes[0]} and {shapes[1]}"
+    targets = arrays["y_train"].shape[1:], arrays["y_test"].shape[1:]
+    if task == "regression" and targets[0] != targets[1]:
+        yield f"targets of y_train and y_test differ in shape: {targets[0]} and {targets[1]}"
+
+
+_NEEDED: dict[Task, str] = {
+    "classification": "({0},) integer classes from 0",
+    "binary": "({0},) integer labels 0 and 1",
+    "regression": "({0},) or ({0}, targets) numbers",
+}
+
+
+def num_outputs(arrays: Arrays, task: Task) -> int:
+    """How many outputs a network for these arrays, of the right form, has."""
+    if task == "binary":
+        return 1
+    if task == "regression":
+        return arrays["y_train"].shape[1] if arrays["y_train"].ndim > 1 else 1
+    return 1 + max(int(arrays[f"y_{part}"].max()) for part in ("train", "test"))
+
+
+def _wrong_targets(y: Array, num_examples: int) -> str | None:
+    if y.ndim == 0 or len(y) != num_examples:
+        return f"there are {num_examples:,} examples and {y.size if y.ndim < 2 else len(y):,} targets"
+    if y.ndim > 2 or y.shape[1:] == (0,):
+        return "a number, or a row of numbers, an example is needed"
+    if y.dtype.kind not in "iuf":
+        return "targets are needed as numbers"
+    return _other_byte_order(y).removeprefix(": ") or None
 
 
 def _wrong_labels(y: Array, num_examples: int) -> str | None:
@@ -73,7 +107,7 @@ def _wrong_labels(y: Array, num_examples: int) -> str | None:
         wrong = ~(np.isfinite(y) & (y == np.floor(y)))
         if not wrong.any():
             return "y.astype(int) gives classes"
-        return f"{_first(wrong, y)} not whole numbers"
+        return f"{_first(wrong, y)} not whole numbers; targets of a regression are meant with `task: regression`"
     if y.dtype.kind not in "iu":
         return "labels are needed as integers"
     if other := _other_byte_order(y):

@@ -12,8 +12,10 @@ from typing import NamedTuple
 from trainables.configuration import Config
 from trainables.data.arrays import Arrays, form_problems
 from trainables.data.example_checks import not_finite_in, same_examples, scales, unlike_types
-from trainables.data.label_checks import label_refusals, label_warnings
+from trainables.data.label_checks import binary_refusals, label_refusals, label_warnings
 from trainables.data.parts import Part
+from trainables.data.target_checks import not_finite_targets, target_refusals
+from trainables.tasks import Task
 
 
 class Findings(Config):
@@ -27,14 +29,22 @@ class Used(NamedTuple):
     num_train: int | None = None
     num_validation: int = 0
     num_test: int | None = None
+    task: Task = "classification"
 
 
 def check_content(arrays: Arrays, used: Used = Used()) -> Findings:  # noqa: B008 (it is immutable)
     """What is wrong or suspicious in the arrays of a data set."""
-    if problems := tuple(form_problems(arrays)):
+    if problems := tuple(form_problems(arrays, used.task)):
         return Findings(refusals=problems)
     parts = _parts(arrays, used)
-    refusals, warnings = list(label_refusals(arrays, parts)), list(label_warnings(arrays, parts))
+    refusals, warnings = list[str](), list[str]()
+    if used.task == "regression":
+        refusals += target_refusals(parts)
+    else:
+        refusals += label_refusals(arrays, parts)
+        warnings += label_warnings(arrays, parts)
+    if used.task == "binary":
+        refusals = [*binary_refusals(arrays), *refusals]
     if unfit := tuple(untrainable(arrays, used)):
         return Findings(refusals=(*unfit, *refusals), warnings=tuple(warnings))
     for refused, sentence in chain(scales(parts), same_examples(parts)):
@@ -47,11 +57,13 @@ def untrainable(arrays: Arrays, used: Used = Used()) -> Iterator[str]:  # noqa: 
     parts = _parts(arrays, used)
     yield from not_finite_in(parts)
     yield from unlike_types(parts)
+    if used.task == "regression":
+        yield from not_finite_targets(parts)
 
 
 def _parts(arrays: Arrays, used: Used) -> list[Part]:
     """First what trains, last what tests."""
-    num_train, num_validation, num_test = used
+    num_train, num_validation, num_test = used[:3]
     rows = [("training", "train", 0, num_train), ("test", "test", 0, num_test)]
     if num_validation:
         rows.insert(1, ("validation", "train", num_train or 0, (num_train or 0) + num_validation))

@@ -177,7 +177,7 @@ def same_examples(parts: list[Part]) -> Iterator[tuple[bool, str]]:
 
 def _copies(part: Part, copies: list[tuple[int, int]], train: Part, *, sign: str = "=") -> str:
     places = ", ".join(f"{part.place(row)} {sign} {train.place(before)}" for row, before in copies[:3])
-    relabelled = [(row, before) for row, before in copies if part.y[row] != train.y[before]]
+    relabelled = [(row, before) for row, before in copies if np.any(part.y[row] != train.y[before])]
     more = ""
     if relabelled:
         row, before = relabelled[0]

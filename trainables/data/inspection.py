@@ -13,14 +13,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
 from pydantic import ValidationError
 
 from trainables.configuration import Config
-from trainables.data.arrays import Arrays, digest
+from trainables.data.arrays import Arrays, digest, num_outputs
 from trainables.data.content import Findings, Used, check_content
 from trainables.data.label_checks import num_runs, num_runs_mixed
 from trainables.data.npz import read_arrays
 from trainables.data.place import cache_folder, code_digest, opened
+from trainables.tasks import Task
 
 _SETTLED_S = 2.0
 """File systems keep times no finer than that, so a younger file may change without their showing it."""
@@ -38,18 +40,20 @@ _digests: dict[tuple[str, Stamp], str] = {}
 
 
 class Inspection(Config):
-    """num_train, num_test, num_classes: of the whole arrays; the rest is about the part that a trial uses.
+    """num_train, num_test, num_outputs: of the whole arrays; the rest is about the part that a trial uses.
 
+    has_pixels      whether they are bytes, which become pixels in [0, 1]
     num_used        training examples
-    num_runs        stretches of training examples of one class, one behind the other
-    num_runs_mixed  about how many there would be in a random order
+    num_runs        stretches of training examples of one class, one behind the other; 1 of a regression
+    num_runs_mixed  about how many there would be in a random order; the same
     """
 
     digest: str
     num_train: int
     num_test: int
     example_shape: tuple[int, ...]
-    num_classes: int
+    num_outputs: int
+    has_pixels: bool
     num_used: int
     num_runs: int
     num_runs_mixed: int
@@ -62,7 +66,7 @@ class Inspection(Config):
 
     def _unmixed(self, batch_size: int) -> str | None:
         """Batches hold examples of few classes where the examples lie class by class."""
-        if batch_size >= self.num_used or _FEWER_RUNS * self.num_runs > self.num_runs_mixed:
+        if batch_size >= self.num_used or self.num_runs_mixed <= 1 or _FEWER_RUNS * self.num_runs > self.num_runs_mixed:
             return None
         return (
             f"training examples are sorted by class, in {self.num_runs:,} stretches of one class where a random order"
@@ -84,13 +88,16 @@ class _Kept(Config):
 def inspect_arrays(arrays: Arrays, used: Used, *, known_digest: str | None = None) -> Inspection:
     """The inspection of arrays of the right form; known_digest: theirs, if it is known."""
     labels = arrays["y_train"][: used.num_train]
+    if used.task == "regression":
+        labels = labels[:1]
     return Inspection(
         digest=known_digest or digest(arrays),
         num_train=len(arrays["x_train"]),
         num_test=len(arrays["x_test"]),
         example_shape=arrays["x_train"].shape[1:],
-        num_classes=1 + max(int(arrays[f"y_{part}"].max()) for part in ("train", "test")),
-        num_used=len(labels),
+        num_outputs=num_outputs(arrays, used.task),
+        has_pixels=arrays["x_train"].dtype == np.uint8,
+        num_used=len(arrays["x_train"][: used.num_train]),
         num_runs=num_runs(labels),
         num_runs_mixed=num_runs_mixed(labels),
         findings=check_content(arrays, used),
@@ -109,8 +116,8 @@ def inspect_npz(path: Path, used: Used) -> Inspection:
         return _read(path, used, file)
 
 
-def npz_digest(path: Path) -> str:
-    """Of the arrays in the file: what is known of it, else from reading it.
+def npz_digest(path: Path, task: Task) -> str:
+    """Of the arrays in the file, for that task: what is known of it, else from reading it.
 
     Raises:
         DataError: the file cannot be read, or its arrays have the wrong form.
@@ -120,14 +127,14 @@ def npz_digest(path: Path) -> str:
         known = (str(path.resolve()), stamp)
         if known not in _digests:
             kept = _kept(path, stamp)
-            found = kept.digest if kept else _read(path, Used(), file).digest
+            found = kept.digest if kept else _read(path, Used(task=task), file).digest
             if not _is_settled(stamp):
                 return found
             _digests[known] = found
         return _digests[known]
 
 
-def read_npz_and_digest(path: Path) -> tuple[Arrays, str]:
+def read_npz_and_digest(path: Path, task: Task) -> tuple[Arrays, str]:
     """The arrays, and their digest, which is computed unless it is kept.
 
     Raises:
@@ -135,14 +142,14 @@ def read_npz_and_digest(path: Path) -> tuple[Arrays, str]:
     """
     with opened(path) as file:
         kept = _kept(path, _stamp(file))
-        arrays = read_arrays(file, path)
+        arrays = read_arrays(file, path, task)
     return arrays, kept.digest if kept else digest(arrays)
 
 
 def _read(path: Path, used: Used, file: BinaryIO) -> Inspection:
     stamp = _stamp(file)
     kept = _kept(path, stamp)
-    found = inspect_arrays(read_arrays(file, path), used, known_digest=kept.digest if kept else None)
+    found = inspect_arrays(read_arrays(file, path, used.task), used, known_digest=kept.digest if kept else None)
     if _stamp(file) == stamp and _is_settled(stamp):
         inspections = {**(kept.inspections if kept else {}), str(used): found}
         _keep(

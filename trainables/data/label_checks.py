@@ -35,6 +35,13 @@ def label_refusals(arrays: Arrays, parts: list[Part]) -> Iterator[str]:
         yield f"none of the {len(parts[-1].y):,} test examples is of a class that is trained on"
 
 
+def binary_refusals(arrays: Arrays) -> Iterator[str]:
+    """Labels of a binary task that are neither 0 nor 1."""
+    if more := sorted((_classes_in(arrays["y_train"]) | _classes_in(arrays["y_test"])) - {0, 1}):
+        listed = ", ".join(map(str, more[:5]))
+        yield f"labels of a binary task are 0 and 1, and {listed} occur{'s' if len(more) == 1 else ''} too"
+
+
 def _classes_in(labels: Array) -> set[int]:
     """As Python's integers: NumPy turns uint64 beside int64 into floats."""
     return set(np.unique(labels).tolist())

@@ -7,34 +7,73 @@ from typing import Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from trainables.configuration import decisive
-from trainables.data.arrays import Arrays, digest, digests
+from trainables.data.arrays import Array, Arrays, digest, digests, num_outputs
+from trainables.data.place import DataError
 from trainables.data.shared import shared
 from trainables.datasets.base import Dataset
+from trainables.tasks import Task
 
 On = Literal["train", "validation", "test"]
 
 
 @dataclass(frozen=True)
-class Data:
-    """x: (examples, …) floating point; y: (examples,) int64 classes; None if nothing is held out for validation.
+class Normalisation:
+    """Takes the means away and divides by the standard deviations: of all values, or of each channel or coordinate."""
 
-    digest   of the content of users' own data
-    digests  array -> its own, where a function made it just now
+    means: tuple[float, ...] = (0.0,)
+    stds: tuple[float, ...] = (1.0,)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """x: (examples, …)."""
+        return (x - self._of(self.means, x)) / self._of(self.stds, x)
+
+    def undone(self, x: Tensor) -> Tensor:
+        """What was normalised."""
+        return x * self._of(self.stds, x) + self._of(self.means, x)
+
+    @staticmethod
+    def _of(values: tuple[float, ...], x: Tensor) -> Tensor | float:
+        if len(values) == 1:
+            return values[0]
+        each = torch.tensor(values, dtype=x.dtype, device=x.device)
+        # Of images one a channel; else one a coordinate.
+        return each.reshape(-1, *[1] * (x.ndim - 2)) if len(values) == x.shape[1] else each.reshape(x.shape[1:])
+
+
+def _standardising(x: Array, scale: float = 1.0) -> Normalisation:
+    """Of x / scale by the mean and standard deviation of each coordinate; one that never changes becomes 0."""
+    flat = x.reshape(len(x), -1).astype(np.float64) / scale
+    stds = flat.std(0)
+    return Normalisation(tuple(flat.mean(0).tolist()), tuple(np.where(stds == 0, 1.0, stds).tolist()))
+
+
+@dataclass(frozen=True)
+class Data:
+    """x: (examples, …) floating point, normalised; y: (examples,) int64 labels, or (examples, targets) of a regression,
+    normalised. None if nothing is held out for validation.
+
+    has_pixels  whether inputs are pixels in [0, 1] where `normalisation` is undone
+    digest      of the content of users' own data
+    digests     array -> its own, where a function made it just now
     """
 
-    x_train: torch.Tensor
-    y_train: torch.Tensor
-    x_test: torch.Tensor
-    y_test: torch.Tensor
-    num_classes: int
-    x_validation: torch.Tensor | None = None
-    y_validation: torch.Tensor | None = None
+    task: Task
+    x_train: Tensor
+    y_train: Tensor
+    x_test: Tensor
+    y_test: Tensor
+    num_outputs: int
+    has_pixels: bool
+    normalisation: Normalisation
+    x_validation: Tensor | None = None
+    y_validation: Tensor | None = None
     digest: str | None = None
     digests: Mapping[str, str] = field(default_factory=dict)
 
-    def part(self, on: On) -> tuple[torch.Tensor, torch.Tensor]:
+    def part(self, on: On) -> tuple[Tensor, Tensor]:
         """x and y."""
         x, y = {
             "train": (self.x_train, self.y_train),
@@ -63,28 +102,62 @@ def load(config: Dataset, dtype: torch.dtype, device: torch.device, expected: st
     else:
         content = [decisive(config), found, str(dtype)]
         tensors = shared(content, lambda: _tensors(config, config.read(), dtype))
+    about = {name: tensors.pop(name) for name in ("num_outputs", "has_pixels", "means", "stds")}
     on_device = {name: tensor.to(device) for name, tensor in tensors.items()}
-    return Data(num_classes=int(on_device.pop("num_classes")), **on_device, digest=found, digests=each)
+    return Data(
+        task=config.task,
+        num_outputs=int(about["num_outputs"]),
+        has_pixels=bool(about["has_pixels"]),
+        normalisation=Normalisation(tuple(about["means"].tolist()), tuple(about["stds"].tolist())),
+        **on_device,
+        digest=found,
+        digests=each,
+    )
 
 
-def _tensors(config: Dataset, arrays: Arrays, dtype: torch.dtype) -> dict[str, torch.Tensor]:
-    """The fields of Data, on the CPU."""
+def made_digest(config: Dataset, data: Data) -> str | None:
+    """Of data that a function made; other data's is part of a trial's key."""
+    return data.digest if config.content_digest is None or config.plugin is not None else None
+
+
+def same_data(config: Dataset, found: str | None, expected: str | None, where: str) -> None:
+    """Raises:
+    DataError: the function made other data here, of the digest `found`, than `where`, of that digest.
+    """
+    if expected is not None and found not in (None, expected):
+        raise DataError(
+            f"data {config.name} made other data here than {where}: its digest is {found}, there it was {expected}."
+            " What it reads or draws must be the same everywhere"
+        )
+
+
+def _tensors(config: Dataset, arrays: Arrays, dtype: torch.dtype) -> dict[str, Tensor]:
+    """Fields of Data, on the CPU."""
     num_train, num_validation = config.num_train, config.num_validation
-    mean, std = config.normalisation
+    are_bytes = arrays["x_train"].dtype == np.uint8
+    normalise, normalise_targets = Normalisation(*config.normalisation), Normalisation()
+    if config.is_standardised:
+        normalise = _standardising(arrays["x_train"][:num_train], 255.0 if are_bytes else 1.0)
+        normalise_targets = _standardising(arrays["y_train"][:num_train])
 
-    def inputs(part: str, examples: slice) -> torch.Tensor:
+    def inputs(part: str, examples: slice) -> Tensor:
         x = torch.from_numpy(arrays[f"x_{part}"][examples]).to(dtype)
-        scale = 255.0 if arrays[f"x_{part}"].dtype == np.uint8 else 1.0
-        return ((x / scale) - mean) / std
+        if config.shape is not None:
+            x = x.reshape(-1, *config.shape[0])
+        return normalise(x / (255.0 if are_bytes else 1.0))
 
-    def classes(part: str, examples: slice) -> torch.Tensor:
-        return torch.from_numpy(arrays[f"y_{part}"][examples]).to(torch.int64)
+    def targets(part: str, examples: slice) -> Tensor:
+        y = torch.from_numpy(arrays[f"y_{part}"][examples])
+        return normalise_targets(y.to(dtype).reshape(len(y), -1)) if config.task == "regression" else y.to(torch.int64)
 
     parts = {"train": ("train", slice(num_train)), "test": ("test", slice(config.num_test))}
     if num_validation:
         parts["validation"] = ("train", slice(num_train, (num_train or 0) + num_validation))
     return {
-        "num_classes": torch.tensor(1 + int(max(arrays["y_train"].max(), arrays["y_test"].max()))),
+        "num_outputs": torch.tensor(num_outputs(arrays, config.task)),
+        "has_pixels": torch.tensor(are_bytes if config.has_pixels is None else config.has_pixels),
+        "means": torch.tensor(normalise.means, dtype=torch.float64),
+        "stds": torch.tensor(normalise.stds, dtype=torch.float64),
         **{f"x_{name}": inputs(*part) for name, part in parts.items()},
-        **{f"y_{name}": classes(*part) for name, part in parts.items()},
+        **{f"y_{name}": targets(*part) for name, part in parts.items()},
     }

@@ -13,6 +13,7 @@ import numpy as np
 
 from trainables.data.arrays import NAMES, Array, Arrays, form_problems, shortened
 from trainables.data.place import DataError, data_error, opened
+from trainables.tasks import Task
 
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
@@ -20,17 +21,17 @@ _MOST_DEFLATED = 1032
 """Deflate makes one byte of at most so many (zlib's technical details)."""
 
 
-def read_npz(path: Path) -> Arrays:
+def read_npz(path: Path, task: Task = "classification") -> Arrays:
     """Reads the four arrays of an .npz file, checked for shape and type.
 
     Raises:
         DataError: the file or an array is missing, or an array has the wrong shape or type.
     """
     with opened(path) as file:
-        return read_arrays(file, path)
+        return read_arrays(file, path, task)
 
 
-def read_arrays(file: BinaryIO, path: Path) -> Arrays:
+def read_arrays(file: BinaryIO, path: Path, task: Task = "classification") -> Arrays:
     """The same from the opened file."""
     what = f"data npz: {path}"
     try:
@@ -48,7 +49,7 @@ def read_arrays(file: BinaryIO, path: Path) -> Arrays:
         raise DataError(f"{what} cannot be read: {error.strerror or error}") from error
     except Exception as error:  # zipfile and numpy raise many kinds over damaged bytes.
         raise DataError(f"{what} is damaged: {shortened(error) or type(error).__name__}") from error
-    if problems := list(form_problems(arrays)):
+    if problems := list(form_problems(arrays, task)):
         raise data_error(what, problems)
     return arrays
 

@@ -1,28 +1,14 @@
 """Holding the arrays of a data set against its settings."""
 
-from pathlib import Path
-
 from trainables.data.arrays import Arrays, digest
 from trainables.data.content import Used, untrainable
-from trainables.data.inspection import Inspection, inspect_npz
+from trainables.data.inspection import Inspection
 from trainables.data.place import DataError, data_error
 from trainables.datasets.base import Dataset
 
 
-def inspect_file(path: Path) -> Inspection:
-    """The inspection of a whole .npz file.
-
-    Raises:
-        DataError: it cannot be read, or its content is certainly wrong.
-    """
-    inspection = inspect_npz(path, Used())
-    if inspection.findings.refusals:
-        raise data_error(f"data npz: {path}", inspection.findings.refusals)
-    return inspection
-
-
 def used(data: Dataset) -> Used:
-    return Used(data.num_train, data.num_validation, data.num_test)
+    return Used(data.num_train, data.num_validation, data.num_test, data.task)
 
 
 def checked_arrays(data: Dataset, arrays: Arrays, found: str | None) -> Arrays:

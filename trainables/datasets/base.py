@@ -14,6 +14,7 @@ from pydantic import model_validator
 
 from trainables.component import Component
 from trainables.configuration import NonNegativeInt, PositiveInt, spelled
+from trainables.tasks import Task
 from trainables.validation import Problem, ValidationErrors
 
 if TYPE_CHECKING:
@@ -28,9 +29,11 @@ Digest = Annotated[
 class Dataset(Component):
     """The first `num_train` training and `num_test` test examples of a data set, in file order.
 
-    num_validation: so many of the training examples behind the first `num_train` are held out, to choose by.
+    task            what a network is asked for
+    num_validation  so many of the training examples behind the first `num_train` are held out, to choose by
     """
 
+    task: Task = "classification"
     num_train: PositiveInt | None = None
     num_validation: NonNegativeInt = 0
     num_test: PositiveInt | None = None
@@ -42,8 +45,15 @@ class Dataset(Component):
 
     @property
     def shape(self) -> tuple[tuple[int, ...], int] | None:
-        """The shape of an example, and the number of classes; None if only the data itself says."""
+        """The shape of an example, of images (channels, height, width), and the number of outputs of a network for it;
+        None if only the data itself says.
+        """
         return None
+
+    @property
+    def has_pixels(self) -> bool | None:
+        """Whether inputs are pixels in [0, 1] before they are normalised; None if only the data itself says."""
+        return False
 
     @property
     @abstractmethod
@@ -56,9 +66,18 @@ class Dataset(Component):
         return None
 
     @property
-    def normalisation(self) -> tuple[float, float]:
-        """The mean that is subtracted from the inputs, and the standard deviation that they are divided by then."""
-        return 0.0, 1.0
+    def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """The means that are subtracted from the inputs, and the standard deviations that they are divided by then: one
+        each, or one for each channel of images and each coordinate of vectors.
+        """
+        return (0.0,), (1.0,)
+
+    @property
+    def is_standardised(self) -> bool:
+        """Whether each coordinate of the inputs, and each target of a regression, is normalised by its mean and
+        standard deviation over the training examples that are used, in the place of `normalisation`.
+        """
+        return False
 
     @property
     @abstractmethod

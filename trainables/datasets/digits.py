@@ -25,6 +25,7 @@ class Digits(Dataset):
     """
 
     name: Literal["digits"] = "digits"
+    task: Literal["classification"] = "classification"
     num_train: Annotated[PositiveInt, Field(le=1000)] = 1000
     num_test: Annotated[PositiveInt, Field(le=797)] = 797
 
@@ -34,29 +35,36 @@ class Digits(Dataset):
 
     @property
     def shape(self) -> tuple[tuple[int, ...], int]:
-        return (8, 8), 10
+        return (1, 8, 8), 10
+
+    @property
+    def has_pixels(self) -> bool:
+        return True
 
     @property
     def content_digest(self) -> str:
         return _DIGEST
 
     @property
-    def normalisation(self) -> tuple[float, float]:
-        return 0.306966796875, 0.376395870642353
+    def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        return (0.306966796875,), (0.376395870642353,)
 
     @property
     def title(self) -> str:
         return "data digits"
 
     def require(self) -> None:
-        _file()
+        from trainables.datasets._sklearn import sklearn_folder
+
+        sklearn_folder(self.title)
 
     def read(self) -> Arrays:
         import numpy as np
 
         from trainables.data.read import same_digest
+        from trainables.datasets._sklearn import sklearn_folder
 
-        table = np.loadtxt(_file(), delimiter=",")
+        table = np.loadtxt(sklearn_folder(self.title) / "digits.csv.gz", delimiter=",")
         x, y = table[:, :-1].reshape(-1, 8, 8) / 16, table[:, -1].astype(np.int64)
         arrays: Arrays = {"x_train": x[:1000], "y_train": y[:1000], "x_test": x[1000:], "y_test": y[1000:]}
         same_digest(self, arrays)
@@ -66,16 +74,6 @@ class Digits(Dataset):
         return None
 
     def fetch(self) -> Path:
-        return _file().parent
+        from trainables.datasets._sklearn import sklearn_folder
 
-
-def _file() -> Path:
-    """Behind sklearn.datasets.load_digits. Importing scikit-learn would cost every worker seconds."""
-    from importlib.util import find_spec
-
-    from trainables.data.place import DataMissing
-
-    installed = find_spec("sklearn")
-    if installed is None or installed.submodule_search_locations is None:
-        raise DataMissing("data digits: they come with scikit-learn, which is not installed")
-    return Path(installed.submodule_search_locations[0]) / "datasets" / "data" / "digits.csv.gz"
+        return sklearn_folder(self.title)

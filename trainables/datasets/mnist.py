@@ -34,6 +34,7 @@ class Mnist(Dataset):
     """
 
     name: Literal["mnist"] = "mnist"
+    task: Literal["classification"] = "classification"
     num_train: Annotated[PositiveInt, Field(le=60000)] = 60000
     num_test: Annotated[PositiveInt, Field(le=10000)] = 10000
     root: Annotated[Path | None, NOT_IN_KEY] = None
@@ -44,15 +45,19 @@ class Mnist(Dataset):
 
     @property
     def shape(self) -> tuple[tuple[int, ...], int]:
-        return (28, 28), 10
+        return (1, 28, 28), 10
+
+    @property
+    def has_pixels(self) -> bool:
+        return True
 
     @property
     def content_digest(self) -> str:
         return _DIGEST
 
     @property
-    def normalisation(self) -> tuple[float, float]:
-        return 0.1307, 0.3081
+    def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        return (0.1307,), (0.3081,)
 
     @property
     def title(self) -> str:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import model_validator
 
-from trainables.configuration import NOT_IN_KEY
+from trainables.configuration import NOT_IN_KEY, Bool
 from trainables.datasets.base import Dataset, Digest
+from trainables.tasks import TASKS
 
 if TYPE_CHECKING:
     from trainables.data.arrays import Arrays
@@ -20,15 +21,19 @@ if TYPE_CHECKING:
 class Npz(Dataset):
     """Arrays of users: x_train, y_train, x_test, y_test in one .npz file.
 
-    x: (examples, …), floating point as it is, or uint8, which is scaled to [0, 1]. y: (examples,), integer classes from
-    0.
+    x: (examples, …), images (examples, channels, height, width): floating point as it is, or uint8, which is scaled to
+    pixels in [0, 1]. y: (examples,), integer classes from 0; 0 and 1 of a binary task; (examples,) or (examples,
+    targets) numbers of a regression.
 
-    digest  of the arrays, as `grokgrid data digest FILE` prints it: with another one nothing runs. By default that of
-            the file as it is, which is read once for it
+    standardise  each coordinate of the inputs, and each target of a regression, by its mean and standard deviation over
+                 the training examples that are used
+    digest       of the arrays, as `grokgrid data digest FILE` prints it: with another one nothing runs. By default that
+                 of the file as it is, which is read once for it
     """
 
     name: Literal["npz"] = "npz"
     path: Annotated[Path, NOT_IN_KEY]
+    standardise: Bool = False
     digest: Annotated[Digest | None, NOT_IN_KEY] = None
 
     @classmethod
@@ -42,7 +47,8 @@ class Npz(Dataset):
         path = settings.get("path")
         if settings.get("digest") is None and isinstance(path, str | Path) and Path(path).suffix == ".npz":
             with suppress(DataError):
-                return {**settings, "digest": npz_digest(Path(path))}
+                task = settings.get("task", "classification")
+                return {**settings, "digest": npz_digest(Path(path), task if task in TASKS else "classification")}
         return dict(settings)
 
     @model_validator(mode="before")
@@ -60,7 +66,15 @@ class Npz(Dataset):
     def content_digest(self) -> str:
         from trainables.data.inspection import npz_digest
 
-        return self.digest or npz_digest(self.path)
+        return self.digest or npz_digest(self.path, self.task)
+
+    @property
+    def has_pixels(self) -> bool | None:
+        return False if self.standardise else None
+
+    @property
+    def is_standardised(self) -> bool:
+        return self.standardise
 
     @property
     def title(self) -> str:
@@ -76,7 +90,7 @@ class Npz(Dataset):
         from trainables.data.inspection import read_npz_and_digest
         from trainables.data.read import checked_arrays
 
-        return checked_arrays(self, *read_npz_and_digest(self.path))
+        return checked_arrays(self, *read_npz_and_digest(self.path, self.task))
 
     def inspect(self) -> Inspection | None:
         from trainables.data.inspection import inspect_npz

@@ -33,6 +33,10 @@ class PluginDataset(Plugin, Dataset):
         return self.digest
 
     @property
+    def has_pixels(self) -> None:
+        return None
+
+    @property
     def title(self) -> str:
         return f"data {self.name}"
 
@@ -76,7 +80,7 @@ class PluginDataset(Plugin, Dataset):
                 f"{self.title}: what it returned {found}; it must be a dict of the arrays {', '.join(NAMES)}"
             )
         arrays = {name: np.asarray(given[name]) for name in NAMES}
-        if problems := list(form_problems(arrays)):
+        if problems := list(form_problems(arrays, self.task)):
             raise data_error(self.title, problems)
         return arrays
 

@@ -16,4 +16,4 @@ class Loss(Component):
 
     @abstractmethod
     def value(self, outputs: Tensor, y: Tensor) -> Tensor:
-        """A scalar. outputs: (batch, classes); y: (batch,) classes."""
+        """A scalar. outputs: (batch, outputs); y: (batch,) labels, or (batch, outputs) targets of a regression."""

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 
 class PluginLoss(Plugin, Loss):
-    """(outputs, y) -> scalar; outputs (batch, classes), y (batch,) classes."""
+    """(outputs, y) -> scalar; outputs (batch, outputs), y (batch,) labels, or (batch, outputs) targets of a
+    regression.
+    """
 
     model_config = Plugin.model_config
     interface = Interface(given=("outputs", "y"))

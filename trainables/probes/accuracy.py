@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from trainables.configuration import PositiveInt
 from trainables.probes.base import Probe, ProbeInput, Split, outputs
+from trainables.tasks import Task
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 class Accuracy(Probe):
-    """The share of examples whose largest output is their class's."""
+    """The share of examples whose largest output is their class's; of a binary task, of those whose output is above 0
+    for label 1 alone.
+    """
+
+    serves: ClassVar[tuple[Task, ...]] = ("classification", "binary")
 
     name: Literal["accuracy"] = "accuracy"
     on: Split
@@ -24,4 +29,9 @@ class Accuracy(Probe):
         return (f"{self.on}_accuracy",)
 
     def measure(self, at: ProbeInput) -> Mapping[str, Tensor | float]:
-        return {f"{self.on}_accuracy": (at.once(outputs).argmax(1) == at.y).double().mean()}
+        return {f"{self.on}_accuracy": are_right(at.once(outputs), at.y).double().mean()}
+
+
+def are_right(outputs: Tensor, y: Tensor) -> Tensor:
+    """Whether each example is classified as it is labelled: (examples,). outputs: (examples, outputs)"""
+    return (outputs[:, 0] > 0) == (y == 1) if outputs.shape[1] == 1 else outputs.argmax(1) == y
