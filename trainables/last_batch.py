@@ -30,15 +30,22 @@ def check_last_batches(
     known: dict[str, tuple[str | None, bool]] = {}
     for name, config in configs.items():
         plugin, found = config.model.plugin, _shape(config, inspections)
-        if plugin is None or found is None:
+        if found is None or config.model.is_batch_normalised is False:
             continue
-        num_train, example_shape, num_classes = found
+        num_train, example_shape, num_outputs = found
         batch_size = min(config.batch_size or num_train, num_train)
-        if (num_train % batch_size or batch_size) != 1:
+        if (num_train % batch_size or batch_size) != 1 or (config.drop_last and batch_size > 1):
             continue
-        asked = repr((plugin, example_shape, num_classes))
+        if plugin is None:
+            sentence = (
+                f"{batch_size} leaves one of {num_train:,} training examples for the last batch, of which"
+                f" {config.model.name}.batch_norm has no statistics. {_remedy(batch_size, num_train)}"
+            )
+            problems.setdefault(sentence, Problem((name, "batch_size"), sentence))
+            continue
+        asked = repr((plugin, example_shape, num_outputs))
         if asked not in known:
-            known[asked] = _on_one_example(plugin, example_shape, num_classes)
+            known[asked] = _on_one_example(plugin, example_shape, num_outputs)
         wrong, is_normalised = known[asked]
         leaves = f"{batch_size} leaves one of {num_train:,} training examples for the last batch"
         if wrong is not None:
@@ -57,10 +64,10 @@ def _shape(config: GradientConfig, inspections: Mapping[Dataset, Inspection]) ->
     if config.data.shape is not None and config.data.num_train is not None:
         return config.data.num_train, *config.data.shape
     found = inspections.get(config.data)
-    return (config.data.num_train or found.num_train, found.example_shape, found.num_classes) if found else None
+    return (config.data.num_train or found.num_train, found.example_shape, found.num_outputs) if found else None
 
 
-def _on_one_example(model: Plugin, example_shape: Shape, num_classes: int) -> tuple[str | None, bool]:
+def _on_one_example(model: Plugin, example_shape: Shape, num_outputs: int) -> tuple[str | None, bool]:
     """(why it cannot be trained on one example, or None; whether it holds batch normalisation)."""
     import torch
     from torch import nn
@@ -71,7 +78,7 @@ def _on_one_example(model: Plugin, example_shape: Shape, num_classes: int) -> tu
         scope.seed(0)
         x = torch.randn(2, *example_shape)
         try:
-            module = load_plugin(model, scope)(input_shape=example_shape, num_classes=num_classes)
+            module = load_plugin(model, scope)(input_shape=example_shape, num_outputs=num_outputs)
             if not isinstance(module, nn.Module):
                 return None, False
             both = module.train()(x)
@@ -94,4 +101,5 @@ def _remedy(batch_size: int, num_train: int) -> str:
     fitting = next((size for size in near if 2 <= size <= num_train and num_train % size != 1), None)
     sizes = f"batch_size: {fitting}" if fitting else ""
     fewer = f"data.num_train: {num_train - 1}" if batch_size > 1 and num_train > 2 else ""
-    return f"Give {' or '.join(filter(None, (sizes, fewer))) or 'more training examples'}"
+    without = "drop_last: true" if batch_size > 1 else ""
+    return f"Give {' or '.join(filter(None, (sizes, without, fewer))) or 'more training examples'}"

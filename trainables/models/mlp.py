@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from trainables.configuration import Bool, PositiveFloat, PositiveInt
+from pydantic import Field
+
+from trainables.configuration import Bool, Float, PositiveFloat, PositiveInt
 from trainables.models.base import Model, Network, Spec
 
 if TYPE_CHECKING:
@@ -17,10 +19,12 @@ if TYPE_CHECKING:
 
 
 class Mlp(Model):
-    """A fully connected network of `depth` linear maps; all but the last have `width` outputs.
+    """A fully connected network of `depth` linear maps; all but the last have `width` outputs, which are normalised
+    over the batch if `batch_norm` says so, go through the activation, and are dropped with probability `dropout`.
 
-    Weights start as torch's Linear does, each then multiplied by `init_scale`; outputs are multiplied by
-    `output_scale`, all through training.
+    init          how weights start: as torch's Linear, xavier, kaiming_fan_in or kaiming_fan_out
+    init_scale    they are then multiplied by it
+    output_scale  outputs are, all through training
     """
 
     name: Literal["mlp"] = "mlp"
@@ -28,35 +32,64 @@ class Mlp(Model):
     depth: PositiveInt = 4
     bias: Bool = True
     activation: Literal["relu", "tanh", "gelu"] = "relu"
+    batch_norm: Bool = False
+    dropout: Annotated[Float, Field(ge=0, lt=1)] = 0.0
+    init: Literal["default", "xavier", "kaiming_fan_in", "kaiming_fan_out"] = "default"
     init_scale: PositiveFloat = 1.0
     output_scale: PositiveFloat = 1.0
 
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        maps = [f"{layer}.{part}" for layer in range(self.depth) for part in ("weight", *["bias"] * self.bias)]
+        norms = range(self.depth - 1 if self.batch_norm else 0)
+        return (*maps, *(f"{layer}.norm.{part}" for layer in norms for part in ("weight", "bias")))
+
+    @property
+    def is_batch_normalised(self) -> bool:
+        return self.batch_norm and self.depth > 1
+
     def build(self, spec: Spec) -> Network:
-        import torch
         from torch.nn import functional as F
 
+        from trainables.models._layers import activation_of, batch_norm, dropped, masks, start_layer, start_norm
+
         sizes = [math.prod(spec.input_shape), *[self.width] * (self.depth - 1), spec.num_outputs]
-        activations: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "tanh": torch.tanh, "gelu": F.gelu}
-        activation = activations[self.activation]
+        hidden, activation = range(self.depth - 1), activation_of(self.activation)
 
         def init(generator: torch.Generator) -> tuple[Tensors, Tensors]:
-            parameters = {}
-            for layer, (fan_in, fan_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
-                # torch.nn.Linear's default: weights and biases uniform within 1 / sqrt(fan_in).
-                bound = 1 / math.sqrt(fan_in)
-                weight = torch.empty(fan_out, fan_in, dtype=spec.dtype).uniform_(-bound, bound, generator=generator)
-                parameters[f"{layer}.weight"] = weight * self.init_scale
-                if self.bias:
-                    bias = torch.empty(fan_out, dtype=spec.dtype).uniform_(-bound, bound, generator=generator)
-                    parameters[f"{layer}.bias"] = bias * self.init_scale
-            return parameters, {}
+            parameters: Tensors = {}
+            buffers: Tensors = {}
+            start = partial(
+                start_layer,
+                init=self.init,
+                bias=self.bias,
+                dtype=spec.dtype,
+                scale=self.init_scale,
+                generator=generator,
+            )
+            for layer in range(self.depth):
+                start(parameters, f"{layer}", (sizes[layer + 1], sizes[layer]))
+            for layer in hidden if self.batch_norm else ():
+                start_norm(parameters, buffers, f"{layer}.norm", self.width, spec.dtype)
+            return parameters, buffers
 
-        def apply(parameters: Tensors, buffers: Tensors, x: Tensor) -> tuple[Tensor, Tensors]:
+        def forward(
+            parameters: Tensors, buffers: Tensors, x: Tensor, draws: Tensors | None, after: Tensors | None
+        ) -> Tensor:
             h = x.flatten(1)
             for layer in range(self.depth):
                 h = F.linear(h, parameters[f"{layer}.weight"], parameters.get(f"{layer}.bias"))
-                if layer < self.depth - 1:
-                    h = activation(h)
-            return (h if self.output_scale == 1.0 else h * self.output_scale), buffers
+                if layer in hidden:
+                    if self.batch_norm:
+                        h = batch_norm(parameters, buffers, f"{layer}.norm", h, after)
+                    h = dropped(activation(h), f"{layer}", draws)
+            return h if self.output_scale == 1.0 else h * self.output_scale
 
-        return Network(init, apply, lambda parameters, buffers, x: apply(parameters, buffers, x)[0])
+        def apply(parameters: Tensors, buffers: Tensors, x: Tensor, draws: Tensors) -> tuple[Tensor, Tensors]:
+            after: Tensors = {}
+            return forward(parameters, buffers, x, draws, after), after
+
+        def evaluate(parameters: Tensors, buffers: Tensors, x: Tensor) -> Tensor:
+            return forward(parameters, buffers, x, None, None)
+
+        return Network(init, apply, evaluate, masks({f"{n}": self.width for n in hidden}, self.dropout, spec.dtype))

@@ -21,14 +21,18 @@ if TYPE_CHECKING:
 
 
 class PluginModel(Plugin, Model):
-    """make(input_shape, num_classes) -> torch.nn.Module, which maps (batch, *input_shape) to (batch, num_classes).
+    """make(input_shape, num_outputs) -> torch.nn.Module, which maps (batch, *input_shape) to (batch, num_outputs).
 
     Parameters that need no gradient count as buffers. What the module draws at random in its forward pass, dropout say,
     it draws from the global generators, which training seeds.
     """
 
     model_config = Plugin.model_config
-    interface = Interface(named=("input_shape", "num_classes"))
+    interface = Interface(named=("input_shape", "num_outputs"))
+
+    @property
+    def is_batch_normalised(self) -> None:
+        return None
 
     def build(self, spec: Spec) -> Network:
         return _network(self, spec, active_scope() or Scope())
@@ -47,7 +51,7 @@ def _network(plugin: PluginModel, spec: Spec, scope: Scope) -> Network:
     def made(seed: int) -> nn.Module:
         with scope.active(), _default(spec.dtype):
             scope.seed(seed)
-            module = make(input_shape=tuple(spec.input_shape), num_classes=spec.num_outputs)
+            module = make(input_shape=tuple(spec.input_shape), num_outputs=spec.num_outputs)
         if not isinstance(module, nn.Module):
             raise plugin.problem(f"{plugin.object} should make a torch.nn.Module, it made a {type(module).__name__}")
         return module.to(spec.dtype)
@@ -79,7 +83,7 @@ def _network(plugin: PluginModel, spec: Spec, scope: Scope) -> Network:
         parameters = {name: p for name, p in tensors.items() if name in trained}
         return parameters, dict(module.named_buffers()) | {n: p for n, p in tensors.items() if n not in trained}
 
-    def apply(parameters: Tensors, buffers: Tensors, x: Tensor) -> tuple[Tensor, Tensors]:
+    def apply(parameters: Tensors, buffers: Tensors, x: Tensor, draws: Tensors) -> tuple[Tensor, Tensors]:
         # BatchNorm writes into its buffers, others into what they are given.
         buffers = {name: buffer.clone() for name, buffer in buffers.items()}
         return outputs_of(training, parameters, buffers, x.clone()), buffers
@@ -96,7 +100,7 @@ def _network(plugin: PluginModel, spec: Spec, scope: Scope) -> Network:
                 " without detach(), .data, argmax or torch.no_grad()"
             )
 
-    return Network(init, apply, evaluate, check)
+    return Network(init, apply, evaluate, check=check)
 
 
 @contextmanager
