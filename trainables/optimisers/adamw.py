@@ -28,32 +28,22 @@ class AdamW(Optimiser):
     eps: PositiveFloat = 1e-8
 
     def init(self, parameters: Tensors) -> dict[str, Tensor]:
-        import torch
+        from trainables.optimisers._adam import start
 
-        state: dict[str, Tensor] = {}
-        for name, parameter in parameters.items():
-            state[f"step.{name}"] = torch.zeros((), dtype=torch.float32, device=parameter.device)
-            state[f"exp_avg.{name}"] = torch.zeros_like(parameter)
-            state[f"exp_avg_sq.{name}"] = torch.zeros_like(parameter)
-        return state
+        return start(parameters)
 
-    def step(self, parameters: Tensors, gradients: Tensors, state: dict[str, Tensor]) -> None:
+    def step(self, parameters: Tensors, gradients: Tensors, state: dict[str, Tensor], factor: float) -> None:
         from torch.optim.adamw import adamw
 
-        # Fused: one kernel instead of a dozen a step.
-        adamw(
-            list(parameters.values()),
-            [gradients[name] for name in parameters],
-            [state[f"exp_avg.{name}"] for name in parameters],
-            [state[f"exp_avg_sq.{name}"] for name in parameters],
-            [],
-            [state[f"step.{name}"] for name in parameters],
-            fused=True,
-            amsgrad=False,
-            beta1=self.betas[0],
-            beta2=self.betas[1],
-            lr=self.lr,
-            weight_decay=self.weight_decay,
+        from trainables.optimisers._adam import step
+
+        step(
+            adamw,
+            parameters,
+            gradients,
+            state,
+            lr=self.lr * factor,
+            betas=self.betas,
             eps=self.eps,
-            maximize=False,
+            weight_decay=self.weight_decay,
         )

@@ -24,5 +24,14 @@ class Optimiser(Component):
         """The state before the first step, by names of its own."""
 
     @abstractmethod
-    def step(self, parameters: Tensors, gradients: Tensors, state: dict[str, Tensor]) -> None:
-        """Changes parameters and state in place; gradients are by the names of their parameters."""
+    def step(self, parameters: Tensors, gradients: Tensors, state: dict[str, Tensor], factor: float) -> None:
+        """Changes parameters and state in place; gradients are by the names of their parameters.
+
+        factor: what the schedule multiplies the learning rate by, 1 without one
+        """
+
+    def elsewhere(self, parameters: Tensors, gradients: Tensors) -> Tensors | None:
+        """Other parameters at which the gradient is taken once more, given that at `parameters`; the one that is
+        filtered and steps is then that one. None for one gradient a step.
+        """
+        return None

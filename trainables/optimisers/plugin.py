@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, final
 
 from trainables.optimisers.base import Optimiser
@@ -34,7 +35,7 @@ class PluginOptimiser(Plugin, Optimiser):
         made.known_as = made.state()
         return made.known_as
 
-    def step(self, parameters: Tensors, gradients: Tensors, state: dict[str, Tensor]) -> None:
+    def step(self, parameters: Tensors, gradients: Tensors, state: dict[str, Tensor], factor: float) -> None:
         made = _scope().made.get(id(self))
         if made is None or made.known_as is not state:  # The trial goes on from a snapshot.
             if made is None or made.has_stepped:
@@ -43,7 +44,8 @@ class PluginOptimiser(Plugin, Optimiser):
             made.known_as = state
         for name, parameter in parameters.items():
             parameter.grad = gradients[name]
-        made.optimiser.step()
+        with made.scaled(factor):
+            made.optimiser.step()
         made.has_stepped = True
         state.clear()
         state.update(made.state())
@@ -97,6 +99,30 @@ class _Made:
                 self.optimiser.state[self._parameters[int(index)]][name] = value
             else:
                 self.optimiser.param_groups[int(index)][name] = value
+
+    @contextmanager
+    def scaled(self, factor: float) -> Iterator[None]:
+        """For one step, with learning rates `factor` times as large.
+
+        Raises:
+            ValidationErrors: it has no learning rate, or changes it itself.
+        """
+        groups = self.optimiser.param_groups
+        if factor == 1:
+            yield
+            return
+        if any("lr" not in group for group in groups):
+            raise self._plugin.problem("has no `lr` in its param_groups, which the schedule would multiply")
+        own = [group["lr"] for group in groups]
+        for group, rate in zip(groups, own, strict=True):
+            group["lr"] = rate * factor
+        yield
+        for group, rate in zip(groups, own, strict=True):
+            if group["lr"] != rate * factor:
+                raise self._plugin.problem(
+                    "changes its `lr` within a step, and so does the schedule: use one of the two"
+                )
+            group["lr"] = rate
 
     def _named(self, place: str, index: int, entry: Mapping[str, Any]) -> dict[str, Tensor]:
         import torch

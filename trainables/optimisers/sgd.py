@@ -31,7 +31,7 @@ class Sgd(Optimiser):
             return {}
         return {f"momentum.{name}": torch.zeros_like(parameter) for name, parameter in parameters.items()}
 
-    def step(self, parameters: Tensors, gradients: Tensors, state: dict[str, Tensor]) -> None:
+    def step(self, parameters: Tensors, gradients: Tensors, state: dict[str, Tensor], factor: float) -> None:
         from torch.optim.sgd import sgd
 
         sgd(
@@ -41,7 +41,7 @@ class Sgd(Optimiser):
             fused=True,
             weight_decay=self.weight_decay,
             momentum=self.momentum,
-            lr=self.lr,
+            lr=self.lr * factor,
             dampening=0.0,
             nesterov=False,
             maximize=False,
