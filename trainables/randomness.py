@@ -20,6 +20,7 @@ class Stream(IntEnum):
     REGULARISERS = 3
     PROBES = 5
     PLUGINS = 6
+    MODEL = 7
 
 
 def generator(seed: int, stream: Stream, *index: int, device: torch.device | str = "cpu") -> torch.Generator:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 from trainables.component import Component
 
@@ -17,11 +18,30 @@ if TYPE_CHECKING:
     Tensors = Mapping[str, Tensor]
 
 
+@dataclass(frozen=True)
+class Network:
+    """What a transform may ask the network that is trained.
+
+    gradient  inputs (batch, …) -> the gradient of the loss, without regularisers, with respect to them, in training:
+              what the step draws, masks of dropout say, is drawn once
+    pixels    normalised inputs -> pixels in [0, 1]
+    inputs    pixels -> normalised inputs
+    """
+
+    gradient: Callable[[Tensor], Tensor]
+    pixels: Callable[[Tensor], Tensor]
+    inputs: Callable[[Tensor], Tensor]
+
+
 class InputTransform(Component):
     """Changes the normalised inputs of every minibatch; several are applied in the order written.
 
     `apply` is a pure function, so that torch.func can lift it; what it draws, `draw` draws outside.
+
+    needs_pixels  whether inputs must be images whose pixels lie in [0, 1] before they are normalised
     """
+
+    needs_pixels: ClassVar[bool] = False
 
     @abstractmethod
     def init(self) -> dict[str, Tensor]:
@@ -41,5 +61,5 @@ class InputTransform(Component):
         """
 
     @abstractmethod
-    def apply(self, x: Tensor, draws: Tensors, state: Tensors) -> Tensor:
+    def apply(self, x: Tensor, draws: Tensors, state: Tensors, network: Network) -> Tensor:
         """The changed inputs, of x's shape. draws: of this step; x may have fewer rows than the largest batch."""

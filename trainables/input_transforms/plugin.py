@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from trainables.input_transforms.base import InputTransform
+from trainables.input_transforms.base import InputTransform, Network
 from trainables.plugins.config import Plugin
 from trainables.plugins.interfaces import Interface
 from trainables.plugins.loading import loaded, seeded, seeds, shown
@@ -37,7 +37,7 @@ class PluginInputTransform(Plugin, InputTransform):
     def draw(self, steps: int, batch: int, spec: Spec, generator: torch.Generator) -> dict[str, Tensor]:
         return seeds(steps, generator)
 
-    def apply(self, x: Tensor, draws: Tensors, state: Tensors) -> Tensor:
+    def apply(self, x: Tensor, draws: Tensors, state: Tensors, network: Network) -> Tensor:
         given = loaded(self)(x.clone(), seeded(draws, x.device))
         if getattr(given, "shape", None) != x.shape or given.dtype != x.dtype:
             kind = f" of {given.dtype}" if hasattr(given, "dtype") else ""

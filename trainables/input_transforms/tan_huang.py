@@ -7,10 +7,11 @@ training accuracy grows.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from trainables.configuration import NonNegativeFloat
-from trainables.input_transforms.base import InputTransform
+from trainables.input_transforms.base import InputTransform, Network
+from trainables.tasks import Task
 
 if TYPE_CHECKING:
     import torch
@@ -26,6 +27,8 @@ class TanHuang(InputTransform):
 
     Its standard deviation is max(scale * (1 - training accuracy), floor), the accuracy read before every epoch.
     """
+
+    serves: ClassVar[tuple[Task, ...]] = ("classification", "binary")
 
     name: Literal["tan_huang"] = "tan_huang"
     scale: NonNegativeFloat
@@ -45,5 +48,5 @@ class TanHuang(InputTransform):
         shape = (steps, batch, *spec.input_shape)
         return {"noise": torch.randn(shape, dtype=spec.dtype, device=generator.device, generator=generator)}
 
-    def apply(self, x: Tensor, draws: Tensors, state: Tensors) -> Tensor:
+    def apply(self, x: Tensor, draws: Tensors, state: Tensors, network: Network) -> Tensor:
         return x + draws["noise"][: len(x)] * state["scale"]
