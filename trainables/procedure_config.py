@@ -2,21 +2,36 @@
 
 from typing import Annotated, Any
 
-from pydantic import field_validator
+from pydantic import ValidationInfo, field_validator
 
 from trainables.configuration import NOT_IN_KEY, decisive
 from trainables.datasets.base import Dataset
+from trainables.evaluations import Budget, Goal
 from trainables.procedures.base import Procedure
-from trainables.schedule import Budget, Goal
 from trainables.trial import TrialConfig
+from trainables.validation import Problem, ValidationErrors, nearest
 
 
 class ProcedureConfig(TrialConfig):
-    """budget: in steps, as the procedure counts them"""
+    """data    that it is trained on, if it does not read its own
+    budget  in steps, as the procedure counts them
+    """
 
+    data: Dataset | None = None
     procedure: Procedure
     budget: Budget
     goal: Annotated[Goal | None, NOT_IN_KEY] = None
+
+    @field_validator("procedure")
+    @classmethod
+    def _has_data_if_it_needs_some(cls, procedure: Procedure, info: ValidationInfo) -> Procedure:
+        if "data" not in info.data:
+            return procedure
+        if procedure.needs_data and info.data["data"] is None:
+            raise ValueError(f"{procedure.name} is trained on data: give data, too")
+        if not procedure.needs_data and info.data["data"] is not None:
+            raise ValueError(f"{procedure.name} reads its own data: take data away, with data: null in an arm")
+        return procedure
 
     @field_validator("budget")
     @classmethod
@@ -25,13 +40,23 @@ class ProcedureConfig(TrialConfig):
             raise ValueError("should be in steps, as the procedure counts them: budget: {steps: …}")
         return budget
 
+    @field_validator("goal")
+    @classmethod
+    def _is_measured(cls, goal: Goal | None, info: ValidationInfo) -> Goal | None:
+        procedure = info.data.get("procedure")
+        metrics = procedure.metrics(info.data.get("data")) if procedure is not None else None
+        if goal is not None and metrics is not None and goal.metric not in metrics:
+            wrong = f"{goal.metric!r} is not measured by this trial; {nearest(goal.metric, metrics)}"
+            raise ValidationErrors("goal", [Problem(("metric",), wrong)])
+        return goal
+
     @property
-    def metrics(self) -> None:
-        return None
+    def metrics(self) -> tuple[str, ...] | None:
+        return self.procedure.metrics(self.data)
 
     @property
     def data_sets(self) -> tuple[Dataset, ...]:
-        return ()
+        return (self.data,) if self.data is not None else ()
 
     def next_evaluation(self, *, steps: int, epochs: float) -> float:
         return steps + 1
@@ -45,4 +70,5 @@ class ProcedureConfig(TrialConfig):
         return None
 
     def decides(self) -> dict[str, Any]:
-        return {"config": decisive(self)}
+        digest = {"data_digest": self.data.content_digest} if self.data is not None else {}
+        return {**digest, "config": decisive(self)}

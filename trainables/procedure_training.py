@@ -8,6 +8,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
+from trainables.data.load import load, made_digest, same_data
 from trainables.plugins.scope import Scope
 from trainables.procedure_config import ProcedureConfig
 from trainables.procedures.base import Yielded
@@ -22,16 +23,20 @@ from trainables.validation import Problem, ValidationErrors
 class ProcedureTraining:
     """See Trainer. `state()` is None where the procedure cannot go on from its last evaluation."""
 
-    def __init__(self, trial: Trial, device: torch.device, *, scope: Scope | None = None) -> None:
+    def __init__(
+        self, trial: Trial, device: torch.device, *, scope: Scope | None = None, data_digest: str | None = None
+    ) -> None:
+        """data_digest: what data that a function makes must have, if that is known"""
         assert isinstance(trial.config, ProcedureConfig)
         self._config, self._seed, self.device = trial.config, trial.seed, device
         self._scope = scope or Scope(device=str(device))
+        self._data = load(self._config.data, torch.float64, device, data_digest) if self._config.data else None
+        self.check_data(data_digest, "elsewhere for this study")
         self.steps, self.seconds = 0, 0.0
         self.diverged_at: int | None = None
         self.next_evaluation: float | None = None
         self.tables: Mapping[str, Columns] = {}
         self._state: dict[str, Tensor] | None = None
-        self._values: Mapping[str, float] = {}
         self._evaluations: Generator[Yielded] | None = None
 
     @property
@@ -39,11 +44,12 @@ class ProcedureTraining:
         return 0.0
 
     @property
-    def data_digest(self) -> None:
-        return None
+    def data_digest(self) -> str | None:
+        return made_digest(self._config.data, self._data) if self._config.data and self._data else None
 
     def check_data(self, expected: str | None, where: str) -> None:
-        pass
+        if self._config.data is not None:
+            same_data(self._config.data, self.data_digest, expected, where)
 
     def evaluate(self, number: int) -> dict[str, float] | None:
         """The next evaluation within the budget; None if there is none."""
@@ -54,7 +60,7 @@ class ProcedureTraining:
             if self._evaluations is None:
                 procedure = self._config.procedure
                 state = None if self._state is None else from_tensors(self._state)
-                self._evaluations = procedure.run(seed=self._seed, state=state, device=self.device)
+                self._evaluations = procedure.run(seed=self._seed, state=state, device=self.device, data=self._data)
             given = next(self._evaluations, None)
         if given is not None and given.step <= self.steps:
             wrong = f"gave step {given.step} after step {self.steps}: steps must grow, from the state on as well"
@@ -63,7 +69,7 @@ class ProcedureTraining:
         if given is None or given.step > self._config.budget.extent:
             return None
         self.seconds += clock() - start
-        self.steps, self._values = given.step, given.metrics
+        self.steps = given.step
         # A copy: what a function gives it may go on to change.
         self._state = self._saved(given.state)
         self.next_evaluation = None
@@ -75,8 +81,8 @@ class ProcedureTraining:
         except NotSavable as error:
             raise ValidationErrors("procedures", [Problem(("name",), str(error))]) from None
 
-    def at_end(self) -> dict[str, float]:
-        return dict(self._values)
+    def at_end(self) -> None:
+        return None
 
     def state(self) -> dict[str, Tensor] | None:
         return self._state

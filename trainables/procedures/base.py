@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Generator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from trainables.component import Component
 
 if TYPE_CHECKING:
     import torch
+
+    from trainables.data.load import Data
+    from trainables.datasets.base import Dataset
 
 State = Mapping[str, Any]
 
@@ -28,11 +31,21 @@ class Yielded(NamedTuple):
 
 
 class Procedure(Component):
-    """Trains in its own way."""
+    """Trains in its own way.
+
+    needs_data  whether it is trained on the trial's data; others read their own
+    """
+
+    needs_data: ClassVar[bool] = False
+
+    def metrics(self, data: Dataset | None) -> tuple[str, ...] | None:
+        """What it measures; None if only its evaluations say."""
+        return None
 
     @abstractmethod
-    def run(self, *, seed: int, state: State | None, device: torch.device) -> Generator[Yielded]:
+    def run(self, *, seed: int, state: State | None, device: torch.device, data: Data | None) -> Generator[Yielded]:
         """Its evaluations, in order; it trains while it is asked for the next one, and ends when it has no more to do.
 
         state: what it gave at the evaluation to go on from; None at the start
+        data: the trial's, in float64, if it needs that
         """

@@ -23,6 +23,8 @@ from trainables.validation import Problem, ValidationErrors
 if TYPE_CHECKING:
     import torch
 
+    from trainables.data.load import Data
+
 
 class PluginProcedure(Plugin, Procedure):
     """train(seed, state, …settings) yields (step, metrics) or (step, metrics, state) at each evaluation; or
@@ -55,7 +57,7 @@ class PluginProcedure(Plugin, Procedure):
             return {**found, "files": list(files), "digests": [_digest(Path(file)) for file in files]}
         return found
 
-    def run(self, *, seed: int, state: State | None, device: torch.device) -> Generator[Yielded]:
+    def run(self, *, seed: int, state: State | None, device: torch.device, data: Data | None) -> Generator[Yielded]:
         for file, digest in zip(self.files, self.digests, strict=True):
             if _digest(file) != digest:
                 raise self.problem(f"{file} has changed since the trial was planned: plan it again")
