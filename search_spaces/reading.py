@@ -10,7 +10,7 @@ import yaml
 from search_spaces.cells import Settings
 from search_spaces.library import LIBRARY
 from search_spaces.study import Study
-from trainables.component import Component
+from trainables.component import Component, kinds_in
 from trainables.gradient_config import SHORT_FORMS
 from trainables.plugins.config import is_plugin
 from trainables.plugins.source import read_source, root_of
@@ -103,7 +103,11 @@ def pinned(study: Study) -> Study:
         component = {"name": given} if isinstance(given, str) else given
         if not isinstance(component, dict) or "name" not in component:
             return given
-        found = kind.named("plugin" if is_plugin(component["name"]) else component["name"]).pinned(component)
+        one = kind.named("plugin" if is_plugin(component["name"]) else component["name"])
+        found = one.pinned(component)
+        for field, inner in kinds_in(one).items():
+            if field in found:
+                found[field] = pin(found[field], inner)
         return given if found == component else found
 
     def pin_all(field: str, given: Any) -> Any:

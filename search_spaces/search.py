@@ -57,7 +57,7 @@ def better_of(metric: str) -> Better | None:
     """Whether less or more of a metric is better, if its name tells."""
     if metric in TIMES or metric.endswith("_loss"):
         return "less"
-    return "more" if metric.endswith("_accuracy") else None
+    return "more" if metric.endswith(("_accuracy", "_r2")) else None
 
 
 def seeds_up_to(most: int) -> PlainValidator:
@@ -201,7 +201,7 @@ class Objective(Config):
         if not measured_by(metric).startswith("test_"):
             return metric
         other = f"give {metric.replace('test_', 'train_', 1)!r}"
-        if metric.endswith(("_accuracy", "_loss")):
+        if metric.endswith(("_accuracy", "_r2", "_loss")):
             other = f"give data.num_validation, and {metric.replace('test_', 'validation_', 1)!r} here"
         raise ValueError(
             f"{metric!r} is not allowed: what is chosen on test examples cannot be claimed on them; {other}"

@@ -20,11 +20,11 @@ from pydantic_core import CoreSchema, core_schema
 from search_spaces.cells import Cell, Settings, cells_of, nested, overlay, placed, without
 from search_spaces.search import TIMES, Better, Search, better_of, measured_by, seeds_up_to
 from trainables.configuration import Bool, Config, Float, NonNegativeFloat, PositiveFloat, PositiveInt, spelled
+from trainables.evaluations import Goal
 from trainables.gradient_config import metrics_of
 from trainables.limits import wrong_values
 from trainables.names import MAX_ARM, TRIALS_EXPERIMENT, alike, is_reserved
 from trainables.probes.base import Probe
-from trainables.schedule import Goal
 from trainables.trial import Trial, TrialConfig
 from trainables.validation import Problem, ValidationErrors, nearest, not_fields, problems_of, shown
 
@@ -86,10 +86,13 @@ class Acceleration(Analysis):
 
 
 class Curves(Analysis):
-    """Metrics against steps: a curve a seed, mean and band."""
+    """Metrics against steps: a curve a seed, mean and band.
+
+    metrics  by default accuracies, or R^2 of a regression; of a training function that has neither, its first four
+    """
 
     kind: Literal["curves"] = "curves"
-    metrics: tuple[str, ...] = ("train_accuracy", "test_accuracy")
+    metrics: tuple[str, ...] | None = None
 
 
 class Measurements(Analysis):
@@ -471,13 +474,18 @@ def _measured(study: dict[str, Any], cells: list[Cell]) -> list[str]:
     """All metrics of the study, also while none of its cells is right; empty if its probes are wrong, or only training
     tells.
     """
-    if any(cell.config.metrics is None for cell in cells) or "procedure" in study["trial"]:
+    if any(cell.config.metrics is None for cell in cells) or (not cells and "procedure" in study["trial"]):
         return []
     settings = [study["trial"], *(arm for arm in study["arms"].values() if arm)]
     given = [each["probes"] for each in settings if "probes" in each]
     held_out = any(isinstance(each.get("data"), dict) and bool(each["data"].get("num_validation")) for each in settings)
     try:
-        found = [metrics_of(_PROBES.validate_python(probes), held_out=held_out) for probes in ((), *given)]
+        tasks = {data.task for cell in cells for data in cell.config.data_sets} or {"classification"}
+        found = [
+            metrics_of(_PROBES.validate_python(probes), held_out=held_out, task=task)
+            for task in sorted(tasks)
+            for probes in ((), *given)
+        ]
     except ValidationError:
         found = []
     return list(dict.fromkeys(itertools.chain(*(cell.config.metrics or () for cell in cells), *found)))

@@ -19,12 +19,13 @@ import traceback
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from trainables.configuration import Config
+from trainables.tasks import TASKS, Task
 from trainables.validation import Problem, ValidationErrors, nearest, not_fields
 
 if TYPE_CHECKING:
@@ -40,7 +41,11 @@ class Component(Config):
     """Settings are fields, frozen and plain; what is computed from them are methods.
 
     `name` is the file's. A component holds no state and no loaded code: it is hashed, copied and sent to workers.
+
+    serves  the tasks that it can be part of
     """
+
+    serves: ClassVar[tuple[Task, ...]] = TASKS
 
     name: str
 
@@ -58,6 +63,11 @@ class Component(Config):
     def kind(cls) -> str:
         """The package of its kind: "regularisers"."""
         return _package(cls).rpartition(".")[2]
+
+    @classmethod
+    def folders(cls) -> tuple[str, ...]:
+        """Where the components of this kind lie."""
+        return tuple(_folders(_package(cls)))
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
@@ -120,16 +130,20 @@ def _kind_in(annotation: Any) -> type[Component] | None:
 
 
 def components_in(config: Config) -> tuple[tuple[str, Component], ...]:
-    """The components that the fields of a configuration hold, each with its dotted path."""
-    found: list[tuple[str, Component]] = []
+    """The components that the fields of a configuration hold, and those within them, each with its dotted path."""
+    held: list[tuple[str, Any]] = []
     for field in type(config).model_fields:
         match getattr(config, field):
-            case Component() as component:
-                found.append((field, component))
             case dict() as by_name:
-                found += [(f"{field}.{name}", each) for name, each in by_name.items() if isinstance(each, Component)]
+                held += [(f"{field}.{name}", each) for name, each in by_name.items()]
             case tuple() as several:
-                found += [(f"{field}.{index}", e) for index, e in enumerate(several) if isinstance(e, Component)]
+                held += [(f"{field}.{index}", each) for index, each in enumerate(several)]
+            case one:
+                held.append((field, one))
+    found: list[tuple[str, Component]] = []
+    for path, each in held:
+        if isinstance(each, Component):
+            found += [(path, each), *((f"{path}.{inner}", within) for inner, within in components_in(each))]
     return tuple(found)
 
 

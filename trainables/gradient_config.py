@@ -1,7 +1,7 @@
 """The configuration of a network that is trained by gradients."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, ModelWrapValidatorHandler, ValidationInfo, field_validator, model_validator
@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, ModelWrapValidatorHandler, Validati
 from trainables.component import Component
 from trainables.configuration import NOT_IN_KEY, Bool, PositiveInt, decisive, spelled
 from trainables.datasets.base import Dataset
+from trainables.evaluations import NOT_YET, Budget, Evaluate, Goal, Keep
 from trainables.gradient_filters.base import GradientFilter
 from trainables.input_transforms.base import InputTransform
 from trainables.losses.base import Loss
@@ -18,20 +19,24 @@ from trainables.optimisers.base import Optimiser
 from trainables.probes.accuracy import Accuracy
 from trainables.probes.base import Probe
 from trainables.probes.loss import LossProbe
+from trainables.probes.r2 import R2
 from trainables.regularisers.base import Regulariser
-from trainables.schedule import NOT_YET, Budget, Evaluate, Goal, Keep
+from trainables.schedules.base import Schedule
+from trainables.tasks import Task
 from trainables.trial import TrialConfig
-from trainables.validation import Problem, ValidationErrors, nearest
+from trainables.validation import Path, Problem, ValidationErrors, nearest
 
 ALWAYS: tuple[Probe, ...] = (
     Accuracy(on="train"),
     Accuracy(on="test"),
+    R2(on="train"),
+    R2(on="test"),
     LossProbe(on="train"),
     LossProbe(on="test"),
 )
-"""Measured at every evaluation unless a trial gives the same probe another schedule."""
+"""Measured at every evaluation, where they serve the task, unless a trial gives the same probe another schedule."""
 
-ON_VALIDATION: tuple[Probe, ...] = (Accuracy(on="validation"), LossProbe(on="validation"))
+ON_VALIDATION: tuple[Probe, ...] = (Accuracy(on="validation"), R2(on="validation"), LossProbe(on="validation"))
 """The same, of trials whose data holds examples out."""
 
 SHORT_FORMS = {
@@ -66,7 +71,9 @@ _Key = Annotated[
 class GradientConfig(TrialConfig):
     """A network that is trained by gradients.
 
+    schedule          of the learning rate
     batch_size        None: the whole training set at once
+    drop_last         leaves out the last batch of an epoch where it is smaller than the others
     shuffle           a new order of the training set every epoch; otherwise file order
     regularisers      by name; `regulariser` is short for one of them, and so on. Their terms are added
     input_transforms  applied in the order written, as
@@ -79,7 +86,9 @@ class GradientConfig(TrialConfig):
     model: Model
     loss: Loss
     optimiser: Optimiser
+    schedule: Schedule | None = None
     batch_size: PositiveInt | None = None
+    drop_last: Bool = False
     shuffle: Bool = False
     dtype: Literal["float32", "float64"] = "float32"
     regulariser: Annotated[Regulariser | None, _SHORT] = None
@@ -112,6 +121,30 @@ class GradientConfig(TrialConfig):
         return config.model_copy(update=changes) if changes else config
 
     # Validators of fields, not of the whole: pydantic asks them also where other fields are wrong.
+    @field_validator("model")
+    @classmethod
+    def _takes_the_examples(cls, model: Model, info: ValidationInfo) -> Model:
+        shape = info.data["data"].shape if "data" in info.data else None
+        if shape is not None and (wrong := model.misfit(shape[0])) is not None:
+            raise ValueError(wrong)
+        return model
+
+    @field_validator("loss", *SHORT_FORMS, *SHORT_FORMS.values(), "probes")
+    @classmethod
+    def _serves_the_task(cls, value: Any, info: ValidationInfo) -> Any:
+        if "data" not in info.data:
+            return value
+        data = info.data["data"]
+        several: Iterable[tuple[Path, Component]] = (((), value),) if value else ()
+        if isinstance(value, dict):
+            several = (((name,), each) for name, each in value.items())
+        elif isinstance(value, tuple):
+            several = (((index,), each) for index, each in enumerate(value))
+        problems = [Problem(path, wrong) for path, each in several if (wrong := _unfit(each, data)) is not None]
+        if problems:
+            raise ValidationErrors("trial", problems)
+        return value
+
     @field_validator("batch_size")
     @classmethod
     def _is_within_the_training_set(cls, batch_size: int | None, info: ValidationInfo) -> int | None:
@@ -126,7 +159,7 @@ class GradientConfig(TrialConfig):
     @classmethod
     def _measure_nothing_twice(cls, probes: tuple[Probe, ...], info: ValidationInfo) -> tuple[Probe, ...]:
         tables = [name for probe in probes for name in probe.table_names]
-        measured = (*metrics_of(probes), *tables)
+        measured = (*metrics_of(probes, task=_task(info.data)), *tables)
         twice = sorted(metric for metric, num in Counter(measured).items() if num > 1)
         if "data" in info.data and not info.data["data"].num_validation:
             held_out = [probe.name for probe in probes if probe.on == "validation"]
@@ -171,7 +204,7 @@ class GradientConfig(TrialConfig):
     @property
     def all_probes(self) -> tuple[Probe, ...]:
         """The probes of this trial: those that every trial has, unless given another schedule, and its own."""
-        return _with_those_of_every_trial(self.probes, bool(self.data.num_validation))
+        return _with_those_of_every_trial(self.probes, bool(self.data.num_validation), self.data.task)
 
     def decides(self) -> dict[str, Any]:
         # Probes in any order, and one named as every trial has it anyway, are the same measurements.
@@ -208,7 +241,47 @@ class GradientConfig(TrialConfig):
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        return metrics_of(self.probes, held_out=bool(self.data.num_validation))
+        return metrics_of(self.probes, held_out=bool(self.data.num_validation), task=self.data.task)
+
+
+def check_fit(config: GradientConfig, input_shape: tuple[int, ...], *, has_pixels: bool) -> None:
+    """What is only known of the data itself.
+
+    Raises:
+        ValidationErrors: the model cannot take its examples, or they are no images where pixels are needed.
+    """
+    problems = []
+    if (wrong := config.model.misfit(input_shape)) is not None:
+        problems.append(Problem(("model",), wrong))
+    for name, transform in config.input_transforms.items():
+        if transform.needs_pixels and not has_pixels:
+            problems.append(Problem(("input_transforms", name), _no_pixels(transform, config.data)))
+    if problems:
+        raise ValidationErrors("trial", problems)
+
+
+def _unfit(component: Component, data: Dataset) -> str | None:
+    """Why it cannot be part of a trial with this data, if so."""
+    if data.task not in component.serves:
+        others = [name for name in component.names() if data.task in component.named(name).serves]
+        told = f"Allowed: {', '.join(others)}" if others else f"None of the {component.kind()} is"
+        return f"{component.name!r} is not for {data.task}, which {data.title} asks for. {told}"
+    if isinstance(component, InputTransform) and component.needs_pixels and data.has_pixels is False:
+        return _no_pixels(component, data)
+    return None
+
+
+def _no_pixels(transform: InputTransform, data: Dataset) -> str:
+    return f"{transform.name} needs images of pixels in [0, 1], which {data.title} does not have"
+
+
+def _beyond(goal: Goal) -> str | None:
+    """Why no trial can meet it, if that is known."""
+    if goal.metric.endswith("_accuracy") and not 0 <= goal.threshold <= 1:
+        return f"{goal.threshold:g} cannot be reached: accuracies are fractions, from 0 to 1"
+    if goal.metric.endswith("_r2") and goal.above is not None and goal.above >= 1:
+        return f"{goal.above:g} cannot be reached: R^2 is at most 1"
+    return None
 
 
 def default_name(component: str) -> str:
@@ -216,28 +289,38 @@ def default_name(component: str) -> str:
     return component.rpartition(":")[2]
 
 
-def metrics_of(probes: tuple[Probe, ...], *, held_out: bool = False) -> tuple[str, ...]:
+def metrics_of(probes: tuple[Probe, ...], *, held_out: bool = False, task: Task = "classification") -> tuple[str, ...]:
     """What a trial with these probes measures; held_out: whether its data has examples for validation."""
-    return tuple(metric for probe in _with_those_of_every_trial(probes, held_out) for metric in probe.metrics)
+    return tuple(metric for probe in _with_those_of_every_trial(probes, held_out, task) for metric in probe.metrics)
 
 
-def _with_those_of_every_trial(probes: tuple[Probe, ...], held_out: bool) -> tuple[Probe, ...]:
+def measured_of_all(task: Task, *, held_out: bool) -> tuple[Probe, ...]:
+    """What is measured of every trial of a task."""
+    return tuple(probe for probe in (*ALWAYS, *(ON_VALIDATION if held_out else ())) if task in probe.serves)
+
+
+def _with_those_of_every_trial(probes: tuple[Probe, ...], held_out: bool, task: Task) -> tuple[Probe, ...]:
     given = {(probe.name, probe.on) for probe in probes}
-    always = (*ALWAYS, *(ON_VALIDATION if held_out else ()))
+    always = measured_of_all(task, held_out=held_out)
     return tuple(probe for probe in always if (probe.name, probe.on) not in given) + probes
+
+
+def _task(settings: dict[str, Any]) -> Task:
+    """Of a trial with these settings, as far as they are right."""
+    return settings["data"].task if "data" in settings else "classification"
 
 
 def _problems_of_goal(goal: Goal, measured: tuple[str, ...]) -> Iterator[Problem]:
     if measured and goal.metric not in measured:
-        wrong = f"is not measured by this trial; {nearest(goal.metric, measured)}"
-        yield Problem(("metric",), f"{goal.metric!r} {wrong}")
-    if goal.metric.endswith("_accuracy") and not 0 <= goal.threshold <= 1:
-        side = "above" if goal.above is not None else "below"
-        yield Problem((side,), f"{goal.threshold:g} cannot be reached: accuracies are fractions, from 0 to 1")
+        missing = f"is not measured by this trial; {nearest(goal.metric, measured)}"
+        yield Problem(("metric",), f"{goal.metric!r} {missing}")
+    if (wrong := _beyond(goal)) is not None:
+        yield Problem(("above" if goal.above is not None else "below",), wrong)
 
 
 def _measured(settings: dict[str, Any]) -> tuple[str, ...]:
     """By a trial with these settings, as far as they are right."""
     if "probes" not in settings:
         return ()
-    return metrics_of(settings["probes"], held_out="data" not in settings or bool(settings["data"].num_validation))
+    held_out = "data" not in settings or bool(settings["data"].num_validation)
+    return metrics_of(settings["probes"], held_out=held_out, task=_task(settings))

@@ -15,8 +15,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from trainables.checksums import Damaged
+from trainables.evaluations import NOT_YET, Budget, Goal, Keep
 from trainables.records import Evaluation, Snapshot
-from trainables.schedule import NOT_YET, Budget, Goal, Keep
 
 MOST_UNSAVED_BYTES = 2**26
 """In memory: with more there is a snapshot out of turn."""

@@ -197,8 +197,10 @@ class _Progress:
 
     def finish(self, end: End) -> Iterator[Waiting]:
         """Measures all that is measured at the end, and saves the last snapshot, however long that takes."""
-        is_whole = self._training.diverged_at is None
-        self.now = self.summary(end, self._training.at_end() if is_whole else {})
+        final: dict[str, float] | None = {}
+        if self._training.diverged_at is None:
+            final = self._training.at_end()
+        self.now = self.summary(end, dict(self._last) if final is None else final)
         while (waiting := self._try_to_save()) is not None:
             yield waiting
             time.sleep(RETRIED_EVERY_S)
@@ -281,8 +283,8 @@ class Trainer(Protocol):
     def evaluate(self, number: int) -> dict[str, float] | None:
         """Trains to the next evaluation, so many having been made; None if there is none, or it has diverged."""
 
-    def at_end(self) -> dict[str, float]:
-        """Every metric, where training has ended."""
+    def at_end(self) -> dict[str, float] | None:
+        """Every metric, where training has ended; None if that is each as it was last measured."""
 
     def state(self) -> dict[str, torch.Tensor] | None:
         """All that the next step depends on; None if it cannot be continued."""
@@ -296,7 +298,7 @@ class Trainer(Protocol):
 def _trainer(trial: Trial, how: How) -> Trainer:
     device = torch.device(how.device)
     if isinstance(trial.config, ProcedureConfig):
-        return ProcedureTraining(trial, device)
+        return ProcedureTraining(trial, device, data_digest=how.data_digest)
     return Training(trial, device, data_digest=how.data_digest)
 
 

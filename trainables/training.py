@@ -7,26 +7,24 @@ when. Nothing here waits for the device between two evaluations.
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import replace
 from typing import final
 
 import torch
 from torch import Tensor
 
-from trainables.data.load import Data, load
-from trainables.data.place import DataError
+from trainables.data.load import Data, load, made_digest, same_data
 from trainables.draws import Draws
-from trainables.gradient_config import GradientConfig
-from trainables.models.base import Spec
-from trainables.objective import Batch, Drawn, build_objective
+from trainables.gradient_config import GradientConfig, check_fit
+from trainables.measuring import Measuring, Now
+from trainables.models.base import Spec, freeze
+from trainables.objective import Batch, Drawn, Tensors, build_objective
 from trainables.plugins.loading import loaded
 from trainables.plugins.scope import Scope
-from trainables.probes._state import check_state
-from trainables.probes.base import Probe, ProbeInput, Split
+from trainables.probes.accuracy import are_right
+from trainables.probes.base import Probe
 from trainables.randomness import Stream, generator, seed_of, words
-from trainables.tables import Columns, columns_of
+from trainables.tables import Columns
 from trainables.trial import Trial
-from trainables.validation import Problem, ValidationErrors
 
 
 @final
@@ -61,22 +59,26 @@ class Training:
             if self._scope.is_active:
                 self._scope.seed(self._first_seed)
             self._build()
-            self._probe_states = self._begin_probes()
+            self._measuring = Measuring(self.config, self.data, self._seed, device, self._drawing)
+            with _without_denormals(), torch.no_grad():
+                self._measuring.begin(self._now())
 
     def _build(self) -> None:
         config, device, seed = self.config, self.device, self._seed
         x = self.data.x_train
         self._batch_size = min(config.batch_size or len(x), len(x))
-        self.steps_per_epoch = -(-len(x) // self._batch_size)
+        whole, rest = divmod(len(x), self._batch_size)
+        self.steps_per_epoch = whole + (rest > 0 and not config.drop_last)
 
         for _, plugin in config.plugins:
             loaded(plugin)
-        self._spec = Spec(x.shape[1:], self.data.num_classes, x.dtype)
-        self._network = config.model.build(self._spec)
+        self._spec = Spec(self.data.task, x.shape[1:], self.data.num_outputs, x.dtype)
+        check_fit(config, tuple(x.shape[1:]), has_pixels=self.data.has_pixels)
+        self._network = freeze(config.model.build(self._spec), config.model.frozen)
         parameters, buffers = self._network.init(generator(seed, Stream.INIT))
         self._parameters = {name: p.to(device).requires_grad_() for name, p in parameters.items()}
         self._buffers = {name: b.to(device) for name, b in buffers.items()}
-        self._objective = build_objective(config, self._network)
+        self._objective = build_objective(config, self._network, self.data.normalisation)
         self._optimiser = config.optimiser.init(self._parameters)
         self._filters: dict[str, Mapping[str, Tensor]] = {
             name: each.init(self._parameters) for name, each in config.gradient_filters.items()
@@ -86,6 +88,8 @@ class Training:
             for name, each in config.input_transforms.items()
         }
         self._gradients: Mapping[str, Tensor] = {}
+        self._number = torch.tensor(0, device=device)
+        self._masks = Draws(self._masks_of_steps, seed, Stream.MODEL, "", device)
         self._inputs = {
             name: self._draws(each.draw, Stream.INPUT_TRANSFORMS, name)
             for name, each in config.input_transforms.items()
@@ -93,6 +97,9 @@ class Training:
         self._terms = {
             name: self._draws(each.draw, Stream.REGULARISERS, name) for name, each in config.regularisers.items()
         }
+
+    def _masks_of_steps(self, steps: int, drawing: torch.Generator) -> Tensors:
+        return self._network.draw(steps, self._batch_size, drawing)
 
     def _draws(self, draw: Callable[..., dict[str, Tensor]], stream: Stream, name: str) -> Draws:
         def of_steps(steps: int, drawing: torch.Generator) -> dict[str, Tensor]:
@@ -103,19 +110,13 @@ class Training:
     @property
     def data_digest(self) -> str | None:
         """Of data that a function made; other data's is part of the trial's key."""
-        return (
-            self.data.digest if self.config.data.content_digest is None or self.config.data.plugin is not None else None
-        )
+        return made_digest(self.config.data, self.data)
 
     def check_data(self, expected: str | None, where: str) -> None:
         """Raises:
         DataError: the function made other data here than `where`, of that digest.
         """
-        if expected is not None and self.data_digest not in (None, expected):
-            raise DataError(
-                f"data {self.config.data.name} made other data here than {where}: its digest is"
-                f" {self.data_digest}, there it was {expected}. What it reads or draws must be the same everywhere"
-            )
+        same_data(self.config.data, self.data_digest, expected, where)
 
     @property
     def epochs(self) -> float:
@@ -155,88 +156,47 @@ class Training:
         return self.measure(tuple(probe for probe in self.config.all_probes if number % probe.every == 0))
 
     def at_end(self) -> dict[str, float]:
-        # With copies: a trial that goes on from here has not been measured once more.
-        copies = {id: {name: t.clone() for name, t in state.items()} for id, state in self._probe_states.items()}
-        return self._measured(self.config.all_probes, copies)[0]
+        with _without_denormals(), torch.no_grad(), self._plugins():
+            return self._measuring.measure_once_more(self._now())
 
     def close(self) -> None:
         pass
 
     def measure(self, probes: tuple[Probe, ...]) -> dict[str, float]:
         """Metric -> value, without changing anything but `tables` and the probes' own states."""
-        values, self.tables = self._measured(probes, self._probe_states)
+        with _without_denormals(), torch.no_grad(), self._plugins():
+            values, self.tables = self._measuring.measure(probes, self._now())
         return values
 
-    def _measured(
-        self, probes: tuple[Probe, ...], states: Mapping[str, dict[str, Tensor]]
-    ) -> tuple[dict[str, float], dict[str, Columns]]:
-        """Metric -> value, and table -> columns. states: of the probes, by id; they may change."""
-        with _without_denormals(), torch.no_grad(), self._plugins():
-            at: dict[Split, ProbeInput] = {}
-            values: dict[str, Tensor | float] = {}
-            tables: dict[str, Columns] = {}
-            for probe in probes:
-                if probe.on not in at:
-                    at[probe.on] = self._probe_input(probe.on)
-                state = states[probe.id]
-                names = set(state)
-                measured = probe.measure(self._own(at[probe.on], probe, state))
-                if measured.keys() != set(probe.announced):
-                    wrong = f"{probe.name} measured {', '.join(measured)}, and says that it measures"
-                    wrong = f"{wrong} {', '.join(probe.announced)}"
-                    raise ValidationErrors("probes", [Problem((), wrong)])
-                check_state(probe, state, names)
-                values |= {name: measured[name] for name in probe.metrics}  # type: ignore[misc]
-                tables |= {name: columns_of(name, measured[name]) for name in probe.table_names}
-            return {name: float(value) for name, value in values.items()}, tables
-
-    def _begin_probes(self) -> dict[str, dict[str, Tensor]]:
-        """Their states before the first step."""
-        states = {}
-        with _without_denormals(), torch.no_grad():
-            for probe in self.config.all_probes:
-                # Most have none: only those that do pay for it.
-                keeps = type(probe).init is not Probe.init
-                at = self._own(self._probe_input(probe.on), probe, {}, "init of ") if keeps else None
-                states[probe.id] = probe.init(at) if at is not None else {}
-                check_state(probe, states[probe.id], set(states[probe.id]))
-        return states
-
-    def _probe_input(self, on: Split) -> ProbeInput:
+    def _now(self) -> Now:
         parameters = {name: p.detach() for name, p in self._parameters.items()}
-        buffers = self._buffers
-
-        def network(parameters: Mapping[str, Tensor], x: Tensor) -> Tensor:
-            return self._network.evaluate(dict(parameters), buffers, x)
-
-        def no_generator() -> torch.Generator:
-            raise AssertionError("a probe draws from a generator of its own")
-
-        f = self._function()
-        x, y = self.data.part(on)
-        return ProbeInput(f, network, parameters, x, y, self.config.loss.value, self._drawing, no_generator)
-
-    def _own(self, at: ProbeInput, probe: Probe, state: dict[str, Tensor], what: str = "") -> ProbeInput:
-        """With what is that probe's alone."""
-
-        def make_generator() -> torch.Generator:
-            index = words(what + ", ".join(probe.announced))
-            return generator(self._seed, Stream.PROBES, self.steps, *index, device=self.device)
-
-        return replace(at, state=state, make_generator=make_generator)
+        return Now(self._network.evaluate, parameters, self._buffers, self.steps)
 
     def _step(self, batch: Batch) -> Tensor:
-        parameters = self._parameters
-        self._seed_step()
-        loss, self._buffers, _ = self._objective(parameters, self._buffers, batch, self._drawn())
-        found = torch.autograd.grad(loss, list(parameters.values()), materialize_grads=True)
-        gradients: Mapping[str, Tensor] = dict(zip(parameters, found, strict=True))
+        config, drawn, before = self.config, self._drawn(), self._buffers
+        loss, gradients, self._buffers = self._differentiate(self._parameters, before, batch, drawn)
         with torch.no_grad():
-            for name, each in self.config.gradient_filters.items():
+            elsewhere = config.optimiser.elsewhere(self._parameters, gradients)
+        if elsewhere is not None:
+            # The same draws, and buffers change once a step.
+            there = {name: each.requires_grad_() for name, each in elsewhere.items()}
+            _, gradients, _ = self._differentiate(there, before, batch, drawn)
+        factor = 1.0 if config.schedule is None else config.schedule.factor(self.steps, self.steps_per_epoch)
+        with torch.no_grad():
+            for name, each in config.gradient_filters.items():
                 gradients, self._filters[name] = each.filter(gradients, self._filters[name])
-            self.config.optimiser.step(parameters, gradients, self._optimiser)
+            config.optimiser.step(self._parameters, gradients, self._optimiser, factor)
         self._gradients = gradients
-        return loss.detach()
+        return loss
+
+    def _differentiate(
+        self, parameters: Tensors, buffers: Tensors, batch: Batch, drawn: Drawn
+    ) -> tuple[Tensor, Mapping[str, Tensor], Tensors]:
+        """The objective, its gradient, and the buffers after it."""
+        self._seed_step()
+        loss, after, _ = self._objective(parameters, buffers, batch, drawn)
+        found = torch.autograd.grad(loss, list(parameters.values()), materialize_grads=True)
+        return loss.detach(), dict(zip(parameters, found, strict=True)), after
 
     def _order(self, number: int) -> Tensor | None:
         """The order of the training set in an epoch; None is file order."""
@@ -256,6 +216,7 @@ class Training:
         return Drawn(
             inputs={name: draws.at(self.steps) for name, draws in self._inputs.items()},
             states=self._transforms,
+            network=self._masks.at(self.steps),
             terms={name: draws.at(self.steps) for name, draws in self._terms.items()},
             number=self._number,
         )
@@ -266,10 +227,11 @@ class Training:
         def train_accuracy() -> Tensor:
             """On the device, so that noise training waits for nothing; computed once for all transforms."""
             if not known:
-                self._drawing("training accuracy")
+                self._drawing("training accuracy", self.steps)
+                now = self._now()
                 with torch.no_grad():
-                    outputs = self._function()(self.data.x_train)
-                    known.append((outputs.argmax(1) == self.data.y_train).to(outputs.dtype).mean())
+                    outputs = now.evaluate(now.parameters, now.buffers, self.data.x_train)
+                    known.append(are_right(outputs, self.data.y_train).to(outputs.dtype).mean())
             return known[0]
 
         for name, transform in self.config.input_transforms.items():
@@ -285,18 +247,14 @@ class Training:
             return
         self._scope.seed((self._first_seed + self.steps) % 2**63)
 
-    def _drawing(self, what: str) -> None:
-        """Before a measurement of that name, after this step: seeds the global generators, for plugins that draw."""
+    def _drawing(self, what: str, steps: int) -> None:
+        """Before a measurement of that name after so many steps: seeds the global generators, for plugins that draw."""
         if self._scope.is_active:
-            self._scope.seed(seed_of(self._seed, Stream.PROBES, self.steps, *words(what)))
+            self._scope.seed(seed_of(self._seed, Stream.PROBES, steps, *words(what)))
 
     def gradients(self) -> dict[str, Tensor]:
         """Of the latest step, as the optimiser got them."""
         return dict(self._gradients)
-
-    def _function(self) -> Callable[[Tensor], Tensor]:
-        parameters = {name: p.detach() for name, p in self._parameters.items()}
-        return lambda x: self._network.evaluate(parameters, self._buffers, x)
 
     @contextmanager
     def _timed(self) -> Iterator[None]:
@@ -319,7 +277,7 @@ class Training:
         state |= {f"optimiser.{name}": tensor for name, tensor in self._optimiser.items()}
         for kind, states in (("filters", self._filters), ("transforms", self._transforms)):
             state |= {f"{kind}.{name}.{key}": t for name, of in states.items() for key, t in of.items()}
-        state |= {f"probes.{id}.{name}": t for id, of in self._probe_states.items() for name, t in of.items()}
+        state |= {f"probes.{id}.{name}": t for id, of in self._measuring.states.items() for name, t in of.items()}
         return state
 
     def restore(self, state: dict[str, Tensor], *, steps: int, seconds: float, diverged_at: int | None) -> None:
@@ -332,7 +290,7 @@ class Training:
         for kind, states in (("filters", self._filters), ("transforms", self._transforms)):
             for name in states:
                 states[name] = _under(f"{kind}.{name}.", state)
-        self._probe_states = {id: _under(f"probes.{id}.", state) for id in self._probe_states}
+        self._measuring.states = {id: _under(f"probes.{id}.", state) for id in self._measuring.states}
         self.steps, self.seconds, self.diverged_at = steps, seconds, diverged_at
 
 

@@ -12,8 +12,8 @@ from pydantic_core import CoreSchema, core_schema
 from trainables.component import Component, components_in, kinds_in
 from trainables.configuration import Config, Int
 from trainables.datasets.base import Dataset
+from trainables.evaluations import Budget, Goal
 from trainables.plugins.config import Plugin, plugins_in
-from trainables.schedule import Budget, Goal
 from trainables.validation import not_fields
 
 Seed = Annotated[Int, Field(ge=0, lt=2**32)]
@@ -53,7 +53,10 @@ class TrialConfig(Config):
         from trainables.procedure_config import ProcedureConfig
 
         kind: type[TrialConfig] = GradientConfig if value.get("procedure") is None else ProcedureConfig
-        return kind.model_validate({n: each for n, each in value.items() if n != "procedure" or each is not None})
+        if kind is ProcedureConfig:
+            # An arm takes away with null what the trial gives for networks.
+            return kind.model_validate({name: each for name, each in value.items() if each is not None})
+        return kind.model_validate({name: each for name, each in value.items() if name != "procedure"})
 
     @property
     @abstractmethod

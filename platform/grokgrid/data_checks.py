@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from search_spaces import Study
 from trainables.data.place import DataError, DataMissing
 from trainables.datasets.base import Dataset
-from trainables.gradient_config import GradientConfig
-from trainables.validation import ValidationErrors
+from trainables.gradient_config import GradientConfig, check_fit
+from trainables.validation import Problem, ValidationErrors
 
 if TYPE_CHECKING:
     from trainables.data.inspection import Inspection
@@ -22,7 +22,7 @@ def check_data(study: Study, *, is_needed: bool, calls_functions: bool) -> tuple
 
     Raises:
         DataError: all that is refused in any of the study's data.
-        ValidationErrors: models cannot be trained on the last batch.
+        ValidationErrors: models cannot take its examples, or cannot be trained on the last batch.
     """
     refused: list[str] = []
     inspections: dict[Dataset, Inspection] = {}
@@ -47,17 +47,24 @@ def check_data(study: Study, *, is_needed: bool, calls_functions: bool) -> tuple
         raise DataError("\n".join(dict.fromkeys(refused)))
     warnings: list[str] = []
     configs = {f"arms.{c.name}": c.config for c in study.cells if isinstance(c.config, GradientConfig)}
-    for config in configs.values():
+    unfit: list[Problem] = []
+    for name, config in configs.items():
         if (found := inspections.get(config.data)) is not None:
+            try:
+                check_fit(config, found.example_shape, has_pixels=found.has_pixels and not config.data.is_standardised)
+            except ValidationErrors as error:
+                unfit += [problem.below(name) for problem in error.problems]
             said = found.warnings(batch_size=config.batch_size, shuffle=config.shuffle)
             warnings += [f"{config.data.title}: {each}" for each in said]
+    if unfit:
+        raise ValidationErrors(study.name, unfit)
     return (*dict.fromkeys(warnings), *_check_last_batches(configs, inspections))
 
 
 def _check_last_batches(
     configs: Mapping[str, GradientConfig], inspections: "Mapping[Dataset, Inspection]"
 ) -> tuple[str, ...]:
-    if not any(config.model.plugin is not None for config in configs.values()):
+    if all(config.model.is_batch_normalised is False for config in configs.values()):
         return ()
     # Not above: it imports numpy.
     from trainables.last_batch import check_last_batches

@@ -28,10 +28,10 @@ from search_spaces import Study, pinned, read_study, to_portable_yaml
 from trainables import checksums
 from trainables.__main__ import read_trial
 from trainables.checksums import Damaged
+from trainables.evaluations import NOT_YET
 from trainables.gradient_config import GradientConfig
 from trainables.names import IMPORTS_EXPERIMENT
 from trainables.records import Snapshot, Summary, TrialFolder, ending
-from trainables.schedule import NOT_YET
 from trainables.trial import Trial
 from trainables.validation import Problem, ValidationErrors
 

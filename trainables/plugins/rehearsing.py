@@ -193,7 +193,8 @@ def _later_numbers(config: GradientConfig, training: Training) -> list[int]:
     last = config.last_evaluation
     if config.budget.unit == "epochs":
         num_train = config.data.num_train or len(training.data.x_train)
-        last *= -(-num_train // (config.batch_size or num_train))
+        whole, rest = divmod(num_train, config.batch_size or num_train)
+        last *= whole + (rest > 0 and not config.drop_last)
     return [number for number in (10, 100, 1_000, 10_000, 100_000, last) if _STEPS < number <= last]
 
 

@@ -30,7 +30,7 @@ class ProbeInput:
     f           inputs -> outputs, as it is evaluated; may be differentiated by its inputs, with torch.func say
     network     (parameters, inputs) -> outputs, likewise, and differentiable by both: f at any parameters
     parameters  name -> tensor
-    x, y        inputs (examples, …) and classes (examples,)
+    x, y        inputs (examples, …), and labels (examples,) or targets (examples, outputs)
     loss        (outputs, y) -> scalar, without regularisers
     drawing     called with the name of a measurement before it is taken: seeds what a plugin's model draws from the
                 global generators, as `generator` is seeded
@@ -66,7 +66,7 @@ class ProbeInput:
 
 
 def outputs(at: ProbeInput) -> Tensor:
-    """On all examples: (examples, classes). For `ProbeInput.once`."""
+    """On all examples: (examples, outputs). For `ProbeInput.once`."""
     import torch
 
     with torch.no_grad():

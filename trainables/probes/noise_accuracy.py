@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
 from trainables.configuration import PositiveFloat, PositiveInt
+from trainables.probes.accuracy import are_right
 from trainables.probes.base import Probe, ProbeInput, Split
+from trainables.tasks import Task
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,6 +21,8 @@ class NoiseAccuracy(Probe):
     """Accuracy on the first `num_points` under Gaussian noise on the normalised inputs: one draw an evaluation, of
     standard deviation 1, multiplied by each of the scales in turn (Walker et al., Figure 3).
     """
+
+    serves: ClassVar[tuple[Task, ...]] = ("classification", "binary")
 
     name: Literal["noise_accuracy"] = "noise_accuracy"
     on: Split = "test"
@@ -45,5 +49,5 @@ class NoiseAccuracy(Probe):
         noise = torch.randn(x.shape, generator=at.generator, dtype=x.dtype, device=x.device)
         at.drawing(", ".join(self.metrics))
         outputs = (at.f(x + scale * noise) for scale in self.scales)
-        values = [(each.argmax(1) == y).double().mean() for each in outputs]
+        values = [are_right(each, y).double().mean() for each in outputs]
         return dict(zip(self.metrics, values, strict=True))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grokgrid.tracking.client import Point
-from trainables.schedule import Goal
+from trainables.evaluations import Goal
 
 if TYPE_CHECKING:
     import pyarrow

@@ -34,8 +34,8 @@ from grokgrid.tracking.records import (
 from grokgrid.tracking.runs import complete, in_parallel
 from trainables import checksums
 from trainables.checksums import Damaged
+from trainables.evaluations import Goal
 from trainables.records import Snapshot, TrialFolder, warn
-from trainables.schedule import Goal
 from trainables.trial import Trial
 from trainables.validation import printable
 
