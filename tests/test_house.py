@@ -97,7 +97,7 @@ CONFIGURATION = [
     "trainables",
     "trainables.trial",
     "trainables.records",
-    "trainables.schedule",
+    "trainables.evaluations",
     "trainables.reading",
     "trainables.validation",
     "trainables.component",

@@ -291,7 +291,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "unknown command": (["runn", "demo"], "No such command 'runn'"),
     "unknown data": (["data", "get", "imagenet"], "'imagenet' is not"),
     "digest of nothing": (["data", "digest", "{tmp}/none.npz"], "none.npz"),
-    "digest of text": (["data", "digest", "{tmp}/file"], "is no .npz file"),
+    "digest of text": (["data", "digest", "{tmp}/file"], "path must end in .npz, not 'file'"),
 }
 
 

@@ -53,7 +53,7 @@ def function_study(folder: Path, arrays: dict[str, Any], **data: Any) -> Path:
     return write_study(folder, {"name": "mine.py:made", **data})
 
 
-@pytest.mark.parametrize("make", [npz_study, function_study])
+@pytest.mark.parametrize("make", [npz_study, pytest.param(function_study, marks=pytest.mark.slow)])
 @pytest.mark.usefixtures("ready_home")
 class TestPlanAndRun:
     def test_refuse_what_is_certainly_wrong(self, make: Callable[..., Path], grokgrid: Grokgrid, tmp_path: Path):
@@ -151,8 +151,8 @@ MODEL = """
 from torch import nn
 
 
-def normalised(input_shape, num_classes):
-    return nn.Sequential(nn.Linear(input_shape[0], 4), nn.BatchNorm1d(4), nn.Linear(4, num_classes))
+def normalised(input_shape, num_outputs):
+    return nn.Sequential(nn.Linear(input_shape[0], 4), nn.BatchNorm1d(4), nn.Linear(4, num_outputs))
 """
 
 
@@ -166,7 +166,7 @@ def test_a_last_batch_of_one_under_batch_normalisation(make: Callable[..., Path]
         ran = grokgrid(*command)
         assert ran.exit_code == 2
         assert "arms.baseline.batch_size: 5 leaves one of 21 training examples for the last batch" in ran.stderr
-        assert ran.stderr.strip().endswith("Give batch_size: 6 or data.num_train: 20")
+        assert ran.stderr.strip().endswith("Give batch_size: 6 or drop_last: true or data.num_train: 20")
     ran = grokgrid("run", study, *change, "--set", "trial.batch_size=6", "--engine", "inline", "--arms", "baseline")
     assert ran.exit_code == 0
 

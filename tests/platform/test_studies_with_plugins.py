@@ -212,6 +212,7 @@ class TestDataThatAFunctionReads:
         with pytest.raises(DataError, match="made other data here than until step 1 of this trial"):
             list(TrialRun(trial, TrialFolder(tmp_path / "storage", trial.key)))
 
+    @pytest.mark.slow
     def test_trials_on_other_data_are_not_mixed_in(self, table: Path):
         """The rehearsal finds the new digest before anything starts; a declared one makes other trials."""
         drive(self.made(table))

@@ -12,8 +12,8 @@ from tracking_trials import Folders, keys, trial
 from grokgrid.tracking import TRIALS, Tracking, TrackingError, TrialRecord, TrialResults, TrialStatus
 from grokgrid.tracking.client import Client
 from trainables import checksums
+from trainables.evaluations import Budget, Evaluate
 from trainables.records import End, TrialFolder, ending
-from trainables.schedule import Budget, Evaluate
 from trainables.trial import Trial
 
 

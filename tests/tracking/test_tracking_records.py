@@ -11,9 +11,9 @@ from tracking_trials import SEGMENT, Folders, trial
 
 from grokgrid.tracking import curves
 from grokgrid.tracking.records import goal_name, params, summary_tags
+from trainables.evaluations import Goal
 from trainables.names import MAX_TAG
 from trainables.records import Segment
-from trainables.schedule import Goal
 
 HEADER = "steps,epochs,seconds,loss,norm"
 

@@ -24,10 +24,10 @@ class Linear(Model):
             shape: ClassVar = spec.num_outputs, math.prod(spec.input_shape)
             return {"weight": torch.randn(shape, dtype=spec.dtype, generator=generator) / 10}, {}
 
-        def apply(parameters, buffers, x):
+        def apply(parameters, buffers, x, draws):
             return self.gain * x.flatten(1) @ parameters["weight"].T, buffers
 
-        return Network(init, apply, lambda parameters, buffers, x: apply(parameters, buffers, x)[0])
+        return Network(init, apply, lambda parameters, buffers, x: apply(parameters, buffers, x, {})[0])
 """,
     "datasets": """
 from pathlib import Path
@@ -43,7 +43,6 @@ class Stripes(Dataset):
     num_available: ClassVar = 64
     shape: ClassVar = (6,), 3
     content_digest: ClassVar = "sha256:" + 64 * "0"
-    normalisation: ClassVar = 0.0, 1.0
     title: ClassVar = "data stripes"
 
     def require(self):
@@ -132,7 +131,7 @@ class Drop(InputTransform):
 
         return {"uniform": torch.rand(steps, batch, *spec.input_shape, dtype=spec.dtype, generator=generator)}
 
-    def apply(self, x, draws, state):
+    def apply(self, x, draws, state, network):
         return x * (draws["uniform"][: len(x)] < state["kept"])
 """,
     "optimisers": """
@@ -148,10 +147,10 @@ class RMSprop(Optimiser):
 
         return {n: torch.zeros_like(p) for n, p in parameters.items()}
 
-    def step(self, parameters, gradients, state):
+    def step(self, parameters, gradients, state, factor):
         for n, p in parameters.items():
             state[n].mul_(0.99).addcmul_(gradients[n], gradients[n], value=0.01)
-            p.sub_(self.lr * gradients[n] / (state[n].sqrt() + 1e-8))
+            p.sub_(factor * self.lr * gradients[n] / (state[n].sqrt() + 1e-8))
 """,
     "probes": """
 from typing import Literal

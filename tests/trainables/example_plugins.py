@@ -1,6 +1,7 @@
 """What people write beside their studies: plugins of each kind, most of them doing what one of ours does."""
 
 import gzip
+import math
 import sys
 from pathlib import Path
 
@@ -27,12 +28,12 @@ def lost():
 class Net(nn.Module):
     """With all that a module may bring along: dropout, running averages, a parameter that is not trained."""
 
-    def __init__(self, input_shape, num_classes, *, width=12, dropout=0.0):
+    def __init__(self, input_shape, num_outputs, *, width=12, dropout=0.0):
         super().__init__()
-        self.first = nn.Linear(input_shape[0] * input_shape[1], width)
+        self.first = nn.Linear(math.prod(input_shape), width)
         self.norm = nn.BatchNorm1d(width)
         self.dropout = nn.Dropout(dropout)
-        self.last = nn.Linear(width, num_classes)
+        self.last = nn.Linear(width, num_outputs)
         self.scale = nn.Parameter(torch.tensor(2.0), requires_grad=False)
 
     def forward(self, x):
@@ -95,8 +96,8 @@ def shapeless(step):
     return step.outputs
 
 
-def wide(input_shape, num_classes):
-    return nn.Sequential(nn.Flatten(), nn.Linear(input_shape[0] * input_shape[1], num_classes + 1))
+def wide(input_shape, num_outputs):
+    return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(input_shape), num_outputs + 1))
 
 
 def broken(step):

@@ -114,7 +114,7 @@ DIGEST = "sha256:" + 64 * "0"
         ({"seed": 2**32}, ["seed: 4294967296 is not allowed"]),
         ({"dtype": "float16"}, ["dtype: 'float16' is not allowed", "float32"]),
         ({"optimizer": "adamw"}, ["optimizer: is not a setting here", "did you mean 'optimiser'?"]),
-        ({"optimiser": {"name": "adam", "lr": 1e-3}}, ["optimiser: 'adam' is not known", "'adamw'"]),
+        ({"optimiser": {"name": "adammw", "lr": 1e-3}}, ["optimiser: 'adammw' is not known", "'adamw'"]),
         ({"batch_size": 0, "shuffle": "yes"}, ["2 problems", "batch_size: 0", "shuffle: 'yes'"]),
         ({"budget": {"epochs": 3, "steps": 3}}, ["budget", "give either epochs or steps"]),
         ({"goal": {"metric": "accuracy", "above": 0.5}}, ["goal.metric: 'accuracy' is not measured", "test_accuracy"]),

@@ -148,8 +148,8 @@ arms:
 @pytest.mark.parametrize(
     ("right", "wrong", "sentences"),
     [
-        ("name: adamw", "name: adam", ["line 9:", "optimiser", "'adam' is not known; did you mean 'adamw'?"]),
-        ("name: adamw", "name: adam", ["Allowed: adamw, sgd, package.module:object or file.py:object"]),
+        ("name: adamw", "name: adammw", ["line 9:", "optimiser", "'adammw' is not known; did you mean 'adamw'?"]),
+        ("name: adamw", "name: adammw", ["Allowed: adam, adamw, sam, sgd, package.module:object or file.py:object"]),
         ("jacobian: {", "jacobain: {", ["line 10:", "regularisers.jacobain", "did you mean 'jacobian'?"]),
         ("model: mlp", "model: mlpp", ["line 7:", "'mlpp' is not known; did you mean 'mlp'?"]),
     ],

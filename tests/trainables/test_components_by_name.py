@@ -108,7 +108,7 @@ class TestAStudy:
         [
             ({}, {"regularisers": {"jacobian": {"strength": 1, "norm": "half_mean_square"}}}),
             ({"regulariser": {"name": "jacobian", **JACOBIAN}}, {"regulariser": {"norm": "half_mean_square"}}),
-            ({"probes": ["centroid"]}, {"loss": {"name": "mean_squared_error", "over_classes": "sum"}}),
+            ({"probes": ["centroid"]}, {"loss": {"name": "mean_squared_error", "over_outputs": "sum"}}),
             ({}, {"optimiser": "adamw", "dtype": "float64"}),
         ],
     )

@@ -45,20 +45,20 @@ class TestDigits:
 
         theirs = load_digits()
         data = loaded(name="digits")
-        assert (data.x_train.shape, data.x_test.shape, data.num_classes) == ((1000, 8, 8), (797, 8, 8), 10)
+        assert (data.x_train.shape, data.x_test.shape, data.num_outputs) == ((1000, 1, 8, 8), (797, 1, 8, 8), 10)
         assert (data.x_train.dtype, data.y_train.dtype) == (torch.float64, torch.int64)
         # Normalised by the first 1,000: mean 0, standard deviation 1 over all their pixels.
         assert float(data.x_train.mean()) == pytest.approx(0, abs=1e-9)
         assert float(data.x_train.std(correction=0)) == pytest.approx(1, rel=1e-9)
         first = theirs.images[:1000] / 16
         pixels = (theirs.images / 16 - first.mean()) / first.std()
-        np.testing.assert_allclose(torch.cat([data.x_train, data.x_test]).numpy(), pixels, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(torch.cat([data.x_train, data.x_test])[:, 0].numpy(), pixels, rtol=1e-9, atol=1e-12)
         assert torch.cat([data.y_train, data.y_test]).tolist() == theirs.target.tolist()
 
     def test_the_first_in_file_order_normalised_as_the_whole(self):
         whole, part = loaded(name="digits"), loaded(name="digits", num_train=30, num_test=20)
         assert torch.equal(part.x_train, whole.x_train[:30]) and torch.equal(part.y_test, whole.y_test[:20])
-        assert part.num_classes == loaded(name="digits", num_train=1, num_test=1).num_classes == 10
+        assert part.num_outputs == loaded(name="digits", num_train=1, num_test=1).num_outputs == 10
 
     def test_in_single_precision(self):
         single = loaded(torch.float32, name="digits").x_train
@@ -110,7 +110,7 @@ class TestNpz:
         data, content = loaded(**write()), arrays()
         np.testing.assert_allclose(data.x_train.numpy(), content["x_train"] / 255, rtol=1e-15)
         assert data.y_test.tolist() == [0, 1, 2, 3, 4] and data.y_test.dtype == torch.int64
-        assert data.num_classes == 5
+        assert data.num_outputs == 5
 
     def test_floating_point_is_taken_as_it_is(self, write):
         x = np.random.default_rng(1).normal(size=(9, 4))
@@ -121,7 +121,7 @@ class TestNpz:
     def test_the_first_in_file_order(self, write):
         data = loaded(**write(), num_train=4, num_test=2)
         assert len(data.x_train) == len(data.y_train) == 4 and len(data.x_test) == 2
-        assert data.num_classes == 5
+        assert data.num_outputs == 5
 
     def test_fewer_than_asked_for(self, write):
         with pytest.raises(DataError, match="num_train is 10, there are 9 examples"):
@@ -269,10 +269,10 @@ class TestMnist:
         (0 - 0.1307) / 0.3081, a white one (1 - 0.1307) / 0.3081.
         """
         data = loaded(name="mnist", num_train=1024, num_test=1000)
-        assert data.x_train.shape == (1024, 28, 28) and len(data.x_test) == len(data.y_test) == 1000
+        assert data.x_train.shape == (1024, 1, 28, 28) and len(data.x_test) == len(data.y_test) == 1000
         assert data.y_train[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
         assert data.y_test[:10].tolist() == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]
-        assert data.num_classes == 10
+        assert data.num_outputs == 10
         assert float(data.x_train.min()) == pytest.approx(-0.1307 / 0.3081)
         assert float(data.x_train.max()) == pytest.approx((1 - 0.1307) / 0.3081)
 
@@ -314,7 +314,7 @@ class TestOnceANode:
         again = loaded(**settings)
         for name in ("x_train", "y_train", "x_test", "y_test", "x_validation", "y_validation"):
             assert torch.equal(getattr(first, name), getattr(again, name))
-        assert first.num_classes == again.num_classes == 3
+        assert first.num_outputs == again.num_outputs == 3
 
     def test_every_process_sees_it_at_multiples_of_64_bytes(self, file: Path, tmp_path: Path):
         """Or the last digits of a matrix product depend on which process was the first."""

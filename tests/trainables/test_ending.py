@@ -24,11 +24,11 @@ from tiny_trials import (
 )
 
 from trainables.data.load import load
+from trainables.evaluations import NOT_YET, Budget, Evaluate, Goal
 from trainables.models.base import Spec
 from trainables.randomness import Stream, generator
 from trainables.records import End, TrialFolder, ending
 from trainables.run import TrialRun
-from trainables.schedule import NOT_YET, Budget, Evaluate, Goal
 from trainables.trial import TrialConfig
 from trainables.validation import ValidationErrors, validate
 
@@ -245,9 +245,9 @@ class TestAnEvaluationBeforeTraining:
         assert (first.steps, first.epochs, first.seconds) == (0, 0.0, 0.0)
         assert (second.steps, second.epochs) == (6, 2.0)
         data = load(trial.config.data, torch.float32, torch.device("cpu"))
-        built = trial.config.model.build(Spec(torch.Size([8, 8]), 10, torch.float32))
+        built = trial.config.model.build(Spec("classification", torch.Size([1, 8, 8]), 10, torch.float32))
         parameters, _ = built.init(generator(0, Stream.INIT))
-        outputs = built.apply(parameters, {}, data.x_test)[0]
+        outputs = built.apply(parameters, {}, data.x_test, {})[0]
         assert first.values["test_loss"] == float(torch.nn.functional.cross_entropy(outputs, data.y_test))
 
     def test_changes_nothing_of_the_rest(self, tmp_path: Path):
@@ -404,13 +404,13 @@ class TestDivergence:
         """By hand, with torch's modules."""
         config = tiny(**self.settings)
         data = load(config.data, torch.float32, torch.device("cpu"))
-        model = config.model.build(Spec(torch.Size([8, 8]), 10, torch.float32))
+        model = config.model.build(Spec("classification", torch.Size([1, 8, 8]), 10, torch.float32))
         parameters, _ = model.init(generator(0, Stream.INIT))
         leaves = {name: p.requires_grad_() for name, p in parameters.items()}
         optimiser = torch.optim.SGD(leaves.values(), lr=30.0)
         for step in range(1, 100):
             rows = slice(32 * ((step - 1) % 3), 32 * ((step - 1) % 3) + 32)
-            outputs = model.apply(leaves, {}, data.x_train[rows])[0]
+            outputs = model.apply(leaves, {}, data.x_train[rows], {})[0]
             loss = (outputs - torch.eye(10)[data.y_train[rows]]).square().mean()
             if not math.isfinite(loss.item()):
                 return step

@@ -30,7 +30,7 @@ def network(trial: Trial) -> nn.Sequential:
     for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):
         layers += [nn.Linear(fan_in, fan_out, bias=config.bias, dtype=torch.float64), nn.ReLU()]
     net = nn.Sequential(*layers[:-1])
-    model = config.build(Spec(torch.Size([8, 8]), 10, torch.float64))
+    model = config.build(Spec("classification", torch.Size([1, 8, 8]), 10, torch.float64))
     parameters, _ = model.init(generator(trial.seed, Stream.INIT))
     with torch.no_grad():
         for mine, theirs in zip(net.parameters(), parameters.values(), strict=True):
@@ -59,7 +59,7 @@ def by_hand(trial: Trial, *, loss: Callable[[Tensor, Tensor], Tensor], optimiser
         batch = rows[32 * index : 32 * (index + 1)]
         x, y = data.x_train[batch], data.y_train[batch]
         if noisy is not None:
-            noise = drawn(trial.seed, Stream.INPUT_TRANSFORMS, "tan_huang", step, 32, 8, 8)
+            noise = drawn(trial.seed, Stream.INPUT_TRANSFORMS, "tan_huang", step, 32, 1, 8, 8)
             x = x + sigmas[-1] * noise[: len(x)]
         x.requires_grad_()
         outputs = net(x)
@@ -126,7 +126,7 @@ TINY_LR = TINY["optimiser"]["lr"]
         ),
         ({"loss": "mean_squared_error"}, squared_error, adamw(lr=TINY_LR)),
         (
-            {"loss": {"name": "mean_squared_error", "over_classes": "sum"}, "optimiser": {"name": "sgd", "lr": 0.02}},
+            {"loss": {"name": "mean_squared_error", "over_outputs": "sum"}, "optimiser": {"name": "sgd", "lr": 0.02}},
             lambda outputs, y: 10 * squared_error(outputs, y),
             sgd(lr=0.02),
         ),
@@ -185,9 +185,11 @@ class OldDraws:
         self.generators[stream] = generator(seed, stream)
 
     def at(self, step: int) -> dict[str, Tensor]:
+        if self.stream is Stream.MODEL:
+            return {}
         rows = (32, 32, 6)[step % 3]
         if self.stream is Stream.INPUT_TRANSFORMS:
-            return {"noise": torch.randn(rows, 8, 8, dtype=torch.float64, generator=self.generators[self.stream])}
+            return {"noise": torch.randn(rows, 1, 8, 8, dtype=torch.float64, generator=self.generators[self.stream])}
         v = torch.randn(1, rows, 10, dtype=torch.float64, generator=self.generators[self.stream])
         return {"projections": v / v.norm(dim=2, keepdim=True)}
 

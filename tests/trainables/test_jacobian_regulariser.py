@@ -18,7 +18,9 @@ from trainables.regularisers.jacobian import Jacobian, squared_norms, standard_b
 
 C, D, BATCH = 4, 6, 5
 
-MODEL = Mlp(width=7, depth=3, activation="tanh", init_scale=2.0).build(Spec(torch.Size([D]), C, torch.float64))
+MODEL = Mlp(width=7, depth=3, activation="tanh", init_scale=2.0).build(
+    Spec("classification", torch.Size([D]), C, torch.float64)
+)
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -30,7 +32,7 @@ X = torch.randn(BATCH, D, dtype=torch.float64, generator=seeded(2))
 
 
 def f(x: Tensor) -> Tensor:
-    return MODEL.apply(PARAMETERS, {}, x)[0]
+    return MODEL.apply(PARAMETERS, {}, x, {})[0]
 
 
 def exact_jacobians(x: Tensor) -> Tensor:
@@ -53,7 +55,7 @@ def config(**settings) -> Jacobian:
 def projections(config: Jacobian, batch: int, num_outputs: int, seed: int = 3) -> Tensor:
     if config.projections == "exact":
         return standard_basis(torch.empty(batch, num_outputs, dtype=torch.float64))
-    spec = Spec(torch.Size([num_outputs]), num_outputs, torch.float64)
+    spec = Spec("classification", torch.Size([num_outputs]), num_outputs, torch.float64)
     return config.draw(1, batch, spec, seeded(seed))["projections"][0]
 
 
@@ -94,7 +96,7 @@ def test_projections_are_unit_vectors_one_a_sample_and_projection():
 def test_exact_projections_draw_nothing():
     generator = seeded()
     before = generator.get_state()
-    spec = Spec(torch.Size([D]), C, torch.float64)
+    spec = Spec("classification", torch.Size([D]), C, torch.float64)
     assert config(projections="exact").draw(1, BATCH, spec, generator) == {}
     assert torch.equal(generator.get_state(), before)
 
@@ -202,14 +204,14 @@ def test_penalty_is_algorithm_1_written_out(norm: str, num_projections: int):
     parameters = {name: p.clone().requires_grad_() for name, p in PARAMETERS.items()}
 
     x = X.clone().requires_grad_()
-    z = MODEL.apply(parameters, {}, x)[0]
+    z = MODEL.apply(parameters, {}, x, {})[0]
     squared = torch.zeros(BATCH, dtype=torch.float64)
     for one in v:
         (Jv,) = torch.autograd.grad(z, x, grad_outputs=one, create_graph=True)
         squared = squared + C * Jv.square().sum(1) / num_projections
     expected = 0.3 * (squared.sqrt().mean() if norm == "frobenius" else squared.mean() / 2)
 
-    penalty = jacobian_penalty(settings, vjp_of(lambda x: MODEL.apply(parameters, {}, x)[0], X), v)
+    penalty = jacobian_penalty(settings, vjp_of(lambda x: MODEL.apply(parameters, {}, x, {})[0], X), v)
     torch.testing.assert_close(penalty, expected, rtol=1e-12, atol=0)
     # The last bias does not act on the Jacobian.
     weights = [p for name, p in parameters.items() if name != "2.bias"]
@@ -224,7 +226,7 @@ def test_gradient_with_respect_to_parameters_by_finite_differences(settings: dic
 
     def penalty(first: Tensor, second: Tensor) -> Tensor:
         parameters = PARAMETERS | {"0.weight": first, "1.bias": second}
-        return jacobian_penalty(settings, vjp_of(lambda x: MODEL.apply(parameters, {}, x)[0], X), v)
+        return jacobian_penalty(settings, vjp_of(lambda x: MODEL.apply(parameters, {}, x, {})[0], X), v)
 
     inputs = [PARAMETERS[name].clone().requires_grad_() for name in ("0.weight", "1.bias")]
     assert torch.autograd.gradcheck(penalty, inputs, eps=1e-6, rtol=1e-6, atol=1e-7)

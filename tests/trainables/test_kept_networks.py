@@ -13,10 +13,10 @@ from tiny_trials import TINY, assert_same_bits, kept, latest, run, run_for, stat
 
 from trainables import kept_networks
 from trainables.checksums import Damaged
+from trainables.evaluations import Budget, Keep
 from trainables.kept_networks import KeptNetworks
 from trainables.records import Evaluation, TrialFolder
 from trainables.run import How, TrialRun
-from trainables.schedule import Budget, Keep
 from trainables.trial import Trial, TrialConfig
 from trainables.validation import ValidationErrors, validate
 

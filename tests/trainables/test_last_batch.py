@@ -13,24 +13,26 @@ from trainables.last_batch import check_last_batches
 from trainables.validation import ValidationErrors
 
 MODELS = """
+import math
+
 import torch
 from torch import nn
 
 
 class Model(nn.Module):
-    def __init__(self, input_shape, num_classes, body):
+    def __init__(self, input_shape, num_outputs, body):
         super().__init__()
-        num_features = input_shape[0] * input_shape[1]
+        num_features = math.prod(input_shape)
         bodies = {
-            "plain": nn.Linear(num_features, num_classes),
-            "normalised": nn.Sequential(nn.Linear(num_features, 4), nn.BatchNorm1d(4), nn.Linear(4, num_classes)),
-            "layer norm": nn.Sequential(nn.LayerNorm(num_features), nn.Linear(num_features, num_classes)),
+            "plain": nn.Linear(num_features, num_outputs),
+            "normalised": nn.Sequential(nn.Linear(num_features, 4), nn.BatchNorm1d(4), nn.Linear(4, num_outputs)),
+            "layer norm": nn.Sequential(nn.LayerNorm(num_features), nn.Linear(num_features, num_outputs)),
             "over pixels": nn.Sequential(
-                nn.Unflatten(1, (1, *input_shape)), nn.BatchNorm2d(1), nn.Flatten(),
-                nn.Linear(num_features, num_classes),
+                nn.Unflatten(1, tuple(input_shape)), nn.BatchNorm2d(1), nn.Flatten(),
+                nn.Linear(num_features, num_outputs),
             ),
-            "squeezed": nn.Linear(num_features, num_classes),
-            "by hand": nn.Linear(num_features, num_classes),
+            "squeezed": nn.Linear(num_features, num_outputs),
+            "by hand": nn.Linear(num_features, num_outputs),
             "broken": nn.Linear(1, 1),
         }
         self.body, self.kind = bodies[body], body
@@ -83,16 +85,17 @@ class TestRefused:
         said = str(error.value)
         assert "arms.mine.batch_size: 50 leaves one of 101 training examples for the last batch" in said
         assert reason in said
-        assert said.endswith("Give batch_size: 49 or data.num_train: 100")
+        assert said.endswith("Give batch_size: 49 or drop_last: true or data.num_train: 100")
         # The advice holds.
         assert check(models, body, batch_size=49) == check(models, body, num_train=100) == ()
+        assert check(models, body, drop_last=True) == ()
 
     @pytest.mark.parametrize(
         ("num_train", "batch_size", "advice"),
         [
             (100, 1, "Give batch_size: 2"),
             (101, 1, "Give batch_size: 3"),
-            (3, 2, "Give batch_size: 3 or data.num_train: 2"),
+            (3, 2, "Give batch_size: 3 or drop_last: true or data.num_train: 2"),
             (1, None, "Give more training examples"),
             (1, 1, "Give more training examples"),
         ],
@@ -101,6 +104,13 @@ class TestRefused:
         with pytest.raises(ValidationErrors) as error:
             check(models, "normalised", num_train=num_train, batch_size=batch_size)
         assert str(error.value).endswith(advice)
+
+    def test_a_network_of_ours_that_normalises_batches(self, models: str):
+        trial = tiny_trial(model={"name": "mlp", "batch_norm": True}, data={"name": "digits", "num_train": 65})
+        with pytest.raises(
+            ValidationErrors, match="32 leaves one of 65 training examples for the last batch, of which"
+        ):
+            check_last_batches({"arms.mine": trial.config}, {})
 
     def test_the_same_problem_of_many_cells_is_said_once(self, models: str):
         model = {"name": f"{models}:Model", "body": "normalised"}
@@ -122,7 +132,8 @@ class TestRefused:
                 num_train=num_train,
                 num_test=5,
                 example_shape=(3, 4),
-                num_classes=2,
+                num_outputs=2,
+                has_pixels=False,
                 num_used=num_train,
                 num_runs=9,
                 num_runs_mixed=9,

@@ -227,7 +227,7 @@ class TestKept:
     def test_read_once(self, file: Path, reads: Callable[[], int], tmp_path: Path):
         first = inspect_npz(file, Used())
         assert (first.digest, first.num_train, first.num_test) == (digest(content()), 12, 6)
-        assert (first.example_shape, first.num_classes) == ((20,), 3)
+        assert (first.example_shape, first.num_outputs) == ((20,), 3)
         (tmp_path / "link.npz").symlink_to(file)
         assert inspect_npz(file, Used()) == inspect_npz(tmp_path / "link.npz", Used()) == first
         assert reads() == 1

@@ -7,6 +7,7 @@ import pytest
 import torch
 from tiny_trials import tiny
 
+from trainables.data.load import Normalisation
 from trainables.models.base import Network, Spec
 from trainables.objective import Batch, Drawn, Tensors, build_objective
 from trainables.randomness import Stream, generator
@@ -32,20 +33,20 @@ def config_of(method: str, dtype: str) -> TrialConfig:
 
 def model_of(config: TrialConfig) -> Network:
     dtype = getattr(torch, config.dtype)
-    return config.model.build(Spec(torch.Size([8, 8]), 10, dtype))
+    return config.model.build(Spec("classification", torch.Size([1, 8, 8]), 10, dtype))
 
 
 def batch_and_draws(config: TrialConfig, seed: int) -> tuple[Batch, Drawn]:
     rng = torch.Generator().manual_seed(100 + seed)
     dtype = getattr(torch, config.dtype)
-    x = torch.randn(BATCH, 8, 8, dtype=dtype, generator=rng)
-    spec = Spec(torch.Size([8, 8]), 10, dtype)
+    x = torch.randn(BATCH, 1, 8, 8, dtype=dtype, generator=rng)
+    spec = Spec("classification", torch.Size([1, 8, 8]), 10, dtype)
     terms, inputs = (
         {name: {key: each[0] for key, each in one.draw(1, BATCH, spec, rng).items()} for name, one in those.items()}
         for those in (config.regularisers, config.input_transforms)
     )
     states = {name: {"scale": torch.tensor(0.1, dtype=dtype)} for name in config.input_transforms}
-    return Batch(x, torch.randint(10, (BATCH,), generator=rng)), Drawn(inputs, states, terms)
+    return Batch(x, torch.randint(10, (BATCH,), generator=rng)), Drawn(inputs, states, {}, terms)
 
 
 def stacked(parts: list[Tensors]) -> Tensors:
@@ -58,7 +59,7 @@ def test_vmap_of_grad_over_stacked_parameters_is_plain_autograd(method: str, dty
     """Two seeds, each with its own weights, batch and draws."""
     config = config_of(method, dtype)
     model = model_of(config)
-    objective = build_objective(config, model, lifts=True)
+    objective = build_objective(config, model, Normalisation(), lifts=True)
     seeds = (0, 1)
     parameters = [model.init(generator(seed, Stream.INIT))[0] for seed in seeds]
     inputs = [batch_and_draws(config, seed) for seed in seeds]
@@ -74,7 +75,7 @@ def test_vmap_of_grad_over_stacked_parameters_is_plain_autograd(method: str, dty
 
     def one(parameters: Tensors, batch: Batch, inputs: Any, terms: Any):
         def scalar(parameters: Tensors):
-            loss, _, outputs = objective(parameters, {}, batch, Drawn(inputs, states, terms))
+            loss, _, outputs = objective(parameters, {}, batch, Drawn(inputs, states, {}, terms))
             return loss, (loss, outputs)
 
         return torch.func.grad(scalar, has_aux=True)(parameters)
@@ -97,7 +98,7 @@ def test_vmap_of_grad_over_stacked_parameters_is_plain_autograd(method: str, dty
 def test_noise_is_added_to_the_inputs_of_loss_and_jacobian_alike(method: str):
     config = config_of(method, "float64")
     model = model_of(config)
-    objective = build_objective(config, model, lifts=True)
+    objective = build_objective(config, model, Normalisation(), lifts=True)
     parameters, _ = model.init(generator(0, Stream.INIT))
     batch, draws = batch_and_draws(config, 0)
     silent = {"tan_huang": {"noise": torch.zeros_like(batch.x)}}
@@ -116,7 +117,7 @@ def test_the_jacobian_term_reuses_the_forward_pass_of_the_loss():
         calls.append(1)
         return model.apply(*args)
 
-    objective = build_objective(config, replace(model, apply=counted))
+    objective = build_objective(config, replace(model, apply=counted), Normalisation())
     parameters, _ = model.init(generator(0, Stream.INIT))
     objective(parameters, {}, *batch_and_draws(config, 0))
     assert len(calls) == 1
@@ -128,11 +129,11 @@ def test_buffers_are_handed_through_and_inputs_left_alone(method: str):
     config = config_of(method, "float64")
     model = model_of(config)
 
-    def counting(parameters, buffers, x):
-        outputs, _ = model.apply(parameters, {}, x)
+    def counting(parameters, buffers, x, draws):
+        outputs, _ = model.apply(parameters, {}, x, {})
         return outputs, {"mean": buffers["mean"] + outputs.detach().mean()}
 
-    objective = build_objective(config, replace(model, apply=counting))
+    objective = build_objective(config, replace(model, apply=counting), Normalisation())
     parameters, _ = model.init(generator(0, Stream.INIT))
     batch, draws = batch_and_draws(config, 0)
     before, x, buffers = stacked([parameters]), batch.x.clone(), {"mean": torch.zeros((), dtype=torch.float64)}

@@ -1,6 +1,7 @@
 """The small parts, against the formulas and against torch's own: model, losses, gradient filter, noise, streams."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -16,9 +17,11 @@ from trainables.models.mlp import Mlp
 from trainables.randomness import Stream, generator
 from trainables.training import Training
 
+NO_NETWORK: Any = None
+
 
 def built(dtype: torch.dtype = torch.float64, **settings):
-    return Mlp.model_validate(settings).build(Spec(torch.Size([4, 5]), 3, dtype))
+    return Mlp.model_validate(settings).build(Spec("classification", torch.Size([4, 5]), 3, dtype))
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -60,7 +63,7 @@ class TestMlp:
         ).double()
         theirs.load_state_dict({f"{1 + 2 * int(name[0])}{name[1:]}": p for name, p in parameters.items()})
         x = torch.randn(7, 4, 5, dtype=torch.float64, generator=seeded(1))
-        outputs, after = model.apply(parameters, buffers, x)
+        outputs, after = model.apply(parameters, buffers, x, {})
         torch.testing.assert_close(outputs, theirs(x).detach())
         assert after == buffers == {}
 
@@ -74,8 +77,8 @@ class TestMlp:
         plain, scaled = built(width=6), built(width=6, output_scale=0.25)
         parameters, _ = plain.init(seeded())
         assert_same_bits(parameters, scaled.init(seeded())[0])
-        expected = 0.25 * plain.apply(parameters, {}, x)[0]
-        torch.testing.assert_close(scaled.apply(parameters, {}, x)[0], expected)
+        expected = 0.25 * plain.apply(parameters, {}, x, {})[0]
+        torch.testing.assert_close(scaled.apply(parameters, {}, x, {})[0], expected)
 
 
 class TestLosses:
@@ -85,7 +88,7 @@ class TestLosses:
     def test_mean_squared_error_by_hand(self):
         # Targets (0, 1, 0) and (1, 0, 0): squares 1 + 1 + 1 and 1 + 0.25 + 9.
         mean = MeanSquaredError().value(self.outputs, self.y)
-        summed = MeanSquaredError(over_classes="sum").value(self.outputs, self.y)
+        summed = MeanSquaredError(over_outputs="sum").value(self.outputs, self.y)
         assert mean.item() == pytest.approx((3 + 10.25) / 6)
         assert summed.item() == pytest.approx((3 + 10.25) / 2)
 
@@ -125,9 +128,9 @@ def test_noise_is_gaussian_of_that_scale():
     x = torch.zeros(1000, 100, dtype=torch.float64)
     rng = seeded()
     tan_huang, state = TanHuang(scale=0.06, floor=0.03), {"scale": torch.tensor(0.06, dtype=torch.float64)}
-    spec = Spec(torch.Size([100]), 10, torch.float64)
+    spec = Spec("classification", torch.Size([100]), 10, torch.float64)
     drawn = tan_huang.draw(2, 1000, spec, rng)["noise"]
-    noise, more = (tan_huang.apply(x, {"noise": each}, state) for each in drawn)
+    noise, more = (tan_huang.apply(x, {"noise": each}, state, NO_NETWORK) for each in drawn)
     n = noise.numel()
     assert abs(float(noise.mean())) < 5 * 0.06 / math.sqrt(n)
     assert float(noise.square().mean()) == pytest.approx(0.06**2, abs=5 * 0.06**2 * math.sqrt(2 / n))

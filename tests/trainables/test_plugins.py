@@ -76,7 +76,7 @@ class TestTheyComputeWhatOursDo:
         """A loop by hand over the same module, the third batch partial: running averages and all."""
         trial = tiny_trial(model=own("Net"), dtype="float64")
         training = Training(trial, torch.device("cpu"))
-        module = load_plugin(trial.config.model)(input_shape=(8, 8), num_classes=10).double()
+        module = load_plugin(trial.config.model)(input_shape=(1, 8, 8), num_outputs=10).double()
         start = training.state()
         module.load_state_dict(
             {n.split(".", 1)[1]: t.clone() for n, t in start.items() if n.startswith(("parameters.", "buffers."))}
@@ -296,11 +296,11 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a generator function of data": ({"data": own("yielded")}, "yielded is a generator function"),
     "one that closes our stream": (
         {"regulariser": own("closes")},
-        "closes (example_plugins.py, line 115) closes sys.stdout, which grokgrid prints to: leave it open",
+        "closes (example_plugins.py, line 116) closes sys.stdout, which grokgrid prints to: leave it open",
     ),
     "one that closes the stream behind it": (
         {"regulariser": own("closes_behind")},
-        "closes_behind (example_plugins.py, line 120) closes sys.stderr",
+        "closes_behind (example_plugins.py, line 121) closes sys.stderr",
     ),
     "no function": (
         {"regulariser": own("nothing")},
@@ -310,7 +310,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no scalar": ({"regulariser": own("shapeless")}, "should return one number as a tensor"),
     "outputs of another shape": (
         {"model": own("wide")},
-        "wide should map (3, 8, 8) to (3, 10), not a tensor of shape (3, 11)",
+        "wide should map (3, 1, 8, 8) to (3, 10), not a tensor of shape (3, 11)",
     ),
     "no number": ({"probes": [own("weights")]}, "weights should return one number"),
     "other values than it gives": ({"probes": [own("weights", gives=["mean"])]}, "a dict of numbers for its `gives`"),

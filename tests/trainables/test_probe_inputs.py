@@ -66,6 +66,11 @@ def measured(probe: dict[str, Any], root: Path, **settings: Any) -> list[dict[st
     return [{n: v for n, v in evaluation.values.items() if n in names} for evaluation in run(trial, root)]
 
 
+def seen(training: Training) -> ProbeInput:
+    """What a probe sees of the test examples."""
+    return training._measuring._seen("test", training._now())
+
+
 class TestTheNetwork:
     @pytest.fixture
     def training(self) -> Training:
@@ -76,7 +81,7 @@ class TestTheNetwork:
 
     @pytest.fixture
     def at(self, training: Training) -> ProbeInput:
-        return training._probe_input("test")
+        return seen(training)
 
     def test_is_f_at_the_trials_parameters(self, at: ProbeInput):
         """With its running averages, and in evaluation mode: an example's outputs do not depend on the others."""
@@ -109,7 +114,7 @@ class TestTheGenerator:
         (found,) = run(trial, tmp_path)
         training = Training(trial, torch.device("cpu"))
         training.advance(3)
-        at = training._probe_input("test")
+        at = seen(training)
         index = words("test_noise_accuracy_1.0, test_noise_accuracy_3.0")
         noise = torch.randn(at.x.shape, generator=generator(3, Stream.PROBES, 3, *index))
         for scale in (1.0, 3.0):
@@ -122,7 +127,7 @@ class TestTheGenerator:
             training = Training(tiny_trial(seed=seed, probes=[NOISE]), torch.device("cpu"))
             (probe,) = training.config.probes
             for _ in range(2):
-                at = training._own(training._probe_input("test"), probe, {})
+                at = training._measuring._own(seen(training), probe, {}, training.steps)
                 drawn.append(float(torch.rand((), generator=at.generator)))
                 training.advance(training.steps + 1)
         assert len(set(drawn)) == 4
@@ -150,7 +155,7 @@ class TestTheGenerator:
             made.append(stream)
             return generator(seed, stream, *index, **more)
 
-        monkeypatch.setattr("trainables.training.generator", counting)
+        monkeypatch.setattr("trainables.measuring.generator", counting)
         probes = [NTK, {"name": "centroid", "num_points": 5}, {"name": "jacobian_norm", "num_points": 5}]
         run(tiny_trial(probes=probes), tmp_path / "none")
         assert Stream.PROBES not in made

@@ -25,9 +25,9 @@ def seeded(seed: int) -> torch.Generator:
 
 def model(activation: str, **settings):
     config = Mlp.model_validate({"width": 9, "depth": 3, "activation": activation} | settings)
-    built = config.build(Spec(torch.Size([D]), C, torch.float64))
+    built = config.build(Spec("classification", torch.Size([D]), C, torch.float64))
     parameters, _ = built.init(seeded(1))
-    return parameters, lambda x: built.apply(parameters, {}, x)[0]
+    return parameters, lambda x: built.apply(parameters, {}, x, {})[0]
 
 
 X = torch.randn(POINTS, D, dtype=torch.float64, generator=seeded(2))
@@ -230,7 +230,7 @@ class TestNtk:
     @pytest.mark.parametrize("activation", ["relu", "tanh"])
     def test_is_that_of_autograd(self, activation: str):
         config = Mlp.model_validate({"width": 9, "activation": activation, "output_scale": 2.5})
-        built = config.build(Spec(torch.Size([D]), C, torch.float64))
+        built = config.build(Spec("classification", torch.Size([D]), C, torch.float64))
         first, later = built.init(seeded(1))[0], built.init(seeded(2))[0]
 
         def network(parameters, x: Tensor) -> Tensor:

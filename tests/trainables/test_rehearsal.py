@@ -15,8 +15,8 @@ COUNTER = (
     "count = 0\n\ndef plugin(step):\n    global count\n    count += 1\n    return {} * step.outputs.square().mean()\n"
 )
 MODEL = (
-    "class plugin(torch.nn.Module):\n    def __init__(self, input_shape, num_classes):\n        super().__init__()\n"
-    "        self.linear = torch.nn.Linear(64, num_classes)\n        self.unused = torch.nn.Linear(2, 2)\n"
+    "class plugin(torch.nn.Module):\n    def __init__(self, input_shape, num_outputs):\n        super().__init__()\n"
+    "        self.linear = torch.nn.Linear(64, num_outputs)\n        self.unused = torch.nn.Linear(2, 2)\n"
     "        self.calls = 0\n"
     "    def forward(self, x):\n        self.calls += 1\n        return self.linear(x.flatten(1)) * {}\n"
 )

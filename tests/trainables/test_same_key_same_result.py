@@ -74,16 +74,16 @@ DRAWING: dict[str, tuple[str, str]] = {
     ),
     "initial weights, from NumPy": (
         "model",
-        "class plugin(torch.nn.Module):\n    def __init__(self, input_shape, num_classes):\n"
+        "class plugin(torch.nn.Module):\n    def __init__(self, input_shape, num_outputs):\n"
         "        super().__init__()\n"
-        "        self.w = torch.nn.Parameter(torch.from_numpy(np.random.randn(64, num_classes)).float())\n"
+        "        self.w = torch.nn.Parameter(torch.from_numpy(np.random.randn(64, num_outputs)).float())\n"
         "    def forward(self, x):\n        return x.flatten(1) @ self.w\n",
     ),
     "a model, also where it is measured": (
         "model",
-        "class plugin(torch.nn.Module):\n    def __init__(self, input_shape, num_classes):\n"
+        "class plugin(torch.nn.Module):\n    def __init__(self, input_shape, num_outputs):\n"
         "        super().__init__()\n"
-        "        self.linear = torch.nn.Linear(64, num_classes)\n"
+        "        self.linear = torch.nn.Linear(64, num_outputs)\n"
         "    def forward(self, x):\n        return self.linear(x.flatten(1) + torch.randn(64)) * random.random()\n",
     ),
 }
@@ -309,15 +309,15 @@ WITHOUT_GRADIENT: dict[str, tuple[str, str, str]] = {
     ),
     "a detached model": (
         "model",
-        "class plugin(torch.nn.Linear):\n    def __init__(self, input_shape, num_classes):\n"
-        "        super().__init__(64, num_classes)\n"
+        "class plugin(torch.nn.Linear):\n    def __init__(self, input_shape, num_outputs):\n"
+        "        super().__init__(64, num_outputs)\n"
         "    def forward(self, x):\n        return super().forward(x.flatten(1)).detach()\n",
         "plugin (useless.py, line 5) gives outputs that depend on no parameter",
     ),
     "a model without parameters": (
         "model",
-        "class plugin(torch.nn.Module):\n    def __init__(self, input_shape, num_classes):\n"
-        "        super().__init__()\n        self.w = torch.randn(64, num_classes)\n"
+        "class plugin(torch.nn.Module):\n    def __init__(self, input_shape, num_outputs):\n"
+        "        super().__init__()\n        self.w = torch.randn(64, num_outputs)\n"
         "    def forward(self, x):\n        return x.flatten(1) @ self.w\n",
         "plugin (useless.py, line 5) has no parameter that requires a gradient: there is nothing to train",
     ),
@@ -351,8 +351,8 @@ WRITING: dict[str, tuple[str, str]] = {
     "a loss": ("loss", "def plugin(outputs, y):\n    y = y{end}\n    y.add_(-y)\n    return outputs.square().mean()\n"),
     "a model": (
         "model",
-        "class plugin(torch.nn.Linear):\n    def __init__(self, input_shape, num_classes):\n"
-        "        super().__init__(64, num_classes)\n"
+        "class plugin(torch.nn.Linear):\n    def __init__(self, input_shape, num_outputs):\n"
+        "        super().__init__(64, num_outputs)\n"
         "    def forward(self, x):\n        x = x{end}\n        x -= 0.5\n"
         "        return super().forward(x.flatten(1))\n",
     ),

@@ -66,7 +66,7 @@ def test_what_leaves_the_key_alone(change: dict[str, Any]):
         {"model": {"name": "mlp", "width": 12, "depth": 3, "init_scale": 8.0}},
         {"model": {"name": "mlp", "width": 12, "depth": 3, "output_scale": 8.0}},
         {"loss": "mean_squared_error"},
-        {"loss": {"name": "mean_squared_error", "over_classes": "sum"}},
+        {"loss": {"name": "mean_squared_error", "over_outputs": "sum"}},
         {"optimiser": {"name": "adamw", "lr": 2e-2}},
         {"optimiser": {"name": "adamw", "lr": 1e-2, "weight_decay": 0.0}},
         {"optimiser": {"name": "adamw", "lr": 1e-2, "betas": [0.9, 0.98]}},
