@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -89,36 +90,16 @@ class Cnn(Model):
     def build(self, spec: Spec) -> Network:
         from torch.nn import functional as F
 
-        from trainables.models._layers import activation_of, batch_norm, dropped, masks, start_layer, start_norm
+        from trainables.models._layers import activation_of, batch_norm, dropped, masks
 
         channels = (spec.input_shape[0], *self.channels)
         height, width = (self._size(size) for size in spec.input_shape[1:])
         sizes = (channels[-1] * height * width, *self.hidden, spec.num_outputs)
-        convolutions, linears = range(len(self.channels)), range(len(sizes) - 1)
+        linears = range(len(sizes) - 1)
         activation = activation_of(self.activation)
 
         def init(generator: torch.Generator) -> tuple[Tensors, Tensors]:
-            parameters: Tensors = {}
-            buffers: Tensors = {}
-            start = partial(
-                start_layer,
-                init=self.init,
-                bias=self.bias,
-                dtype=spec.dtype,
-                scale=self.init_scale,
-                generator=generator,
-            )
-            for layer in convolutions:
-                shape = channels[layer + 1], channels[layer], self.kernel, self.kernel
-                start(parameters, f"conv.{layer}", shape)
-            for layer in linears:
-                start(parameters, f"linear.{layer}", (sizes[layer + 1], sizes[layer]))
-            if self.batch_norm:
-                for layer in convolutions:
-                    start_norm(parameters, buffers, f"conv.{layer}.norm", channels[layer + 1], spec.dtype)
-                for layer in linears[:-1]:
-                    start_norm(parameters, buffers, f"linear.{layer}.norm", sizes[layer + 1], spec.dtype)
-            return parameters, buffers
+            return self._start(channels, sizes, spec.dtype, generator)
 
         def forward(
             parameters: Tensors, buffers: Tensors, x: Tensor, draws: Tensors | None, after: Tensors | None
@@ -149,3 +130,25 @@ class Cnn(Model):
 
         dropping = {f"linear.{layer}": size for layer, size in enumerate(self.hidden)}
         return Network(init, apply, evaluate, masks(dropping, self.dropout, spec.dtype))
+
+    def _start(
+        self, channels: tuple[int, ...], sizes: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator
+    ) -> tuple[Tensors, Tensors]:
+        """Parameters and buffers. channels, sizes: of the inputs, and of what each convolution, linear map gives."""
+        from trainables.models._layers import start_layer, start_norm
+
+        parameters: Tensors = {}
+        buffers: Tensors = {}
+        start = partial(
+            start_layer, init=self.init, bias=self.bias, dtype=dtype, scale=self.init_scale, generator=generator
+        )
+        for layer, (before, after) in enumerate(pairwise(channels)):
+            start(parameters, f"conv.{layer}", (after, before, self.kernel, self.kernel))
+        for layer, (before, after) in enumerate(pairwise(sizes)):
+            start(parameters, f"linear.{layer}", (after, before))
+        if self.batch_norm:
+            for layer, size in enumerate(channels[1:]):
+                start_norm(parameters, buffers, f"conv.{layer}.norm", size, dtype)
+            for layer, size in enumerate(sizes[1:-1]):
+                start_norm(parameters, buffers, f"linear.{layer}.norm", size, dtype)
+        return parameters, buffers

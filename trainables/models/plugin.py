@@ -43,18 +43,10 @@ def _network(plugin: PluginModel, spec: Spec, scope: Scope) -> Network:
     ValidationErrors: the plugin makes no module, or one without anything to train.
     """
     import torch
-    from torch import nn
     from torch.func import functional_call
 
-    make = loaded(plugin)
-
     def made(seed: int) -> nn.Module:
-        with scope.active(), _default(spec.dtype):
-            scope.seed(seed)
-            module = make(input_shape=tuple(spec.input_shape), num_outputs=spec.num_outputs)
-        if not isinstance(module, nn.Module):
-            raise plugin.problem(f"{plugin.object} should make a torch.nn.Module, it made a {type(module).__name__}")
-        return module.to(spec.dtype)
+        return _module(plugin, spec, scope, seed)
 
     # The computation; its tensors are handed in.
     with scope.active():
@@ -101,6 +93,17 @@ def _network(plugin: PluginModel, spec: Spec, scope: Scope) -> Network:
             )
 
     return Network(init, apply, evaluate, check=check)
+
+
+def _module(plugin: PluginModel, spec: Spec, scope: Scope, seed: int) -> nn.Module:
+    from torch import nn
+
+    with scope.active(), _default(spec.dtype):
+        scope.seed(seed)
+        module = loaded(plugin)(input_shape=tuple(spec.input_shape), num_outputs=spec.num_outputs)
+    if not isinstance(module, nn.Module):
+        raise plugin.problem(f"{plugin.object} should make a torch.nn.Module, it made a {type(module).__name__}")
+    return module.to(spec.dtype)
 
 
 @contextmanager

@@ -22,10 +22,12 @@ from typing import IO, Any, final
 
 from trainables.data.place import DataError
 from trainables.plugins.loading import load_plugin, place, source_of
+from trainables.procedure_config import ProcedureConfig
 from trainables.trial import Trial
 from trainables.validation import Problem, ValidationErrors
 
-LIMIT_S = 60.0
+LIMIT_S, FUNCTIONS_LIMIT_S = 60.0, 30.0
+"""Of networks with plugins; of training functions, whose first evaluation may be far."""
 _START_S = 120.0
 """To start Python and import torch, which counts for nothing else."""
 
@@ -63,7 +65,7 @@ def check_plugins(trials: Mapping[str, Trial]) -> None:
         raise ValidationErrors(_WHAT, problems)
 
 
-def rehearse_plugins(trials: Mapping[str, Trial], *, limit_s: float = LIMIT_S) -> Rehearsed:
+def rehearse_plugins(trials: Mapping[str, Trial], *, limit_s: float | None = None) -> Rehearsed:
     """Trains each combination of plugins for some steps on a few examples, twice, and compares. That needs
     the data, and tells what a signature does not: shapes, types, state that no snapshot holds, draws without a seed.
 
@@ -82,6 +84,9 @@ def rehearse_plugins(trials: Mapping[str, Trial], *, limit_s: float = LIMIT_S) -
     chosen = dict(combinations.values())
     if not chosen:
         return Rehearsed()
+    if limit_s is None:
+        are_functions = all(isinstance(trial.config, ProcedureConfig) for trial in chosen.values())
+        limit_s = FUNCTIONS_LIMIT_S if are_functions else LIMIT_S
     with tempfile.TemporaryFile() as first, tempfile.TemporaryFile() as second:
         runs = [_Run(chosen, first, in_full=True), _Run(chosen, second, in_full=False)]
         try:
