@@ -8,7 +8,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from trainables.data.load import load, made_digest, same_data
+from trainables.data.load import made_digest, of_trial, same_data
 from trainables.plugins.scope import Scope
 from trainables.procedure_config import ProcedureConfig
 from trainables.procedures.base import Yielded
@@ -30,7 +30,8 @@ class ProcedureTraining:
         assert isinstance(trial.config, ProcedureConfig)
         self._config, self._seed, self.device = trial.config, trial.seed, device
         self._scope = scope or Scope(device=str(device))
-        self._data = load(self._config.data, torch.float64, device, data_digest) if self._config.data else None
+        data = self._config.data
+        self._data = of_trial(data, torch.float64, device, data_digest, trial.seed) if data is not None else None
         self.check_data(data_digest, "elsewhere for this study")
         self.steps, self.seconds = 0, 0.0
         self.diverged_at: int | None = None

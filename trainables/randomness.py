@@ -21,6 +21,7 @@ class Stream(IntEnum):
     PROBES = 5
     PLUGINS = 6
     MODEL = 7
+    DATA = 8
 
 
 def generator(seed: int, stream: Stream, *index: int, device: torch.device | str = "cpu") -> torch.Generator:

@@ -12,7 +12,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from trainables.data.load import Data, load, made_digest, same_data
+from trainables.data.load import Data, made_digest, of_trial, same_data
 from trainables.draws import Draws
 from trainables.gradient_config import GradientConfig, check_fit
 from trainables.measuring import Measuring, Now
@@ -47,7 +47,8 @@ class Training:
         assert isinstance(trial.config, GradientConfig)
         self.config, self._seed, self.device = trial.config, trial.seed, device
         self._scope = scope or Scope(device=str(device))
-        self.data: Data = load(self.config.data, getattr(torch, self.config.dtype), device, data_digest)
+        dtype = getattr(torch, self.config.dtype)
+        self.data: Data = of_trial(self.config.data, dtype, device, data_digest, trial.seed)
         self.check_data(data_digest, "elsewhere for this study")
         self._first_seed = seed_of(trial.seed, Stream.PLUGINS)
         self.steps = 0

@@ -11,18 +11,24 @@ import numpy as np
 import pytest
 import torch
 from pydantic import TypeAdapter, ValidationError
+from tiny_trials import tiny_trial
 
 from trainables import checksums
 from trainables.data import shared
 from trainables.data.arrays import digest
-from trainables.data.load import Data, load
+from trainables.data.load import Data, load, of_trial
 from trainables.data.npz import read_npz
 from trainables.data.place import DataError, data_root
 from trainables.datasets.base import Dataset
 from trainables.datasets.digits import Digits
 from trainables.datasets.mnist import Mnist
+from trainables.training import Training
 
 CPU = torch.device("cpu")
+
+needs_mnist = pytest.mark.skipif(
+    "GROKGRID_DATA" not in os.environ, reason="GROKGRID_DATA does not say where the MNIST files are"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -262,7 +268,50 @@ class TestMnistThatIsNotThere:
 
 
 @pytest.mark.mnist
-@pytest.mark.skipif("GROKGRID_DATA" not in os.environ, reason="GROKGRID_DATA does not say where the MNIST files are")
+@needs_mnist
+class TestMnistDrawnBySeed:
+    """So many examples of each class."""
+
+    def drawn(self, seed: int, **settings: Any) -> Data:
+        config = TypeAdapter(Dataset).validate_python({"name": "mnist", "num_test": 20, **settings})
+        return of_trial(config, torch.float32, torch.device("cpu"), None, seed)
+
+    def test_has_as_many_of_each(self):
+        data = self.drawn(0, per_class=3, num_validation=50)
+        assert data.y_train.bincount().tolist() == [3] * 10 and data.x_train.shape == (30, 1, 28, 28)
+        assert len(data.part("validation")[0]) == 50
+
+    def test_the_seed_draws_them(self):
+        one, again, other = (self.drawn(seed, per_class=3).x_train for seed in (0, 0, 1))
+        assert torch.equal(one, again) and not torch.equal(one, other)
+
+    def test_none_is_there_twice(self):
+        data = self.drawn(5, per_class=20, num_validation=200)
+        rows = torch.cat([data.x_train, data.part("validation")[0]]).flatten(1)
+        assert len(rows.unique(dim=0)) == 400
+
+    def test_all_are_of_the_training_set(self):
+        every = load(TypeAdapter(Dataset).validate_python({"name": "mnist"}), torch.float32, torch.device("cpu"))
+        for x, y in zip(*self.drawn(3, per_class=1).part("train"), strict=True):
+            same = (every.x_train == x).flatten(1).all(1)
+            assert int(every.y_train[same][0]) == int(y)
+
+    def test_the_arms_of_a_seed_share_them(self):
+        data = {"name": "mnist", "per_class": 2, "num_test": 20}
+        arms = ({}, {"regulariser": {"name": "jacobian", "strength": 0.1}}, {"dtype": "float32", "shuffle": True})
+        trials = [tiny_trial(4, data=data, batch_size=20, **arm) for arm in arms]
+        drawn = [Training(trial, torch.device("cpu")).data.x_train for trial in trials]
+        assert torch.equal(drawn[0], drawn[1]) and torch.equal(drawn[0], drawn[2])
+        assert len({trial.key for trial in trials}) == 3
+
+    def test_another_number_of_examples_is_refused(self):
+        with pytest.raises(
+            ValidationError, match="num_train: 50 is not allowed beside per_class: 3 of ten classes are"
+        ):
+            TypeAdapter(Dataset).validate_python({"name": "mnist", "per_class": 3, "num_train": 50})
+
+
+@needs_mnist
 class TestMnist:
     def test_the_first_examples_normalised(self):
         """The first labels of MNIST are widely printed: 5 0 4 1 9 2 1 3 1 4 and 7 2 1 0 4 1 4 9 5 9. A black pixel is

@@ -36,7 +36,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "ridge": {"strength": 0.1},
     "mlp": {"width": 12, "depth": 3, "batch_norm": True, "dropout": 0.3, "frozen": ["1.bias"]},
     "cnn": {"channels": [3, 4], "strides": [1, 2], "hidden": [12], "batch_norm": True, "dropout": 0.3},
-    "mnist": {"num_train": 70, "num_test": 50},
+    "mnist": {"per_class": 7, "num_test": 50},
     "accuracy": {"on": "test", "every": 2},
     "loss": {"on": "test", "every": 2},
     "r2": {"on": "test", "every": 2},
@@ -65,15 +65,16 @@ COMPONENTS = [(field, name) for field, kind in kinds().items() if field not in S
 
 def trial_with(field: str, name: str, evaluations: dict[str, Any], folder: Path) -> Trial:
     component = {"name": name} | SETTINGS.get(name, {})
+    rng = np.random.default_rng(0)
+    images = {f"x_{part}": rng.normal(size=(70, 1, 12, 12)) for part in ("train", "test")}
+    np.savez(folder / "own.npz", **images, **{f"y_{part}": np.arange(70) % 3 for part in ("train", "test")})
     if name == "npz":
-        rng = np.random.default_rng(0)
-        arrays = {f"{kind}_{part}": rng.normal(size=(70, 5)) for kind in "xy" for part in ("train", "test")}
-        labels = {f"y_{part}": np.arange(70) % 3 for part in ("train", "test")}
-        np.savez(folder / "own.npz", **arrays | labels)
         component["path"] = folder / "own.npz"
     if name == "mnist" and not os.environ.get("GROKGRID_DATA"):
         pytest.skip("GROKGRID_DATA names no folder with MNIST")
     settings = TINY | {"shuffle": True} | evaluations | AROUND.get(name, {})
+    if name == "lenet":
+        settings["data"] = {"name": "npz", "path": folder / "own.npz"}
     if field == "procedure":
         settings = {"data": {"name": "digits"}, "budget": {"steps": 5}}
     if field in SHORT_FORMS.values():

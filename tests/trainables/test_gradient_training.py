@@ -16,6 +16,7 @@ from trainables.gradient_filters.clip_norm import ClipNorm
 from trainables.gradient_filters.clip_value import ClipValue
 from trainables.models.base import Network, Spec
 from trainables.models.cnn import Cnn
+from trainables.models.lenet import Lenet
 from trainables.models.mlp import Mlp
 from trainables.objective import Batch, Drawn, build_objective
 from trainables.schedules.constant import Constant
@@ -241,6 +242,36 @@ class TestCnn:
     )
     def test_what_it_cannot_take(self, data: dict[str, Any], model: dict[str, Any], said: str):
         assert said in wrong_with(data=data, model={"name": "cnn"} | model)
+
+
+class TestLenet:
+    def test_is_torchs_modules_with_the_papers_number_of_parameters(self):
+        model = Lenet()
+        network = model.build(Spec("classification", torch.Size([1, 28, 28]), 10, torch.float64))
+        weights, buffers = started(network)
+        theirs = nn.Sequential(
+            nn.Conv2d(1, 6, 5, padding=2), nn.Tanh(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.Tanh(), nn.MaxPool2d(2),
+            nn.Flatten(), nn.Linear(400, 120), nn.Tanh(), nn.Linear(120, 84), nn.Tanh(), nn.Linear(84, 10),
+        ).double()  # fmt: skip
+        for mine, other in zip(weights.values(), theirs.parameters(), strict=True):
+            other.data = mine
+        assert sum(each.numel() for each in weights.values()) == 61_706
+        assert set(weights) == set(model.parameter_names) and not weights["linear.0.bias"].any()
+        x = torch.randn(5, 1, 28, 28, dtype=torch.float64)
+        torch.testing.assert_close(network.evaluate(weights, buffers, x), theirs(x))
+        torch.testing.assert_close(network.apply(weights, buffers, x, {})[0], theirs(x))
+
+    def test_drops_the_outputs_of_the_two_hidden_maps(self):
+        network = Lenet(dropout=0.5).build(spec(1, 12, 12))
+        masks = network.draw(2, 4, torch.Generator().manual_seed(0))
+        assert {name: each.shape for name, each in masks.items()} == {"linear.0": (2, 4, 120), "linear.1": (2, 4, 84)}
+        weights, buffers = started(network)
+        none = {name: torch.zeros_like(each[0]) for name, each in masks.items()}
+        outputs, _ = network.apply(weights, buffers, torch.randn(3, 1, 12, 12, dtype=torch.float64), none)
+        assert torch.equal(outputs, weights["linear.2.bias"].expand(3, -1))
+
+    def test_takes_images_of_12_pixels_or_more(self):
+        assert "model: lenet takes images of 12 x 12 pixels or more; these have 8 x 8" in wrong_with(model="lenet")
 
 
 class TestInitialisation:

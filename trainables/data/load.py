@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from trainables.configuration import decisive
@@ -14,6 +15,7 @@ from trainables.data.arrays import Array, Arrays, digest, digests, num_outputs
 from trainables.data.place import DataError
 from trainables.data.shared import shared
 from trainables.datasets.base import Dataset
+from trainables.randomness import Stream, generator
 from trainables.tasks import Task
 
 On = Literal["train", "validation", "test"]
@@ -85,9 +87,12 @@ class Data:
 
 
 @lru_cache(maxsize=2)
-def load(config: Dataset, dtype: torch.dtype, device: torch.device, expected: str | None = None) -> Data:
+def load(
+    config: Dataset, dtype: torch.dtype, device: torch.device, expected: str | None = None, seed: int | None = None
+) -> Data:
     """The configured part of a data set, normalised.
 
+    seed      the trial's, where it draws which examples train; None elsewhere, so that one copy serves all trials
     expected  the digest that data of a function should have: with another one the function is called again
 
     Raises:
@@ -98,10 +103,12 @@ def load(config: Dataset, dtype: torch.dtype, device: torch.device, expected: st
         # Its function may read what no name tells of.
         arrays = config.read()
         found, each = digest(arrays), digests(arrays)
-        tensors = _tensors(config, arrays, dtype)
+        tensors = _tensors(config, arrays, dtype=dtype, seed=seed)
     else:
         content = [decisive(config), found, str(dtype)]
-        tensors = shared(content, lambda: _tensors(config, config.read(), dtype))
+        # A draw is small, and there may be many.
+        make = partial(_tensors, config, dtype=dtype, seed=seed)
+        tensors = make(config.read()) if config.is_drawn else shared(content, lambda: make(config.read()))
     about = {name: tensors.pop(name) for name in ("num_outputs", "has_pixels", "means", "stds")}
     on_device = {name: tensor.to(device) for name, tensor in tensors.items()}
     return Data(
@@ -131,28 +138,46 @@ def same_data(config: Dataset, found: str | None, expected: str | None, where: s
         )
 
 
-def _tensors(config: Dataset, arrays: Arrays, dtype: torch.dtype) -> dict[str, Tensor]:
+def of_trial(config: Dataset, dtype: torch.dtype, device: torch.device, expected: str | None, seed: int) -> Data:
+    """The data of a trial with this seed; see `load`."""
+    return load(config, dtype, device, expected, seed if config.is_drawn else None)
+
+
+Rows = slice | NDArray[np.int64]
+
+
+def _rows(config: Dataset, arrays: Arrays, seed: int | None) -> tuple[Rows, Rows]:
+    """Of the arrays of the training set, those that train and those that are held out."""
+    if config.is_drawn:
+        assert seed is not None
+        train, validation = config.draw(torch.from_numpy(arrays["y_train"]), generator(seed, Stream.DATA))
+        return train.numpy(), validation.numpy()
+    num_train = config.num_train
+    return slice(num_train), slice(num_train, (num_train or 0) + config.num_validation)
+
+
+def _tensors(config: Dataset, arrays: Arrays, *, dtype: torch.dtype, seed: int | None) -> dict[str, Tensor]:
     """Fields of Data, on the CPU."""
-    num_train, num_validation = config.num_train, config.num_validation
+    train, validation = _rows(config, arrays, seed)
     are_bytes = arrays["x_train"].dtype == np.uint8
     normalise, normalise_targets = Normalisation(*config.normalisation), Normalisation()
     if config.is_standardised:
-        normalise = _standardising(arrays["x_train"][:num_train], 255.0 if are_bytes else 1.0)
-        normalise_targets = _standardising(arrays["y_train"][:num_train])
+        normalise = _standardising(arrays["x_train"][train], 255.0 if are_bytes else 1.0)
+        normalise_targets = _standardising(arrays["y_train"][train])
 
-    def inputs(part: str, examples: slice) -> Tensor:
+    def inputs(part: str, examples: Rows) -> Tensor:
         x = torch.from_numpy(arrays[f"x_{part}"][examples]).to(dtype)
         if config.shape is not None:
             x = x.reshape(-1, *config.shape[0])
         return normalise(x / (255.0 if are_bytes else 1.0))
 
-    def targets(part: str, examples: slice) -> Tensor:
+    def targets(part: str, examples: Rows) -> Tensor:
         y = torch.from_numpy(arrays[f"y_{part}"][examples])
         return normalise_targets(y.to(dtype).reshape(len(y), -1)) if config.task == "regression" else y.to(torch.int64)
 
-    parts = {"train": ("train", slice(num_train)), "test": ("test", slice(config.num_test))}
-    if num_validation:
-        parts["validation"] = ("train", slice(num_train, (num_train or 0) + num_validation))
+    parts: dict[str, tuple[str, Rows]] = {"train": ("train", train), "test": ("test", slice(config.num_test))}
+    if config.num_validation:
+        parts["validation"] = ("train", validation)
     return {
         "num_outputs": torch.tensor(num_outputs(arrays, config.task)),
         "has_pixels": torch.tensor(are_bytes if config.has_pixels is None else config.has_pixels),

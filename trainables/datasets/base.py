@@ -18,6 +18,9 @@ from trainables.tasks import Task
 from trainables.validation import Problem, ValidationErrors
 
 if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
     from trainables.data.arrays import Arrays
     from trainables.data.inspection import Inspection
 
@@ -49,6 +52,15 @@ class Dataset(Component):
         None if only the data itself says.
         """
         return None
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the trial's seed draws which examples train."""
+        return False
+
+    def draw(self, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """The rows of the training and of the validation examples, if they are drawn. labels: (examples,) of all."""
+        raise NotImplementedError
 
     @property
     def has_pixels(self) -> bool | None:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from trainables.configuration import NOT_IN_KEY, PositiveInt
 from trainables.datasets.base import Dataset
+from trainables.validation import Problem, ValidationErrors
 
 if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
     from trainables.data.arrays import Arrays
     from trainables.data.inspection import Inspection
 
@@ -30,18 +35,47 @@ class Mnist(Dataset):
     """MNIST: the first `num_train` and `num_test` examples in file order, pixels scaled to [0, 1], then normalised with
     mean 0.1307 and standard deviation 0.3081.
 
-    `root` is torchvision's folder; by default GROKGRID_DATA, else the data folder under grokgrid's home.
+    per_class  so many training examples of each class, drawn from all by the trial's seed, in the place of the first
+               `num_train`: all arms have the same ones for the same seed. Those held out are drawn from the rest
+    root       torchvision's folder; by default GROKGRID_DATA, else the data folder under grokgrid's home
     """
 
     name: Literal["mnist"] = "mnist"
     task: Literal["classification"] = "classification"
     num_train: Annotated[PositiveInt, Field(le=60000)] = 60000
     num_test: Annotated[PositiveInt, Field(le=10000)] = 10000
+    per_class: Annotated[PositiveInt, Field(le=5000)] | None = None
     root: Annotated[Path | None, NOT_IN_KEY] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _count_what_is_drawn(cls, value: Any) -> Any:
+        per_class = value.get("per_class") if isinstance(value, Mapping) else None
+        if not isinstance(per_class, int) or isinstance(per_class, bool):
+            return value
+        num_train = value.get("num_train", 10 * per_class)
+        if num_train != 10 * per_class:
+            wrong = f"{num_train} is not allowed beside per_class: {per_class} of ten classes are {10 * per_class}"
+            raise ValidationErrors("mnist", [Problem(("num_train",), f"{wrong}; leave it out")])
+        return {**value, "num_train": num_train}
 
     @property
     def num_available(self) -> int:
         return 60000
+
+    @property
+    def is_drawn(self) -> bool:
+        return self.per_class is not None
+
+    def draw(self, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        import torch
+
+        assert self.per_class is not None
+        order = torch.randperm(len(labels), generator=generator)
+        of_class = [order[labels[order] == label][: self.per_class] for label in range(10)]
+        train = torch.cat(of_class).sort().values
+        rest = order[~torch.isin(order, train)]
+        return train, rest[: self.num_validation].sort().values
 
     @property
     def shape(self) -> tuple[tuple[int, ...], int]:
