@@ -140,7 +140,9 @@ class Reference(Config):
     """A published figure that the study reproduces: of `measure`, a ratio of times, baseline and arm; or of `metric`,
     measured at the end of training.
 
-    value, error    mean and standard deviation over `num_seeds` seeds; without an error they are not judged
+    value, error    mean and its error over `num_seeds` seeds; without an error they are not judged
+    error_is        sd: the standard deviation over seeds; sem: the mean's standard error; ci95: half the width of its
+                    95% interval, Student's
     direction       of a ratio. fewer: baseline over arm, "times fewer"; more: arm over baseline, "times more"
     not_comparable  why our figure cannot be held against it, if so
     """
@@ -149,7 +151,8 @@ class Reference(Config):
     measure: Literal["steps", "seconds", "phase_seconds"] | None = None
     metric: str | None = None
     value: Float
-    error: PositiveFloat | None = None
+    error: NonNegativeFloat | None = None
+    error_is: Literal["sd", "sem", "ci95"] = "sd"
     num_seeds: PositiveInt | None = 10
     direction: Literal["fewer", "more"] = "fewer"
     source: str
@@ -167,6 +170,9 @@ class Reference(Config):
         elif self.metric is not None and self.metric.endswith("_accuracy") and not 0 <= self.value <= 1:
             wrong = f"{self.value:g} is no accuracy: they are fractions, from 0 to 1"
             problems.append(Problem(("value",), wrong))
+        if self.error is not None and self.error_is != "sd" and (self.num_seeds is None or self.num_seeds < 2):
+            wrong = f"is needed, at least 2: of how many seeds {self.error_is} {self.error:g} is decides what it says"
+            problems.append(Problem(("num_seeds",), wrong))
         if self.metric is not None and self.direction != "fewer":
             wrong = f"{self.direction!r} is not allowed: a metric is no ratio of times, and has no direction"
             problems.append(Problem(("direction",), wrong))

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from grokgrid.statistics import Direction, Published, Times, Verdict, acceleration, verdict
+from grokgrid.statistics import Direction, Published, Times, Verdict, acceleration, standard_deviation, verdict
 
 FEWER, MORE = Direction.FEWER, Direction.MORE
 
@@ -110,3 +110,24 @@ def test_a_reference_is_checked_all_at_once():
     assert [line.split(":")[0] for line in str(caught.value).splitlines()] == ["value", "error", "n"]
     with pytest.raises(ValueError, match="level: 95"):
         verdict(found([1, 2]), PUBLISHED, level=95)
+
+
+class TestWhatAPaperPrintsAsItsError:
+    def test_a_standard_error_is_that_over_the_root_of_n(self):
+        assert standard_deviation(0.3, "sem", 9) == pytest.approx(0.9)
+
+    def test_half_an_interval_is_students(self):
+        # Of 15 seeds the 97.5% point of t is 2.144787 (Student's table): Hoffman et al.'s 49.2 +- 1.9.
+        assert standard_deviation(1.9, "ci95", 15) == pytest.approx(1.9 / 2.144787 * math.sqrt(15), rel=1e-6)
+
+    def test_the_interval_of_that_many_normal_draws_is_so_wide(self):
+        from scipy import stats
+
+        draws = np.random.default_rng(0).normal(size=15)
+        low, high = stats.t.interval(0.95, 14, loc=draws.mean(), scale=stats.sem(draws))
+        assert standard_deviation((high - low) / 2, "ci95", 15) == pytest.approx(draws.std(ddof=1))
+
+    def test_a_standard_deviation_stays_and_nothing_stays_nothing(self):
+        assert standard_deviation(0.82, "sd", 10) == 0.82
+        assert standard_deviation(None, "ci95", 15) is None
+        assert standard_deviation(0.0, "ci95", 5) == 0

@@ -8,7 +8,16 @@ from grokgrid.analyses.comparisons import Comparison
 from grokgrid.analyses.parts import Column, Table
 from grokgrid.analyses.times import Measure
 from grokgrid.analyses.wording import NOTHING, cell_label, labels, mean_sd
-from grokgrid.statistics import Direction, Judgement, Published, SampleMean, Verdict, sample_verdict, verdict
+from grokgrid.statistics import (
+    Direction,
+    Judgement,
+    Published,
+    SampleMean,
+    Verdict,
+    sample_verdict,
+    standard_deviation,
+    verdict,
+)
 from search_spaces import Cell, Study
 from search_spaces.study import Reference
 
@@ -57,7 +66,7 @@ def published_measurements(study: Study, means: Sequence[tuple[Cell, str, Sample
 
 
 def _judge(c: Comparison, reference: Reference) -> Judgement:
-    published = Published(reference.value, reference.error, reference.num_seeds, Direction(reference.direction))
+    published = Published(reference.value, _sd(reference), reference.num_seeds, Direction(reference.direction))
     judged = verdict(c.found, published, not_comparable=c.not_comparable or reference.not_comparable)
     # Ours cannot be computed from trials that ran differently; from figures that the paper measured otherwise it can.
     return Judgement(judged.verdict, judged.reason) if c.not_comparable else judged
@@ -67,7 +76,7 @@ def _judge_mean(ours: SampleMean | None, reference: Reference) -> Judgement:
     return sample_verdict(
         ours,
         value=reference.value,
-        error=reference.error,
+        error=_sd(reference),
         n=reference.num_seeds,
         not_comparable=reference.not_comparable,
     )
@@ -80,7 +89,7 @@ def _tidy(rows: Sequence[Row], **of: Sequence[object]) -> pd.DataFrame:
             "cell": [cell for _, cell, _ in rows],
             **of,
             "published": [reference.value for reference, _, _ in rows],
-            "published_sd": [reference.error for reference, _, _ in rows],
+            "published_sd": [_sd(reference) for reference, _, _ in rows],
             "published_n": [reference.num_seeds for reference, _, _ in rows],
             "ours": [judged.ours.mean if judged.ours else None for _, _, judged in rows],
             "ours_sd": [judged.ours.sd if judged.ours else None for _, _, judged in rows],
@@ -119,4 +128,11 @@ def _sources(rows: Sequence[Row]) -> str:
 
 
 def _figure(reference: Reference) -> str:
-    return f"{reference.value:g}" + (f" ± {reference.error:g}" if reference.error is not None else "")
+    if reference.error is None:
+        return f"{reference.value:g}"
+    of_mean = {"sd": "", "sem": " (standard error)", "ci95": " (95% interval)"}[reference.error_is]
+    return f"{reference.value:g} ± {reference.error:g}{of_mean}"
+
+
+def _sd(reference: Reference) -> float | None:
+    return standard_deviation(reference.error, reference.error_is, reference.num_seeds)

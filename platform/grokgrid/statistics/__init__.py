@@ -36,7 +36,7 @@ from grokgrid.statistics.samples import PairedDifference, SampleMean, paired_dif
 from grokgrid.statistics.sequential import e_values, is_greater
 from grokgrid.statistics.times import Times, restricted_mean
 from grokgrid.statistics.typical import FEW_SEEDS, Typical, typical_time
-from grokgrid.statistics.verdicts import Judgement, Published, Verdict, verdict
+from grokgrid.statistics.verdicts import Judgement, Published, Verdict, standard_deviation, verdict
 
 __all__ = [
     "FEW_SEEDS",
@@ -85,6 +85,7 @@ __all__ = [
     "phase_seconds",
     "restricted_mean",
     "sample_verdict",
+    "standard_deviation",
     "time_to_goal",
     "typical_time",
     "verdict",

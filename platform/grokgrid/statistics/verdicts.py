@@ -5,6 +5,7 @@ are compared, as far as both sides know how sure they are.
 import math
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 from scipy import stats
 
@@ -41,6 +42,16 @@ class Published:
             problems.append(f"n: {self.n}; at least 1, or none, is allowed")
         if problems:
             raise ValueError("\n".join(problems))
+
+
+def standard_deviation(error: float | None, error_is: Literal["sd", "sem", "ci95"], n: int | None) -> float | None:
+    """Of n seeds, from what a paper prints as the error of their mean: their standard deviation itself, the mean's
+    standard error s / sqrt(n), or half the width of its 95% interval, t s / sqrt(n) with Student's t of n - 1 degrees
+    of freedom.
+    """
+    if error is None or error_is == "sd" or n is None or n < 2:
+        return error
+    return error * math.sqrt(n) / (float(stats.t.ppf(0.975, n - 1)) if error_is == "ci95" else 1.0)
 
 
 @dataclass(frozen=True)
