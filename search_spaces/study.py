@@ -136,10 +136,30 @@ class LambdaCurve(Analysis):
         return self
 
 
+class ArmsBySetting(Analysis):
+    """A metric where training ends as papers print it: arms down, the values of one setting of their grids across, the
+    mean over seeds and its 95% interval.
+
+    setting  the path of the setting; arms that have it alone on their grid are in the table
+    """
+
+    kind: Literal["table"] = "table"
+    metric: str
+    setting: str
+
+
+def metrics_asked(analysis: Analysis) -> tuple[str, ...]:
+    """What an analysis names."""
+    if isinstance(analysis, ArmsBySetting):
+        return (analysis.metric,)
+    return getattr(analysis, "metrics", None) or ()
+
+
 class Reference(Config):
     """A published figure that the study reproduces: of `measure`, a ratio of times, baseline and arm; or of `metric`,
     measured at the end of training.
 
+    at              of an arm with a grid: the values of its settings, by their paths, at which it was published
     value, error    mean and its error over `num_seeds` seeds; without an error they are not judged
     error_is        sd: the standard deviation over seeds; sem: the mean's standard error; ci95: half the width of its
                     95% interval, Student's
@@ -148,6 +168,7 @@ class Reference(Config):
     """
 
     arm: str
+    at: dict[str, Any] = {}
     measure: Literal["steps", "seconds", "phase_seconds"] | None = None
     metric: str | None = None
     value: Float
@@ -341,7 +362,7 @@ def _problems_of_cells(study: dict[str, Any], cells: list[Cell], problems: list[
     ]
     beside = [metric for given in analyses if given.get("kind") == "measurements" for metric in _metrics(given)]
     for index, reference in enumerate(references):
-        found = _problems_of_reference(reference, arms, measured, beside)
+        found = _problems_of_reference(reference, arms, cells, measured, beside)
         problems += [Problem(("reference", index, *problem.path), problem.message) for problem in found]
     return problems
 
@@ -362,10 +383,22 @@ def _problems_of_analysis(
     if kind == "lambda_curve":
         yield from _problems_of_strengths(analysis, arms, cells)
         measured = [*TIMES, *measured] if measured else measured
+    if kind == "table":
+        yield from _problems_of_table(analysis, cells, measured)
     if kind in ("curves", "measurements", "lambda_curve") and measured:
         for metric in _metrics(analysis):
             if (metric if kind == "curves" else measured_by(metric)) not in measured:
                 yield Problem(("metrics",), f"{metric!r} is not measured; {nearest(metric, measured)}")
+
+
+def _problems_of_table(analysis: dict[str, Any], cells: list[Cell], measured: list[str]) -> Iterator[Problem]:
+    setting, metric = analysis.get("setting"), analysis.get("metric")
+    on_grids = list(dict.fromkeys(path for cell in cells for path, _ in cell.point))
+    if cells and isinstance(setting, str) and not any([p for p, _ in cell.point] == [setting] for cell in cells):
+        told = f"; {nearest(setting, on_grids)}" if on_grids else ""
+        yield Problem(("setting",), f"{setting!r} is on no arm's grid by itself{told}")
+    if measured and isinstance(metric, str) and measured_by(metric) not in measured:
+        yield Problem(("metric",), f"{metric!r} is not measured; {nearest(metric, measured)}")
 
 
 def _problems_of_strengths(analysis: dict[str, Any], arms: list[str], cells: list[Cell]) -> Iterator[Problem]:
@@ -447,12 +480,16 @@ def _is_strength(value: Any) -> bool:
 
 
 def _problems_of_reference(
-    reference: dict[str, Any], arms: list[str], measured: list[str], beside: list[str]
+    reference: dict[str, Any], arms: list[str], cells: list[Cell], measured: list[str], beside: list[str]
 ) -> Iterator[Problem]:
     """`beside`: the metrics of the measurements analyses, where a published figure can stand beside ours."""
     arm, metric = reference.get("arm"), reference.get("metric")
     if arm is not None and arm not in arms:
         yield Problem(("arm",), f"{arm!r} is no arm; {nearest(arm, arms)}")
+    at, mine = reference.get("at") or {}, [cell for cell in cells if cell.arm == arm]
+    if mine and isinstance(at, dict) and not any(dict(cell.point).items() >= at.items() for cell in mine):
+        points = "; ".join(dict.fromkeys(cell.name for cell in mine))
+        yield Problem(("at",), f"{arm!r} has no such cell. Allowed: {points}")
     if isinstance(metric, str) and measured:
         if metric not in measured:
             yield Problem(("metric",), f"{metric!r} is not measured; {nearest(metric, measured)}")

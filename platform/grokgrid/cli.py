@@ -163,11 +163,14 @@ def plan(study: StudyArgument, settings: SetOption = None, seeds: SeedsOption = 
     )
     if 2 * last < budget.extent:
         console.print(f"Of the {budget.extent:,} {budget.unit} given, the last evaluation lies after {last:,}.")
+    said = dict[str, None]()
     for data in {each for cell in made.study.cells for each in cell.config.data_sets}:
         with suppress(DataError):
             data.require()
             if data.content_digest is not None:
-                console.print(f"{data.title}, {data.content_digest}", markup=False, soft_wrap=True)
+                said[f"{data.title}, {data.content_digest}"] = None
+    for line in said:
+        console.print(line, markup=False, soft_wrap=True)
     for missing in made.not_yet:
         console.print(f"Not yet: {missing}", markup=False, soft_wrap=True)
     for warning in made.warnings:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from search_spaces import Cell, Study, digest
 from search_spaces.search import TIMES, measured_by
+from search_spaces.study import metrics_asked
 from trainables.records import ending
 from trainables.trial import Trial, TrialConfig
 
@@ -221,7 +222,7 @@ def _metrics(cell: Cell, study: Study, records: "Mapping[str, TrialRecord]") -> 
     found = (records.get(cell.key_of(seed)) for seed in study.seed_list)
     summaries = [record.summary for record in found if record is not None and record.summary is not None]
     # What the study asks for is a column, also while nothing has measured it.
-    asked = [metric for analysis in study.analyses for metric in getattr(analysis, "metrics", None) or ()]
+    asked = [metric for analysis in study.analyses for metric in metrics_asked(analysis)]
     goal = [study.goal.metric] if study.goal is not None else []
     names = [*(metric for summary in summaries for metric in summary.last), *goal, *map(measured_by, asked)]
     return [name for name in names if name not in TIMES]

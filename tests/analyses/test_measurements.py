@@ -1,6 +1,7 @@
 """Metrics at the end of training, of trials whose final values are given."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -274,3 +275,69 @@ class TestSparseCurves:
         assert all(np.isfinite(line).all() for line in [*means, *sum(of_seeds, [])])
         assert sum(len(mean) == 11 for mean in means) == 2
         assert [[len(line) for line in lines] for lines in of_seeds] == [[11] * 2 * 3]
+
+
+class TestTable:
+    """As papers print it: arms down, the values of one setting across."""
+
+    GRID = {"grid": {"regulariser.strength": [0.1, 1.0]}}
+    ARMS = {
+        "baseline": {},
+        "jacobian": {"regulariser": {"name": "jacobian"}} | GRID,
+        "mean_square": {"regulariser": {"name": "jacobian", "norm": "half_mean_square"}} | GRID,
+    }
+    ANALYSES = [
+        {"kind": "table", "metric": NORM, "setting": "regulariser.strength"},
+        {"kind": "measurements", "metrics": [NORM]},
+    ]
+
+    def found(self, **changes: Any) -> Report:
+        return measured(LOW, HIGH, arms=self.ARMS, analyses=self.ANALYSES, **changes)
+
+    def test_has_means_and_half_of_their_intervals(self):
+        half = stats.t.ppf(0.975, 4) * np.std(HIGH, ddof=1) / math.sqrt(5)
+        assert shown(self.found(), "table") == {
+            "arm": ("jacobian", "mean_square"),
+            "0.1": (f"{np.mean(HIGH):.2f} ± {half:.2f}",) * 2,
+            "1.0": (f"{np.mean(HIGH):.2f} ± {half:.2f}",) * 2,
+        }
+        rows = self.found().tables["table"]
+        assert rows["half_interval"].tolist() == pytest.approx([half] * 4) and rows["n"].tolist() == [5] * 4
+
+    def test_says_how_many_seeds_there_are_where_some_are_missing(self):
+        few = {"jacobian strength=0.1": [DONE, DONE, DONE, (State.DIVERGED, 31), State.MISSING]}
+        text = shown(self.found(outcomes=few), "table")["0.1"][0]
+        assert text.endswith(" (3)")
+
+    def test_a_published_figure_stands_beside_its_own_cell(self):
+        reference = REFERENCE | {"at": {"regulariser.strength": 0.1}, "error_is": "ci95", "num_seeds": 10}
+        rows = self.found(reference=[reference]).tables["measurements-published"]
+        assert rows["cell"].tolist() == ["jacobian strength=0.1"]
+        assert rows["published_sd"].tolist() == pytest.approx([0.1 * math.sqrt(10) / stats.t.ppf(0.975, 9)])
+        published = shown(self.found(reference=[reference]), "measurements-published")["published"]
+        assert published == ("0.5 ± 0.1 (95% interval)",)
+
+    @pytest.mark.parametrize(
+        ("changes", "said"),
+        [
+            (
+                {"setting": "regulariser.strenght"},
+                "is on no arm's grid by itself; did you mean 'regulariser.strength'?",
+            ),
+            ({"metric": "train_norm"}, "'train_norm' is not measured"),
+        ],
+    )
+    def test_what_is_not_there_is_refused(self, changes: dict[str, str], said: str):
+        with pytest.raises(ValueError, match=re.escape(said)):
+            measured(LOW, HIGH, arms=self.ARMS, analyses=[self.ANALYSES[0] | changes])
+
+    @pytest.mark.parametrize(
+        ("changes", "said"),
+        [
+            ({"at": {"regulariser.strength": 0.2}}, "at: 'jacobian' has no such cell. Allowed: jacobian strength=0.1;"),
+            ({"error_is": "ci95", "num_seeds": None}, "num_seeds: is needed, at least 2"),
+        ],
+    )
+    def test_a_figure_of_no_cell_or_no_known_error_is_refused(self, changes: dict[str, Any], said: str):
+        with pytest.raises(ValueError, match=re.escape(said)):
+            self.found(reference=[REFERENCE | changes])

@@ -34,7 +34,11 @@ def published_table(study: Study, comparisons: Sequence[Comparison], name: str) 
     for reference in study.reference:
         if reference.measure is None:
             continue
-        mine = [c for c in comparisons if (c.cell.arm, c.measure.value) == (reference.arm, reference.measure)]
+        mine = [
+            c
+            for c in comparisons
+            if (c.cell.arm, c.measure.value) == (reference.arm, reference.measure) and _is_at(c.cell, reference)
+        ]
         rows += [(reference, c.cell.name, _judge(c, reference)) for c in mine]
         if not mine:
             why = f"{Measure(reference.measure).label} of {reference.arm} are not compared here"
@@ -57,12 +61,17 @@ def published_measurements(study: Study, means: Sequence[tuple[Cell, str, Sample
         (reference, cell.name, _judge_mean(ours, reference))
         for reference in study.reference
         for cell, metric, ours in means
-        if (cell.arm, metric) == (reference.arm, reference.metric)
+        if (cell.arm, metric) == (reference.arm, reference.metric) and _is_at(cell, reference)
     ]
     measured = tuple(r.metric for r, _, _ in rows if r.metric is not None)
     columns = (Column("metric", measured, "name"), _cell_column(study, rows), *_both(rows), *_verdicts(rows))
     caption = f"{_sources(rows)}. Ours: mean ± standard deviation over seeds."
     return Table(name, TITLE, _tidy(rows, metric=measured), columns if rows else (), caption)
+
+
+def _is_at(cell: Cell, reference: Reference) -> bool:
+    """Whether it is the cell of its arm that the figure was published of."""
+    return dict(cell.point).items() >= reference.at.items()
 
 
 def _judge(c: Comparison, reference: Reference) -> Judgement:

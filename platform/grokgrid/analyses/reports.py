@@ -3,6 +3,7 @@
 from collections import Counter
 
 from grokgrid.analyses.accelerations import acceleration_section
+from grokgrid.analyses.arms_by_setting import table_section
 from grokgrid.analyses.curves import curves_section
 from grokgrid.analyses.headlines import headline
 from grokgrid.analyses.lambda_curves import lambda_curve_section
@@ -12,7 +13,7 @@ from grokgrid.analyses.reaching import reaching_section
 from grokgrid.analyses.strengths import lambda_curves
 from grokgrid.analyses.trials import trials_section
 from grokgrid.results import Results
-from search_spaces.study import Acceleration, Analysis, Curves, LambdaCurve, Measurements
+from search_spaces.study import Acceleration, Analysis, ArmsBySetting, Curves, LambdaCurve, Measurements
 
 
 def make_report(results: Results) -> Report:
@@ -42,5 +43,7 @@ def _section(results: Results, analysis: Analysis, name: str) -> Section:
         return curves_section(results, analysis, name=name, is_told=is_told)
     if isinstance(analysis, Measurements):
         return measurements_section(results, analysis, name=name)
+    if isinstance(analysis, ArmsBySetting):
+        return table_section(results, analysis, name=name)
     assert isinstance(analysis, LambdaCurve)
     return lambda_curve_section(results, lambda_curves(results, analysis), name=name)
