@@ -9,7 +9,7 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -88,13 +88,14 @@ def cells_of(trial: Settings, arms: dict[str, Settings]) -> tuple[list[Cell], li
     axes = {arm: {path: values() for path, (_, values) in grid.items()} for arm, grid in grids.items()}
     mixed = _mixed(axes.values())
     cells: list[Cell] = []
+    of_arms: list[tuple[str, Problem]] = []
     for arm in axes:
         settings = _without_grid(arms[arm])
         if wrong := list(_misspelt(arm, trial, settings, axes[arm])):
             problems += wrong
             continue
         for values in itertools.product(*axes[arm].values()):
-            if len(problems) >= ENOUGH:
+            if len(problems) + len(of_arms) >= ENOUGH:
                 break
             point = tuple(zip(axes[arm], values, strict=True))
             merged = _merged(trial, settings, point)
@@ -103,8 +104,20 @@ def cells_of(trial: Settings, arms: dict[str, Settings]) -> tuple[list[Cell], li
                 cells.append(Cell(arm, point, TrialConfig.model_validate(merged), columns))
             except ValidationError as error:
                 found = problems_of(error)
-                problems += [_placed(problem, arm, trial, settings, dict(point)) for problem in found]
-    return cells, problems
+                of_arms += [(arm, _placed(problem, arm, trial, settings, dict(point))) for problem in found]
+    return cells, [*problems, *_with_arms(of_arms, set(arms))]
+
+
+def _with_arms(found: list[tuple[str, Problem]], arms: set[str]) -> Iterator[Problem]:
+    """Each problem once; one in what all arms share says of which of them it is, if only of some."""
+    having: dict[Problem, dict[str, None]] = {}
+    for arm, problem in found:
+        having.setdefault(problem, {})[arm] = None
+    for problem, those in having.items():
+        if problem.path[:1] == ("trial",) and set(those) != arms:
+            yield replace(problem, message=f"{problem.message} (in {', '.join(those)})")
+        else:
+            yield problem
 
 
 def _misspelt(arm: str, trial: Settings, settings: Settings, paths: Iterable[str]) -> Iterator[Problem]:

@@ -263,7 +263,7 @@ def check_fit(config: GradientConfig, input_shape: tuple[int, ...], *, has_pixel
 def _unfit(component: Component, data: Dataset) -> str | None:
     """Why it cannot be part of a trial with this data, if so."""
     if data.task not in component.serves:
-        others = [name for name in component.names() if data.task in component.named(name).serves]
+        others = [name for name in component.names() if _could_serve(component.named(name), data)]
         told = f"Allowed: {', '.join(others)}" if others else f"None of the {component.kind()} is"
         return f"{component.name!r} is not for {data.task}, which {data.title} asks for. {told}"
     if isinstance(component, InputTransform) and component.needs_pixels and data.has_pixels is False:
@@ -271,8 +271,14 @@ def _unfit(component: Component, data: Dataset) -> str | None:
     return None
 
 
+def _could_serve(kind: type[Component], data: Dataset) -> bool:
+    needs_pixels = issubclass(kind, InputTransform) and kind.needs_pixels
+    return data.task in kind.serves and not (needs_pixels and data.has_pixels is False)
+
+
 def _no_pixels(transform: InputTransform, data: Dataset) -> str:
-    return f"{transform.name} needs images of pixels in [0, 1], which {data.title} does not have"
+    remedy = "" if data.has_pixels is False else ": give uint8, which becomes pixels; floats are taken as they are"
+    return f"{transform.name} needs images of pixels in [0, 1], which {data.title} does not have{remedy}"
 
 
 def _beyond(goal: Goal) -> str | None:

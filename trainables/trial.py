@@ -14,7 +14,7 @@ from trainables.configuration import Config, Int
 from trainables.datasets.base import Dataset
 from trainables.evaluations import Budget, Goal
 from trainables.plugins.config import Plugin, plugins_in
-from trainables.validation import not_fields
+from trainables.validation import Problem, ValidationErrors, not_fields
 
 Seed = Annotated[Int, Field(ge=0, lt=2**32)]
 
@@ -55,7 +55,12 @@ class TrialConfig(Config):
         kind: type[TrialConfig] = GradientConfig if value.get("procedure") is None else ProcedureConfig
         if kind is ProcedureConfig:
             # An arm takes away with null what the trial gives for networks.
-            return kind.model_validate({name: each for name, each in value.items() if each is not None})
+            given = {name: each for name, each in value.items() if each is not None}
+            if of_networks := [n for n in given if n in GradientConfig.model_fields and n not in kind.model_fields]:
+                nulls = ", ".join(f"{name}: null" for name in of_networks)
+                wrong = f"stands in the place of {', '.join(of_networks)}; write {nulls} beside it"
+                raise ValidationErrors("trial", [Problem(("procedure",), wrong)])
+            return kind.model_validate(given)
         return kind.model_validate({name: each for name, each in value.items() if name != "procedure"})
 
     @property

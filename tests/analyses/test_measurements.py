@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -275,6 +275,32 @@ class TestSparseCurves:
         assert all(np.isfinite(line).all() for line in [*means, *sum(of_seeds, [])])
         assert sum(len(mean) == 11 for mean in means) == 2
         assert [[len(line) for line in lines] for lines in of_seeds] == [[11] * 2 * 3]
+
+
+class TestANetworkBesideAProcedure:
+    """Arms that do not measure the same."""
+
+    ARMS: ClassVar[dict[str, Any]] = {
+        "baseline": {},
+        "jacobian": {
+            "procedure": {"name": "ridge", "strength": 0.1},
+            **dict.fromkeys(("model", "loss", "optimiser", "probes", "evaluate")),
+        },
+    }
+
+    def test_says_what_is_not_measured_there(self):
+        found = measured(LOW, [math.nan] * 5, arms=self.ARMS)
+        assert shown(found)["finding"][1] == "open" and "it is not measured there" in shown(found)["why"][1]
+        assert not [note for section in found.sections for note in section.notes if "no number" in note]
+
+    def test_compares_no_steps(self):
+        goal = {"goal": {"metric": "test_accuracy", "above": 0.5}}
+        analyses = [{"kind": "acceleration", "baseline": "baseline"}]
+        outcomes = {"baseline": [501, 401, 601, 301, 701], "jacobian": [1, 1, 1, 1, 1]}
+        study = synthetic_study(trial=synthetic_study().trial | goal, arms=self.ARMS, analyses=analyses)
+        headline = make_report(synthetic_results(study, outcomes)).headline
+        assert "times fewer steps" not in headline
+        assert "steps of a procedure and of an optimiser" in headline
 
 
 class TestTable:

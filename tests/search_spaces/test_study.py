@@ -1,7 +1,7 @@
 """The Study format: cells from arms and grids, YAML there and back, changing and narrowing."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -305,3 +305,40 @@ def test_where_its_files_lie_makes_no_other_version_of_a_study(tmp_path: Path):
 def test_a_portable_study_leaves_folders_of_data_where_every_machine_has_them():
     text, files = to_portable_yaml(study(trial={**study().trial, "data": {"name": "mnist", "root": "/data"}}))
     assert "root: /data" in text and not files
+
+
+class TestAProcedureInOneArm:
+    """Beside networks, which the trial describes."""
+
+    TRIAL: ClassVar[dict[str, Any]] = {
+        "data": {"name": "diabetes"},
+        "model": {"name": "mlp", "width": 8},
+        "loss": "mean_squared_error",
+        "optimiser": "adamw",
+        "budget": {"steps": 9},
+    }
+    RIDGE: ClassVar[dict[str, Any]] = {"procedure": {"name": "ridge", "strength": 0.1}}
+    NULLS: ClassVar[dict[str, Any]] = {"model": None, "loss": None, "optimiser": None}
+
+    def study(self, ridge: dict[str, Any], **trial: Any) -> Study:
+        content = {"name": "mine", "question": "Is it?", "seeds": 2, "trial": self.TRIAL | trial}
+        return Study.model_validate(content | {"arms": {"network": {}, "ridge": ridge}})
+
+    def test_takes_away_what_is_of_networks(self):
+        kinds = [type(cell.config).__name__ for cell in self.study(self.RIDGE | self.NULLS).cells]
+        assert kinds == ["GradientConfig", "ProcedureConfig"]
+
+    def test_is_told_what_to_take_away(self):
+        with pytest.raises(ValidationError) as raised:
+            self.study(self.RIDGE | {"model": None})
+        said = (
+            "arms.ridge.procedure: stands in the place of loss, optimiser; write loss: null, optimiser: null beside it"
+        )
+        assert said in str(raised.value) and "trial.loss" not in str(raised.value)
+
+    def test_a_problem_of_what_all_share_names_the_arm(self):
+        probe = {"probes": ["ntk"], "goal": {"metric": "train_ntk_trace", "above": 1}}
+        with pytest.raises(ValidationError) as raised:
+            self.study(self.RIDGE | self.NULLS | {"probes": None}, **probe)
+        assert "trial.goal.metric: 'train_ntk_trace' is not measured by this trial" in str(raised.value)
+        assert "(in ridge)" in str(raised.value)

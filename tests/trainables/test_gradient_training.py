@@ -116,6 +116,8 @@ class TestSchedules:
         [
             ("cosine", "schedule.horizon: is missing: a schedule says itself how long it is"),
             ({"name": "cosine", "horizon": {}}, "schedule.horizon: give either epochs or steps"),
+            ({"name": "cosine", "horizon": 5}, "schedule.horizon: 5 is not allowed: write {epochs: 5} or {steps: 5}"),
+            ({"name": "steps", "at": [5, 9]}, "schedule.at: [5, 9] is not allowed: write {epochs: [5, 9]} or {steps"),
             ({"name": "cosine", "horizon": {"epochs": 0}}, "schedule.horizon.epochs: 0 is not allowed"),
             ({"name": "cosine", "horizon": {"epochs": 5}, "warmup": {"steps": 2}}, "schedule.warmup: is in steps, and"),
             ({"name": "cosine", "horizon": {"epochs": 5}, "warmup": {"epochs": 5}}, "schedule.warmup.epochs: 5 is not"),
@@ -343,6 +345,11 @@ class TestBatchNorm:
         x = training.data.x_train[:32].flatten(1)
         h = F.linear(x, before["parameters.0.weight"], before["parameters.0.bias"])
         torch.testing.assert_close(training.state()["buffers.0.norm.mean"], 0.1 * h.mean(0))
+
+    @pytest.mark.parametrize("setting", [{"batch_norm": True}, {"dropout": 0.5}])
+    def test_is_of_hidden_layers(self, setting: dict[str, Any]):
+        said = wrong_with(model={"name": "mlp", "depth": 1} | setting)
+        assert f"model.{next(iter(setting))}: is not allowed with depth 1: it is of hidden layers" in said
 
     def test_is_evaluated_by_the_running_statistics(self):
         training = trained(6, model={"name": "mlp", "width": 12, "depth": 2, "batch_norm": True}, dtype="float64")

@@ -128,6 +128,27 @@ class TestRegression:
         theirs = (y - y[:342].mean()) / y[:342].std()
         np.testing.assert_allclose(torch.cat([data.y_train, data.y_test])[:, 0], theirs, rtol=1e-9, atol=1e-12)
 
+    def standardised(self, folder: Path, **arrays: Any) -> Data:
+        rng = np.random.default_rng(0)
+        drawn = {f"{kind}_{part}": rng.normal(size=(60, 3)) for kind in "xy" for part in ("train", "test")}
+        np.savez(folder / "own.npz", **drawn | arrays)
+        data = {"name": "npz", "path": folder / "own.npz", "task": "regression", "standardise": True}
+        return load(config(**DIABETES | {"data": data}).data, torch.float32, CPU)  # type: ignore[attr-defined]
+
+    def test_of_large_numbers_that_differ_by_little_nothing_is_lost(self, tmp_path: Path):
+        """Times in seconds since 1970, say: float32 has one number in 128 there."""
+        x = 1.7e9 + np.random.default_rng(1).normal(size=(60, 3))
+        data = self.standardised(tmp_path, x_train=x, y_train=x)
+        for each in (data.x_train, data.y_train):
+            np.testing.assert_allclose(each, (x - x.mean(0)) / x.std(0), atol=1e-6)
+
+    def test_a_coordinate_that_never_changes_becomes_0(self, tmp_path: Path):
+        """0.1 has no exact binary form, so that its mean over 60 examples need not be 0.1."""
+        x = np.random.default_rng(1).normal(size=(60, 3))
+        x[:, 0] = 0.1
+        data = self.standardised(tmp_path, x_train=x)
+        assert not data.x_train[:, 0].any() and data.x_test[:, 0].abs().max() < 10
+
 
 class TestBinary:
     @pytest.mark.parametrize("loss", ["cross_entropy", "mean_squared_error"])
@@ -194,6 +215,15 @@ class TestWhatDoesNotFit:
         assert said in wrong_with(**settings)
 
 
+def test_a_coordinate_that_changes_in_test_alone_is_told():
+    still = {"x_train": np.full((40, 5), 0.1) + np.eye(40, 5), "x_test": np.full((40, 5), 0.2)}
+    still["x_train"][:, 2] = 0.1
+    arrays = still | {"y_train": np.arange(40) % 2, "y_test": np.arange(40) % 2}
+    said = " ".join(check_content(arrays, Used(is_standardised=True)).warnings)
+    assert "1 coordinate with one value in all training examples has another in test examples, the first" in said
+    assert "x_test[0, 2] = 0.2 in the place of 0.1" in said
+
+
 def findings(task: Any, **changes: Any) -> str:
     rng = np.random.default_rng(0)
     arrays = {name: rng.normal(size=(40, 5)) for name in ("x_train", "x_test")}
@@ -210,8 +240,9 @@ class TestDataOfATask:
         assert findings(task) == ""
 
     def test_regression_takes_whole_numbers_and_rows(self):
-        assert findings("regression", y_train=np.arange(40), y_test=np.arange(40)) == ""
-        assert findings("regression", y_train=np.ones((40, 2)).cumsum(0), y_test=np.ones((40, 2))) == ""
+        assert findings("regression", y_train=np.arange(40) % 7, y_test=np.arange(40) % 5) == ""
+        rows = np.ones((40, 2)).cumsum(0) / 20
+        assert findings("regression", y_train=rows, y_test=rows) == ""
 
     @pytest.mark.parametrize(
         ("task", "changes", "said"),
@@ -222,6 +253,9 @@ class TestDataOfATask:
                 "targets of a regression are meant with `task: regression`",
             ),
             ("binary", {"y_train": np.arange(40) % 3}, "labels of a binary task are 0 and 1, and 2 occurs too"),
+            ("binary", {"y_train": 2 * (np.arange(40) % 2) - 1}, "negative; (y > 0).astype(int) gives 0 and 1"),
+            ("regression", {"y_test": np.ones(40)}, "the same for all of 40 test examples: R^2 is no number there"),
+            ("regression", {"y_train": np.arange(40) * 1e9}, "targets are far from 1 in size"),
             (
                 "binary",
                 {"y_train": np.full(40, -1)},
@@ -315,7 +349,7 @@ class TestRidge:
             ({"goal": {"metric": "test_accuracy", "above": 0.5}}, "'test_accuracy' is not measured by this trial; did"),
             ({"procedure": {"name": "ridge"}}, "procedure.strength: is missing"),
             ({"budget": {"epochs": 1}}, "budget: should be in steps"),
-            ({"model": "mlp"}, "model: is not a setting here"),
+            ({"model": "mlp"}, "procedure: stands in the place of model; write model: null beside it"),
         ],
     )
     def test_what_it_must_not_be(self, settings: dict[str, Any], said: str):

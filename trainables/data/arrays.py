@@ -73,6 +73,12 @@ _NEEDED: dict[Task, str] = {
 }
 
 
+def never_changes(x: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which coordinates of x (examples, coordinates) have one value, but for rounding."""
+    wide: NDArray[np.bool_] = np.ptp(x, axis=0) <= 1e-12 * np.abs(x).max(0)
+    return wide
+
+
 def num_outputs(arrays: Arrays, task: Task) -> int:
     """How many outputs a network for these arrays, of the right form, has."""
     if task == "binary":
@@ -113,7 +119,8 @@ def _wrong_labels(y: Array, num_examples: int) -> str | None:
     if other := _other_byte_order(y):
         return other.removeprefix(": ")
     if y.dtype.kind == "i" and (negative := y < 0).any():  # type: ignore[operator]
-        return f"{_first(negative, y)} negative"
+        remedy = "; (y > 0).astype(int) gives 0 and 1" if set(np.unique(y).tolist()) == {-1, 1} else ""
+        return f"{_first(negative, y)} negative{remedy}"
     return None
 
 

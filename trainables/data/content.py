@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 from trainables.configuration import Config
 from trainables.data.arrays import Arrays, form_problems
-from trainables.data.example_checks import not_finite_in, same_examples, scales, unlike_types
+from trainables.data.example_checks import not_finite_in, same_examples, scales, still_coordinates, unlike_types
 from trainables.data.label_checks import binary_refusals, label_refusals, label_warnings
 from trainables.data.parts import Part
-from trainables.data.target_checks import not_finite_targets, target_refusals
+from trainables.data.target_checks import not_finite_targets, target_refusals, target_warnings
 from trainables.tasks import Task
 
 
@@ -30,6 +30,7 @@ class Used(NamedTuple):
     num_validation: int = 0
     num_test: int | None = None
     task: Task = "classification"
+    is_standardised: bool = False
 
 
 def check_content(arrays: Arrays, used: Used = Used()) -> Findings:  # noqa: B008 (it is immutable)
@@ -40,6 +41,7 @@ def check_content(arrays: Arrays, used: Used = Used()) -> Findings:  # noqa: B00
     refusals, warnings = list[str](), list[str]()
     if used.task == "regression":
         refusals += target_refusals(parts)
+        warnings += target_warnings(parts, is_standardised=used.is_standardised)
     else:
         refusals += label_refusals(arrays, parts)
         warnings += label_warnings(arrays, parts)
@@ -47,7 +49,8 @@ def check_content(arrays: Arrays, used: Used = Used()) -> Findings:  # noqa: B00
         refusals = [*binary_refusals(arrays), *refusals]
     if unfit := tuple(untrainable(arrays, used)):
         return Findings(refusals=(*unfit, *refusals), warnings=tuple(warnings))
-    for refused, sentence in chain(scales(parts), same_examples(parts)):
+    warnings += still_coordinates(parts) if used.is_standardised else ()
+    for refused, sentence in chain(scales(parts, is_standardised=used.is_standardised), same_examples(parts)):
         (refusals if refused else warnings).append(sentence)
     return Findings(refusals=tuple(refusals), warnings=tuple(warnings))
 

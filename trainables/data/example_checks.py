@@ -6,7 +6,7 @@ from hashlib import blake2b
 
 import numpy as np
 
-from trainables.data.arrays import Array
+from trainables.data.arrays import Array, never_changes
 from trainables.data.near_copies import TOLERANCE, near_copies
 from trainables.data.parts import Part, chunks, plural
 
@@ -93,11 +93,28 @@ def _not_finite(part: Part) -> str | None:
     )
 
 
-def scales(parts: list[Part]) -> Iterator[tuple[bool, str]]:
+def still_coordinates(parts: list[Part]) -> Iterator[str]:
+    """Coordinates with one value in training and others elsewhere, which standardising leaves as they are."""
+    train, *others = (part.x.reshape(len(part.x), -1).astype(np.float64) for part in parts)
+    still = never_changes(train)
+    for part, x in zip(parts[1:], others, strict=True):
+        moves = still & (np.abs(x - train[0]) > 1e-12 * np.abs(train[0])).any(0)
+        if moves.any():
+            num, column = plural(int(moves.sum()), "coordinate"), int(np.argmax(moves))
+            row = int(np.argmax(x[:, column] != train[0, column]))
+            yield (
+                f"{num} with one value in all training examples {'has' if moves.sum() == 1 else 'have'} another in"
+                f" {part.examples} examples, the first {part.value(row, column)} in the place of"
+                f" {train[0, column]:g}: they cannot be standardised"
+            )
+
+
+def scales(parts: list[Part], *, is_standardised: bool = False) -> Iterator[tuple[bool, str]]:
+    """is_standardised: whether it does not matter how large values are"""
     train, *others = parts
     values = {part.examples: _values(part) for part in parts}
     for part in parts:
-        yield from _scale(part, values[part.examples])
+        yield from _scale(part, values[part.examples], is_standardised=is_standardised)
     ours = values["training"]
     for other in others:
         theirs = values[other.examples]
@@ -120,7 +137,7 @@ def scales(parts: list[Part]) -> Iterator[tuple[bool, str]]:
             yield refused, said
 
 
-def _scale(part: Part, values: _Values) -> Iterator[tuple[bool, str]]:
+def _scale(part: Part, values: _Values, *, is_standardised: bool) -> Iterator[tuple[bool, str]]:
     """Of one part by itself."""
     if values.low == values.high:
         yield True, f"all values of the {len(part.x):,} {part.examples} examples are {values.low + 0.0:.3g}"
@@ -128,7 +145,7 @@ def _scale(part: Part, values: _Values) -> Iterator[tuple[bool, str]]:
     if values.num_uniform and part.x[0].size >= _NUM_PIXELS:
         num = f"{values.num_uniform:,} of {len(part.x):,} {part.examples} examples"
         yield False, f"{num} hold one value throughout, the first is {part.place(values.first_uniform)}"
-    if part.examples != "training":
+    if part.examples != "training" or is_standardised:
         return
     if values.size > _LARGE or values.size < _SMALL:
         scaled = (

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from trainables.configuration import decisive
-from trainables.data.arrays import Array, Arrays, digest, digests, num_outputs
+from trainables.data.arrays import Array, Arrays, digest, digests, never_changes, num_outputs
 from trainables.data.place import DataError
 from trainables.data.shared import shared
 from trainables.datasets.base import Dataset
@@ -48,8 +48,9 @@ class Normalisation:
 def _standardising(x: Array, scale: float = 1.0) -> Normalisation:
     """Of x / scale by the mean and standard deviation of each coordinate; one that never changes becomes 0."""
     flat = x.reshape(len(x), -1).astype(np.float64) / scale
-    stds = flat.std(0)
-    return Normalisation(tuple(flat.mean(0).tolist()), tuple(np.where(stds == 0, 1.0, stds).tolist()))
+    is_constant = never_changes(flat)
+    means, stds = np.where(is_constant, flat[0], flat.mean(0)), np.where(is_constant, 1.0, flat.std(0))
+    return Normalisation(tuple(means.tolist()), tuple(stds.tolist()))
 
 
 @dataclass(frozen=True)
@@ -165,15 +166,20 @@ def _tensors(config: Dataset, arrays: Arrays, *, dtype: torch.dtype, seed: int |
         normalise = _standardising(arrays["x_train"][train], 255.0 if are_bytes else 1.0)
         normalise_targets = _standardising(arrays["y_train"][train])
 
+    # Of large numbers that differ by little, float32 would keep nothing.
+    precise = torch.float64 if config.is_standardised else dtype
+
     def inputs(part: str, examples: Rows) -> Tensor:
-        x = torch.from_numpy(arrays[f"x_{part}"][examples]).to(dtype)
+        x = torch.from_numpy(arrays[f"x_{part}"][examples]).to(precise)
         if config.shape is not None:
             x = x.reshape(-1, *config.shape[0])
-        return normalise(x / (255.0 if are_bytes else 1.0))
+        return normalise(x / (255.0 if are_bytes else 1.0)).to(dtype)
 
     def targets(part: str, examples: Rows) -> Tensor:
         y = torch.from_numpy(arrays[f"y_{part}"][examples])
-        return normalise_targets(y.to(dtype).reshape(len(y), -1)) if config.task == "regression" else y.to(torch.int64)
+        if config.task != "regression":
+            return y.to(torch.int64)
+        return normalise_targets(y.to(precise).reshape(len(y), -1)).to(dtype)
 
     parts: dict[str, tuple[str, Rows]] = {"train": ("train", train), "test": ("test", slice(config.num_test))}
     if config.num_validation:

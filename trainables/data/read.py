@@ -8,7 +8,7 @@ from trainables.datasets.base import Dataset
 
 
 def used(data: Dataset) -> Used:
-    return Used(data.num_train, data.num_validation, data.num_test, data.task)
+    return Used(data.num_train, data.num_validation, data.num_test, data.task, data.is_standardised)
 
 
 def checked_arrays(data: Dataset, arrays: Arrays, found: str | None) -> Arrays:

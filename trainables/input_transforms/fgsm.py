@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from trainables.configuration import NonNegativeFloat, PositiveFloat
 from trainables.input_transforms.base import InputTransform, Network
@@ -32,7 +32,7 @@ class Fgsm(InputTransform):
 
     name: Literal["fgsm"] = "fgsm"
     low: NonNegativeFloat = 0.0
-    high: PositiveFloat = 0.01
+    high: Annotated[PositiveFloat, Field(le=1)] = 0.01
     drawn_for: Literal["example", "batch"] = "example"
 
     @model_validator(mode="after")

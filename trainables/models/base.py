@@ -88,6 +88,12 @@ class Model(Component):
         return self
 
 
+def no_images(shape: tuple[int, ...]) -> str:
+    """What examples of this shape are in the place of images, and how they might become some."""
+    remedy = ": x[:, None] makes them images of one channel" if len(shape) == 2 else ""
+    return f"an example is ({', '.join(map(str, shape))}){remedy}"
+
+
 def frozen_among(names: tuple[str, ...], patterns: tuple[str, ...]) -> frozenset[str]:
     """Raises:
     ValidationErrors: a pattern stands for none of the parameters, or nothing is left to train.

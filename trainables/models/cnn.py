@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from trainables.configuration import Bool, Float, PositiveFloat, PositiveInt
-from trainables.models.base import Model, Network, Spec
+from trainables.models.base import Model, Network, Spec, no_images
 from trainables.validation import Problem, ValidationErrors
 
 if TYPE_CHECKING:
@@ -66,12 +66,12 @@ class Cnn(Model):
 
     @property
     def is_batch_normalised(self) -> bool:
-        return self.batch_norm
+        # Of convolutions alone pixels give the statistics of one example.
+        return self.batch_norm and bool(self.hidden)
 
     def misfit(self, input_shape: tuple[int, ...]) -> str | None:
         if len(input_shape) != 3:
-            shown = f"({', '.join(map(str, input_shape))})"
-            return f"cnn takes images, (channels, height, width); an example is {shown}"
+            return f"cnn takes images, (channels, height, width); {no_images(input_shape)}"
         if min(self._size(size) for size in input_shape[1:]) < 1:
             height, width = input_shape[1:]
             return f"nothing is left of images of {height} x {width} pixels after these strides and average_pool"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from trainables.configuration import Float
-from trainables.models.base import Model, Network, Spec
+from trainables.models.base import Model, Network, Spec, no_images
 
 if TYPE_CHECKING:
     import torch
@@ -37,8 +37,7 @@ class Lenet(Model):
 
     def misfit(self, input_shape: tuple[int, ...]) -> str | None:
         if len(input_shape) != 3:
-            shown = f"({', '.join(map(str, input_shape))})"
-            return f"lenet takes images, (channels, height, width); an example is {shown}"
+            return f"lenet takes images, (channels, height, width); {no_images(input_shape)}"
         if min(map(_size, input_shape[1:])) < 1:
             height, width = input_shape[1:]
             return f"lenet takes images of 12 x 12 pixels or more; these have {height} x {width}"

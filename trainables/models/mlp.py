@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from trainables.configuration import Bool, Float, PositiveFloat, PositiveInt
 from trainables.models.base import Model, Network, Spec
+from trainables.validation import Problem, ValidationErrors
 
 if TYPE_CHECKING:
     import torch
@@ -37,6 +38,14 @@ class Mlp(Model):
     init: Literal["default", "xavier", "kaiming_fan_in", "kaiming_fan_out"] = "default"
     init_scale: PositiveFloat = 1.0
     output_scale: PositiveFloat = 1.0
+
+    @model_validator(mode="after")
+    def _has_hidden_layers_to_change(self) -> Self:
+        given = [name for name in ("batch_norm", "dropout") if getattr(self, name)]
+        if self.depth == 1 and given:
+            wrong = "is not allowed with depth 1: it is of hidden layers, and there are none"
+            raise ValidationErrors("model", [Problem((name,), wrong) for name in given])
+        return self
 
     @property
     def parameter_names(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from pydantic import model_validator
 
 from trainables.component import Component
 from trainables.configuration import Config, PositiveInt
-from trainables.validation import Problem, ValidationErrors
+from trainables.validation import Problem, ValidationErrors, shown
 
 
 class Length(Config):
@@ -20,6 +20,11 @@ class Length(Config):
 
     epochs: PositiveInt | None = None
     steps: PositiveInt | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_a_unit(cls, value: Any) -> Any:
+        return in_a_unit(value)
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
@@ -68,6 +73,17 @@ class Schedule(Component):
             raise ValidationErrors(cls.__name__, [Problem(("horizon",), wrong)])
         made: Self = handler(value)
         return made
+
+
+def in_a_unit(value: Any) -> Any:
+    """Raises:
+    ValueError: a number without epochs or steps.
+    """
+    if isinstance(value, int | float | list | tuple):
+        raise ValueError(
+            f"{shown(value)} is not allowed: write {{epochs: {shown(value)}}} or {{steps: {shown(value)}}}"
+        )
+    return value
 
 
 def position(unit: str, steps: int, steps_per_epoch: int) -> int:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from trainables.configuration import Config, PositiveFloat, PositiveInt
-from trainables.schedules.base import Length, Schedule, position, same_unit
+from trainables.schedules.base import Length, Schedule, in_a_unit, position, same_unit
 
 _Places = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 
@@ -17,6 +17,11 @@ class Places(Config):
 
     epochs: _Places | None = None
     steps: _Places | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_a_unit(cls, value: Any) -> Any:
+        return in_a_unit(value)
 
     @model_validator(mode="after")
     def _grow(self) -> Self:

@@ -12,6 +12,7 @@ from grokgrid.results import Results, State
 from grokgrid.statistics import Direction, Estimator, Finding, Times, WhyOpen, judge_ratio
 from search_spaces import Cell
 from search_spaces.study import Acceleration
+from trainables.procedure_config import ProcedureConfig
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +44,9 @@ class Comparison:
     @property
     def why_open(self) -> WhyOpen | None:
         """Why there is no interval to trust; None if there is one."""
-        return WhyOpen.UNLIKE if self.not_comparable else self.found.why_open
+        if self.not_comparable:
+            return WhyOpen.UNLIKE_STEPS if self.measure is Measure.STEPS else WhyOpen.UNLIKE
+        return self.found.why_open
 
     @property
     def is_trusted(self) -> bool:
@@ -75,6 +78,17 @@ def compare(results: Results, analysis: Acceleration) -> tuple[Comparison, ...]:
         for measure in _measures(baseline, analysis)
         for comparison in _by_measure(results, analysis, baseline, measure, differs)
     )
+
+
+def _unlike_steps(one: Cell, other: Cell) -> str | None:
+    """Why numbers of steps do not compare, if so: what a step is, each procedure decides."""
+    kinds = {_stepper(cell) for cell in (one, other)}
+    return None if len(kinds) == 1 else f"steps of {' and of '.join(sorted(kinds))} are not one unit"
+
+
+def _stepper(cell: Cell) -> str:
+    config = cell.config
+    return f"procedure {config.procedure.name}" if isinstance(config, ProcedureConfig) else "an optimiser"
 
 
 def holm(comparisons: Sequence[Comparison]) -> tuple[float | None, ...]:
@@ -118,6 +132,6 @@ def _by_measure(
             num_seeds=len(results.study.seed_list),
             reached=int(theirs.reached.sum()),
             reached_baseline=int(ours.reached.sum()),
-            not_comparable=None if measure is Measure.STEPS else differs[cell.name],
+            not_comparable=_unlike_steps(baseline, cell) if measure is Measure.STEPS else differs[cell.name],
             others=others(results, cell, but=[State.REACHED]),
         )

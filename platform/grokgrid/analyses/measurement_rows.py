@@ -107,7 +107,8 @@ def rows_of(study: Study, found: Sequence[Measurement]) -> tuple[Row, ...]:
 def _row(m: Measurement, cell: str, num_seeds: int) -> Row:
     mean, apart = m.found, m.difference.mean if m.difference else None
     test = m.difference.test if m.difference else None
-    why = m.finding.why if m.finding else mean.why_open if mean else WhyOpen.NO_VALUE
+    nothing = WhyOpen.NO_VALUE if measures(m.cell, m.metric) else WhyOpen.NOT_MEASURED
+    why = m.finding.why if m.finding else mean.why_open if mean else nothing
     return Row(
         m=m,
         metric=m.metric,
@@ -154,17 +155,24 @@ def _by_metric(results: Results, analysis: Measurements, metric: str) -> Iterato
             # Of trials that diverged, or ended without a number, nothing enters: what is left flatters.
             is_left_out = any(_num_lost(results, each, len(values[each.name])) for each in (baseline, cell))
             finding = _judged(metric, difference, theirs, is_left_out=is_left_out)
+            if not (measures(baseline, metric) and measures(cell, metric)):
+                finding = Finding(Evidence.OPEN, WhyOpen.NOT_MEASURED)
         yield Measurement(
             cell=cell,
             metric=metric,
             found=SampleMean.of(mine) if len(mine) else None,
-            num_ended=num_ended(results, cell),
+            num_ended=num_ended(results, cell) if measures(cell, metric) else 0,
             difference=difference,
             finding=finding,
             p_holm=None,
             family=0,
             others=others(results, cell, but=ENDED),
         )
+
+
+def measures(cell: Cell, metric: str) -> bool:
+    """Whether its trials do, as far as that is known beforehand."""
+    return cell.config.metrics is None or measured_by(metric) in cell.config.metrics
 
 
 def _num_lost(results: Results, cell: Cell, num_values: int) -> int:

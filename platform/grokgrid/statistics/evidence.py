@@ -31,6 +31,8 @@ class WhyOpen(StrEnum):
     NO_PAIR = "no seed has a figure on both sides"
     NO_VALUE = "no trial has ended with a number"
     UNLIKE = "the trials ran differently"
+    UNLIKE_STEPS = "steps of a procedure and of an optimiser, or of two procedures, are not one unit"
+    NOT_MEASURED = "it is not measured there"
     UNDEFINED = "a time of 0 has no ratio"
     TOO_FEW_REACHED = "too few trials reached the goal for an estimate"
     ONE_SEED = "one seed shows no spread"
