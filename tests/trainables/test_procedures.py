@@ -238,7 +238,7 @@ def test_a_function_that_does_not_fit_is_refused(text: str, settings: dict[str, 
     ("change", "reason"),
     [
         ({"budget": {"epochs": 3}}, "budget: should be in steps"),
-        ({"model": "mlp"}, "model: is not a setting here"),
+        ({"model": "mlp"}, "procedure: stands in the place of model; write model: null beside it"),
         ({"procedure": "train"}, "procedure: 'train' is not known"),
     ],
 )
