@@ -43,6 +43,7 @@ def engine(new_ray_engine: Callable[[], Engine], workers: dict[str, set[int]]) -
         yield engine
 
 
+@pytest.mark.slow
 def test_short_blocks_use_all_slots(engine: Engine, workers: dict[str, set[int]], tmp_path: Path) -> None:
     trials = [trial(seed) for seed in range(40)]
     for number, one in enumerate(trials):

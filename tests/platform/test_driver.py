@@ -102,6 +102,7 @@ class TestOnlyWhatIsMissingIsRun:
         assert shown[:2].equals(shown[2:].reset_index(drop=True))
         settled(watched.keys)
 
+    @pytest.mark.slow
     def test_a_run_deleted_in_mlflow_is_missing_and_run_again(self, undisturbed: Undisturbed):
         drive(study())
         gone = results(study()).trials.iloc[3]
@@ -112,6 +113,7 @@ class TestOnlyWhatIsMissingIsRun:
         settled(keys(study()))
         same(results(study()), undisturbed(study()))
 
+    @pytest.mark.slow
     def test_short_trials_share_blocks(self, monkeypatch: pytest.MonkeyPatch):
         many = study(seeds=12, arms={"baseline": {}})
         watched = Watched()

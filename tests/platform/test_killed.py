@@ -128,6 +128,7 @@ class TestTwoAtOnce:
         same(results(one), undisturbed(one))
         same(results(two), undisturbed(two))
 
+    @pytest.mark.slow
     def test_one_takes_over_what_the_other_was_killed_at(self, run: Run):
         dying = run(LONG)
         until(folders)

@@ -91,6 +91,7 @@ class TestASearch:
         assert first_line.startswith(f"Of {len(it.entrants)} candidates the search chose tuned at lr ")
         assert "On seeds that had no part in the choice:" in first_line and "baseline" in first_line
 
+    @pytest.mark.slow
     def test_is_not_run_again_and_reports_the_same(self):
         first = optimise(searched_study())
         before, engine = candidates(searched_study()), Watched()
@@ -120,6 +121,7 @@ class TestASearch:
         drive(study(arms=arms, seeds=list(it.study.search.seed_list[:2])), engine)
         assert engine.blocks == []
 
+    @pytest.mark.slow
     def test_finds_done_what_a_study_has_run(self):
         """The first candidates of a search are always the same, so a study can be made that has them."""
         first = [lr for _, lr, _ in candidates_asked(4)]
@@ -197,6 +199,7 @@ class TestObjectives:
         notes = [note for section in report.content.sections for note in section.notes]
         assert any("best (or worst) on the test examples themselves" in note for note in notes)
 
+    @pytest.mark.slow
     def test_several_make_a_front(self):
         it = searched_study({"objectives": ["steps", {"metric": "train_loss", "better": "less"}]})
         report = optimise(it)
@@ -310,6 +313,7 @@ class TestKilled:
         assert last.wait() == 0, last.log.read_text()
         assert [e.candidate.number for e in found(optimise(it)).entrants] == [0, 2, 3, 4]
 
+    @pytest.mark.slow
     def test_interrupted_it_says_so_and_goes_on(self, run: Run):
         it = searched_study({"budget": {"trials": 40}, "seeds": 8})
         stopped = run(it)
@@ -334,6 +338,7 @@ class TestTwoAtOnce:
         settled(search_keys(found(report)) | claim_keys(found(report)))
 
 
+@pytest.mark.slow
 def test_what_others_asked_for_meanwhile_is_run_before_it_ends(monkeypatch: pytest.MonkeyPatch):
     it = searched_study({"budget": {"candidates": 4}})
     assert it.search is not None
