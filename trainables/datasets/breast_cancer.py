@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from trainables.configuration import PositiveInt
-from trainables.datasets.base import Dataset
+from trainables.datasets._sklearn import BundledDataset
 
 if TYPE_CHECKING:
     from trainables.data.arrays import Arrays
-    from trainables.data.inspection import Inspection
 
 _DIGEST = "sha256:521de823620cf91555ecfda37e15b783710f7d4653074602b7f5919a2ce38760"
 
 
-class BreastCancer(Dataset):
+class BreastCancer(BundledDataset):
     """scikit-learn's bundled Wisconsin breast cancer data (Street et al. 1993): thirty measurements of the cell nuclei
     of 569 tumours, benign (1) or malignant (0). The first 400 train, the other 169 test.
 
@@ -46,32 +44,14 @@ class BreastCancer(Dataset):
     def is_standardised(self) -> bool:
         return True
 
-    @property
-    def title(self) -> str:
-        return "data breast_cancer"
-
-    def require(self) -> None:
-        from trainables.datasets._sklearn import sklearn_folder
-
-        sklearn_folder(self.title)
-
     def read(self) -> Arrays:
         import numpy as np
 
         from trainables.data.read import same_digest
-        from trainables.datasets._sklearn import sklearn_folder
 
-        table = np.loadtxt(sklearn_folder(self.title) / "breast_cancer.csv", delimiter=",", skiprows=1)
+        table = np.loadtxt(self.folder / "breast_cancer.csv", delimiter=",", skiprows=1)
         x, y = table[:, :-1], table[:, -1].astype(np.int64)
         train, test = slice(400), slice(400, None)
         arrays: Arrays = {"x_train": x[train], "y_train": y[train], "x_test": x[test], "y_test": y[test]}
         same_digest(self, arrays)
         return arrays
-
-    def inspect(self) -> Inspection | None:
-        return None
-
-    def fetch(self) -> Path:
-        from trainables.datasets._sklearn import sklearn_folder
-
-        return sklearn_folder(self.title)

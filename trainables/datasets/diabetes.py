@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from trainables.configuration import PositiveInt
-from trainables.datasets.base import Dataset
+from trainables.datasets._sklearn import BundledDataset
 
 if TYPE_CHECKING:
     from trainables.data.arrays import Arrays
-    from trainables.data.inspection import Inspection
 
 _DIGEST = "sha256:0114ad0081c2e9d38894384ffee4ab950f2c60dfc10f02295f2177c610e79d80"
 
 
-class Diabetes(Dataset):
+class Diabetes(BundledDataset):
     """scikit-learn's bundled diabetes data (Efron et al. 2004): ten measurements of 442 patients, and how far the
     disease had come a year later. The first 342 train, the other 100 test.
 
@@ -46,32 +44,14 @@ class Diabetes(Dataset):
     def is_standardised(self) -> bool:
         return True
 
-    @property
-    def title(self) -> str:
-        return "data diabetes"
-
-    def require(self) -> None:
-        from trainables.datasets._sklearn import sklearn_folder
-
-        sklearn_folder(self.title)
-
     def read(self) -> Arrays:
         import numpy as np
 
         from trainables.data.read import same_digest
-        from trainables.datasets._sklearn import sklearn_folder
 
-        folder = sklearn_folder(self.title)
+        folder = self.folder
         x, y = np.loadtxt(folder / "diabetes_data_raw.csv.gz"), np.loadtxt(folder / "diabetes_target.csv.gz")
         train, test = slice(342), slice(342, None)
         arrays: Arrays = {"x_train": x[train], "y_train": y[train], "x_test": x[test], "y_test": y[test]}
         same_digest(self, arrays)
         return arrays
-
-    def inspect(self) -> Inspection | None:
-        return None
-
-    def fetch(self) -> Path:
-        from trainables.datasets._sklearn import sklearn_folder
-
-        return sklearn_folder(self.title)

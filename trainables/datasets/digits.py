@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from trainables.configuration import PositiveInt
-from trainables.datasets.base import Dataset
+from trainables.datasets._sklearn import BundledDataset
 
 if TYPE_CHECKING:
     from trainables.data.arrays import Arrays
-    from trainables.data.inspection import Inspection
 
 _DIGEST = "sha256:1ce055a110bc2450adee82b27d03d46cc63571c890cebd5b15af01e0d95dd97b"
 
 
-class Digits(Dataset):
+class Digits(BundledDataset):
     """scikit-learn's bundled 1,797 handwritten digits of 8 x 8 pixels: the first 1,000 train, the other 797 test.
 
     The first `num_train` and `num_test` of each, in file order; pixels scaled to [0, 1], then normalised with the
@@ -49,31 +47,13 @@ class Digits(Dataset):
     def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         return (0.306966796875,), (0.376395870642353,)
 
-    @property
-    def title(self) -> str:
-        return "data digits"
-
-    def require(self) -> None:
-        from trainables.datasets._sklearn import sklearn_folder
-
-        sklearn_folder(self.title)
-
     def read(self) -> Arrays:
         import numpy as np
 
         from trainables.data.read import same_digest
-        from trainables.datasets._sklearn import sklearn_folder
 
-        table = np.loadtxt(sklearn_folder(self.title) / "digits.csv.gz", delimiter=",")
+        table = np.loadtxt(self.folder / "digits.csv.gz", delimiter=",")
         x, y = table[:, :-1].reshape(-1, 8, 8) / 16, table[:, -1].astype(np.int64)
         arrays: Arrays = {"x_train": x[:1000], "y_train": y[:1000], "x_test": x[1000:], "y_test": y[1000:]}
         same_digest(self, arrays)
         return arrays
-
-    def inspect(self) -> Inspection | None:
-        return None
-
-    def fetch(self) -> Path:
-        from trainables.datasets._sklearn import sklearn_folder
-
-        return sklearn_folder(self.title)

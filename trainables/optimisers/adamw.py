@@ -1,49 +1,20 @@
 """AdamW (Loshchilov & Hutter 2019)."""
 
-from __future__ import annotations
+from collections.abc import Callable
+from typing import Any, Literal
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Literal
-
-from pydantic import Field
-
-from trainables.configuration import Float, NonNegativeFloat, PositiveFloat
-from trainables.optimisers.base import Optimiser
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    Tensors = Mapping[str, Tensor]
-
-_Beta = Annotated[Float, Field(ge=0, lt=1)]
+from trainables.configuration import NonNegativeFloat
+from trainables.optimisers._adam import AdamLike
 
 
-class AdamW(Optimiser):
+class AdamW(AdamLike):
     """AdamW, weight decay decoupled from the gradient (Loshchilov & Hutter 2019)."""
 
     name: Literal["adamw"] = "adamw"
-    lr: PositiveFloat = 1e-3
     weight_decay: NonNegativeFloat = 0.01
-    betas: tuple[_Beta, _Beta] = (0.9, 0.999)
-    eps: PositiveFloat = 1e-8
 
-    def init(self, parameters: Tensors) -> dict[str, Tensor]:
-        from trainables.optimisers._adam import start
-
-        return start(parameters)
-
-    def step(self, parameters: Tensors, gradients: Tensors, state: dict[str, Tensor], factor: float) -> None:
+    @property
+    def of_torch(self) -> Callable[..., Any]:
         from torch.optim.adamw import adamw
 
-        from trainables.optimisers._adam import step
-
-        step(
-            adamw,
-            parameters,
-            gradients,
-            state,
-            lr=self.lr * factor,
-            betas=self.betas,
-            eps=self.eps,
-            weight_decay=self.weight_decay,
-        )
+        return adamw
