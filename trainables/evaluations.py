@@ -21,10 +21,21 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from trainables.configuration import NOT_IN_KEY, Config, Float, NonNegativeInt, PositiveInt
-from trainables.validation import Problem, ValidationErrors
+from trainables.validation import Problem, ValidationErrors, shown
 
 NOT_YET = -1.0
 """The position of a trial that was not evaluated yet: one at 0 may have been."""
+
+
+def in_a_unit(value: Any) -> Any:
+    """Raises:
+    ValueError: a number without epochs or steps.
+    """
+    if isinstance(value, int | float | list | tuple) and not isinstance(value, bool):
+        raise ValueError(
+            f"{shown(value)} is not allowed: write {{epochs: {shown(value)}}} or {{steps: {shown(value)}}}"
+        )
+    return value
 
 
 class Budget(Config):
@@ -32,6 +43,11 @@ class Budget(Config):
 
     epochs: Annotated[PositiveInt | None, NOT_IN_KEY] = None
     steps: Annotated[PositiveInt | None, NOT_IN_KEY] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_a_unit(cls, value: Any) -> Any:
+        return in_a_unit(value)
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:

@@ -36,6 +36,7 @@ from grokgrid.terminals import outlive_terminals
 if TYPE_CHECKING:
     from grokgrid.api import StudyReport
     from search_spaces import Study
+    from trainables.trial import TrialConfig
 
 
 class _Commands(TyperGroup):
@@ -134,6 +135,16 @@ def show(study: StudyArgument, settings: SetOption = None, seeds: SeedsOption = 
     sys.stdout.write(to_yaml(find_study(study, settings, seeds, arms)))
 
 
+def _schedule_beside_budget(config: "TrialConfig") -> str | None:
+    """Where a schedule is much longer or shorter than training is now; the budget may grow."""
+    schedule, last, unit = getattr(config, "schedule", None), config.last_evaluation, config.budget.unit
+    if schedule is None or (length := schedule.length) is None:
+        return None
+    if length.unit != unit or abs(length.extent - last) <= 0.1 * max(length.extent, last):
+        return None
+    return f"The {schedule.name} schedule has {length.extent:,} {unit}, and the last evaluation lies after {last:,}."
+
+
 @app.command()
 def plan(study: StudyArgument, settings: SetOption = None, seeds: SeedsOption = None, arms: ArmsOption = None) -> None:
     """Tell what would run: trials, what is done already, estimated time. Nothing starts."""
@@ -161,9 +172,9 @@ def plan(study: StudyArgument, settings: SetOption = None, seeds: SeedsOption = 
         f"{plural(num, 'trial')}{', some of them shared by several cells,' if num < num_cells else ','} each of at most"
         f" {last:,} {budget.unit}{evaluations}."
     )
-    if 2 * last < budget.extent:
+    if last < 0.9 * budget.extent:
         console.print(f"Of the {budget.extent:,} {budget.unit} given, the last evaluation lies after {last:,}.")
-    said = dict[str, None]()
+    said = dict.fromkeys(line for cell in made.study.cells if (line := _schedule_beside_budget(cell.config)))
     for data in {each for cell in made.study.cells for each in cell.config.data_sets}:
         with suppress(DataError):
             data.require()

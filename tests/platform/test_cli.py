@@ -113,6 +113,33 @@ class TestPlan:
         assert "Of the 60 steps given, the last evaluation lies after 1." in wide.stdout
         assert "the last evaluation" not in grokgrid("plan", file).stdout
 
+    @pytest.mark.parametrize(
+        ("budget", "said"),
+        [
+            (
+                300,
+                [
+                    "Of the 300 steps given, the last evaluation lies after 215.",
+                    "The cosine schedule has 400 steps, and",
+                ],
+            ),
+            (216, ["The cosine schedule has 400 steps, and the last evaluation lies after 215."]),
+            (400, []),
+        ],
+    )
+    def test_says_where_budget_evaluations_and_schedule_do_not_meet(
+        self, budget: int, said: list[str], grokgrid: Grokgrid, tmp_path: Path
+    ):
+        trial = {
+            "schedule": {"name": "cosine", "horizon": {"steps": 400}},
+            "budget": {"steps": budget},
+            "evaluate": {"at": [0, 1, 400]} if budget == 400 else {"per_decade": 6},
+        }
+        (tmp_path / "mine.yaml").write_text(to_yaml(study(trial=trial)))
+        planned = grokgrid("plan", tmp_path / "mine.yaml").stdout
+        assert all(line in planned for line in said)
+        assert ("lies after" in planned) == bool(said)
+
 
 class TestRun:
     def test_ends_with_the_page_on_a_line_of_its_own(self, grokgrid: Grokgrid, file: Path, ready_home: Path):

@@ -154,7 +154,7 @@ def _scale(part: Part, values: _Values, *, is_standardised: bool) -> Iterator[tu
         yield (
             False,
             f"values are far from 1 in size, which networks expect: {values} ({scaled}); the largest in size is"
-            f" {values.place}",
+            f" {values.place}. Scale them, or give `standardise: true` to an .npz file",
         )
 
 

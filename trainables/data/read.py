@@ -54,8 +54,8 @@ def _enough(data: Dataset, num_train: int, num_test: int) -> None:
     num_trained, num_validation = data.num_train or 0, data.num_validation
     if num_validation and num_trained + num_validation > num_train:
         raise DataError(
-            f"data {data.name}: num_validation is {num_validation}, of {num_train} examples {num_trained} are trained"
-            " on"
+            f"{data.title}: num_validation is {num_validation}, and {num_trained} of {num_train} examples are trained"
+            f" on: at most {max(0, num_train - num_trained)} can be held out"
         )
 
 

@@ -9,7 +9,8 @@ from pydantic import model_validator
 
 from trainables.component import Component
 from trainables.configuration import Config, PositiveInt
-from trainables.validation import Problem, ValidationErrors, shown
+from trainables.evaluations import in_a_unit
+from trainables.validation import Problem, ValidationErrors
 
 
 class Length(Config):
@@ -51,6 +52,11 @@ class Schedule(Component):
 
     warmup: Length | None = None
 
+    @property
+    def length(self) -> Length | None:
+        """After which it does not change; None if it has no end of its own."""
+        return None
+
     @abstractmethod
     def factor(self, steps: int, steps_per_epoch: int) -> float:
         """Of the step after so many."""
@@ -73,17 +79,6 @@ class Schedule(Component):
             raise ValidationErrors(cls.__name__, [Problem(("horizon",), wrong)])
         made: Self = handler(value)
         return made
-
-
-def in_a_unit(value: Any) -> Any:
-    """Raises:
-    ValueError: a number without epochs or steps.
-    """
-    if isinstance(value, int | float | list | tuple):
-        raise ValueError(
-            f"{shown(value)} is not allowed: write {{epochs: {shown(value)}}} or {{steps: {shown(value)}}}"
-        )
-    return value
 
 
 def position(unit: str, steps: int, steps_per_epoch: int) -> int:

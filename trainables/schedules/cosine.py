@@ -25,6 +25,10 @@ class Cosine(Schedule):
         same_unit(self.warmup, self.horizon, "horizon")
         return self
 
+    @property
+    def length(self) -> Length:
+        return self.horizon
+
     def factor(self, steps: int, steps_per_epoch: int) -> float:
         begin = self.warmup.extent if self.warmup is not None else 0
         done = position(self.horizon.unit, steps, steps_per_epoch) - begin
