@@ -38,11 +38,11 @@ def in_a_unit(value: Any) -> Any:
     return value
 
 
-class Budget(Config):
-    """How long a trial may train: in epochs, once through the training set each, or in steps of the optimiser."""
+class Length(Config):
+    """A stretch of training, in epochs, once through the training set each, or in steps of the optimiser."""
 
-    epochs: Annotated[PositiveInt | None, NOT_IN_KEY] = None
-    steps: Annotated[PositiveInt | None, NOT_IN_KEY] = None
+    epochs: PositiveInt | None = None
+    steps: PositiveInt | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -61,10 +61,17 @@ class Budget(Config):
 
     @property
     def extent(self) -> int:
-        """The budget in its unit."""
+        """The length in its unit."""
         extent = self.epochs if self.epochs is not None else self.steps
         assert extent is not None
         return extent
+
+
+class Budget(Length):
+    """How long a trial may train. Its unit is part of the trial key, its extent is not."""
+
+    epochs: Annotated[PositiveInt | None, NOT_IN_KEY] = None
+    steps: Annotated[PositiveInt | None, NOT_IN_KEY] = None
 
     def position(self, *, steps: int, epochs: float) -> float:
         """How far a trial is, in the budget's unit."""

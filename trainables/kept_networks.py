@@ -26,7 +26,7 @@ _OF_A_NETWORK = ("parameters.", "buffers.")
 
 @final
 class KeptNetworks:
-    """Those of one trial. keep: None if no more are to be kept."""
+    """The networks that one trial keeps. keep: which ones; None for no more."""
 
     def __init__(self, keep: Keep | None, budget: Budget) -> None:
         self._keep, self._budget = keep, budget
@@ -41,9 +41,7 @@ class KeptNetworks:
         self._is_met = when is not None and any(_holds(when, evaluation) for evaluation in evaluations)
 
     def note(self, evaluations: Sequence[Evaluation], state: Callable[[], Mapping[str, Tensor] | None]) -> None:
-        """Keeps the network at the last of these evaluations if that is one at which it is to be kept. state: gives
-        that of the trial.
-        """
+        """Keeps the network of the last evaluation, if `keep` asks for it. state: returns the trial's state."""
         if self._keep is None:
             return
         last = evaluations[-1]

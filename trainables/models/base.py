@@ -96,7 +96,7 @@ def no_images(shape: tuple[int, ...]) -> str:
 
 def frozen_among(names: tuple[str, ...], patterns: tuple[str, ...]) -> frozenset[str]:
     """Raises:
-    ValidationErrors: a pattern stands for none of the parameters, or nothing is left to train.
+    ValidationErrors: a pattern matches no parameter, or nothing is left to train.
     """
     problems = [
         Problem(("frozen", index), f"{pattern!r} is no parameter; {nearest(pattern, names)}")

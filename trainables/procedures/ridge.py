@@ -78,7 +78,7 @@ def solve(x: torch.Tensor, y: torch.Tensor, strength: float, *, intercept: bool)
 
 
 def _seen(weights: Tensors, x: Tensor, y: Tensor) -> ProbeInput:
-    """What probes see of the map; none of them draws."""
+    """What the probes get of the fitted map. They draw no random numbers."""
     import torch
 
     from trainables.losses.mean_squared_error import MeanSquaredError

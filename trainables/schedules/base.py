@@ -8,44 +8,15 @@ from typing import Any, Self
 from pydantic import model_validator
 
 from trainables.component import Component
-from trainables.configuration import Config, PositiveInt
-from trainables.evaluations import in_a_unit
+from trainables.evaluations import Length
 from trainables.validation import Problem, ValidationErrors
-
-
-class Length(Config):
-    """A stretch of training: in epochs, where the rate changes between epochs, or in steps, where it changes at each.
-
-    It is part of the trial's key, as the budget, which may grow, is not.
-    """
-
-    epochs: PositiveInt | None = None
-    steps: PositiveInt | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _has_a_unit(cls, value: Any) -> Any:
-        return in_a_unit(value)
-
-    @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
-        if (self.epochs is None) == (self.steps is None):
-            raise ValueError("give either epochs or steps: horizon: {epochs: 100}")
-        return self
-
-    @property
-    def unit(self) -> str:
-        return "epochs" if self.epochs is not None else "steps"
-
-    @property
-    def extent(self) -> int:
-        extent = self.epochs if self.epochs is not None else self.steps
-        assert extent is not None
-        return extent
 
 
 class Schedule(Component):
     """What the learning rate is multiplied by, as training goes on.
+
+    A length in epochs changes the rate between epochs, one in steps at each step. It is part of the trial's key, as the
+    budget, which may grow, is not.
 
     warmup  so long it rises linearly to that, from the first step or epoch on (Goyal et al. 2017, 2.2)
     """

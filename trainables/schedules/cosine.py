@@ -8,7 +8,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from trainables.configuration import Float
-from trainables.schedules.base import Length, Schedule, position, same_unit
+from trainables.evaluations import Length
+from trainables.schedules.base import Schedule, position, same_unit
 
 
 class Cosine(Schedule):

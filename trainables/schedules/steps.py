@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from trainables.configuration import Config, PositiveFloat, PositiveInt
-from trainables.evaluations import in_a_unit
-from trainables.schedules.base import Length, Schedule, position, same_unit
+from trainables.evaluations import Length, in_a_unit
+from trainables.schedules.base import Schedule, position, same_unit
 
 _Places = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 
