@@ -22,6 +22,8 @@ class Stream(IntEnum):
     PLUGINS = 6
     MODEL = 7
     DATA = 8
+    ASSESSMENTS = 9
+    EXAMPLES = 10
 
 
 def generator(seed: int, stream: Stream, *index: int, device: torch.device | str = "cpu") -> torch.Generator:

@@ -35,3 +35,8 @@ class Accuracy(Probe):
 def are_right(outputs: Tensor, y: Tensor) -> Tensor:
     """Whether each example is classified as it is labelled: (examples,). outputs: (examples, outputs)"""
     return (outputs[:, 0] > 0) == (y == 1) if outputs.shape[1] == 1 else outputs.argmax(1) == y
+
+
+def predictions(outputs: Tensor) -> Tensor:
+    """The class that each example is given (examples,): of one output 1 where that is above 0."""
+    return (outputs[:, 0] > 0).long() if outputs.shape[1] == 1 else outputs.argmax(1)

@@ -1,0 +1,1 @@
+"""Assessments: measurements of a trained network, example by example."""
