@@ -18,8 +18,9 @@ from pydantic import ValidationError
 from search_spaces.grid import Axis, axis_of
 from trainables.gradient_config import SHORT_FORMS, default_name
 from trainables.names import fit_one_column, segment, written
-from trainables.trial import TrialConfig, cell_key, seed_key
+from trainables.trial import TrialConfig
 from trainables.validation import ENOUGH, Path, Problem, nearest, problems_of, shown
+from trainables.work import cell_key, seed_key
 
 Settings = dict[str, Any]
 Grid = dict[str, Axis]

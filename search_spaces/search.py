@@ -32,8 +32,8 @@ from pydantic import (
 
 from trainables.configuration import Config, Float, Int, PositiveFloat, PositiveInt
 from trainables.names import alike, fit_one_column, written
-from trainables.trial import Seed
 from trainables.validation import Problem, ValidationErrors, problems_of, shown
+from trainables.work import Seed
 
 TIMES = ("steps", "epochs", "seconds")
 """Of a trial to its goal."""

@@ -15,8 +15,8 @@ from trainables.procedures.base import Yielded
 from trainables.randomness import Stream, seed_of
 from trainables.saved_state import NotSavable, from_tensors, to_tensors
 from trainables.tables import Columns
-from trainables.trial import Trial
 from trainables.validation import Problem, ValidationErrors
+from trainables.work import Work
 
 
 @final
@@ -24,7 +24,7 @@ class ProcedureTraining:
     """See Trainer. `state()` is None where the procedure cannot go on from its last evaluation."""
 
     def __init__(
-        self, trial: Trial, device: torch.device, *, scope: Scope | None = None, data_digest: str | None = None
+        self, trial: Work, device: torch.device, *, scope: Scope | None = None, data_digest: str | None = None
     ) -> None:
         """data_digest: what data that a function makes must have, if that is known"""
         assert isinstance(trial.config, ProcedureConfig)

@@ -10,6 +10,7 @@
         kept/               networks that were kept on the way, if any: 000000100.safetensors is that after 100 steps
         tables/             NAME.parquet, the rows of all evaluations, of each table that probes measure, if any
         SHA256SUMS          the checksums of these files
+    <root>/<key>/networks/              of an assessment, those that it needs: KEY-STEPS.safetensors, and SHA256SUMS
     <root>/<key>/failure.log            the traceback, if the last attempt failed
     <root>/<key>/damaged-at-000010324/  a snapshot that did not match its checksums
 
@@ -37,7 +38,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from trainables import checksums
 from trainables.checksums import Damaged
 from trainables.plugins.source import SourceCode
-from trainables.trial import Trial, TrialConfig
+from trainables.work import Work, WorkConfig
 
 
 class End(StrEnum):
@@ -119,7 +120,7 @@ class Summary(BaseModel):
     next_evaluation: float | None = None
 
 
-def ending(config: TrialConfig, progress: Summary) -> End | None:
+def ending(config: WorkConfig, progress: Summary) -> End | None:
     """Whether `progress` answers what `config` asks, and how; None if there is more to train.
 
     It is asked anew of every study: a trial that ended at one goal or budget may have more to do for another. None
@@ -167,8 +168,8 @@ class Snapshot:
     def summary_path(self) -> Path:
         return self.path / "summary.json"
 
-    def write_config(self, trial: Trial) -> None:
-        config = {"seed": trial.seed, **trial.config.model_dump(mode="json")}
+    def write_config(self, work: Work) -> None:
+        config = {"seed": work.seed, **work.config.model_dump(mode="json")}
         self.config_path.write_text(yaml.safe_dump(config, sort_keys=False))
 
     def write_plugins(self, sources: Iterable[SourceCode]) -> None:
@@ -218,6 +219,11 @@ class TrialFolder:
     @property
     def path(self) -> Path:
         return self.root / self.key
+
+    @property
+    def networks_path(self) -> Path:
+        """The networks that an assessment needs, laid there before it begins."""
+        return self.path / "networks"
 
     @property
     def _failure_path(self) -> Path:

@@ -17,6 +17,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from trainables import checksums
+from trainables.assessing import Assessing
+from trainables.assessment_config import AssessmentConfig
 from trainables.faults import Fault, fault_of, reason
 from trainables.gradient_config import GradientConfig
 from trainables.kept_networks import KeptNetworks
@@ -27,7 +29,7 @@ from trainables.records import End, Evaluation, Segment, Snapshot, Summary, Tria
 from trainables.snapshot_requests import never
 from trainables.tables import Columns, Tables
 from trainables.training import Training
-from trainables.trial import Trial
+from trainables.work import Work
 
 RETRIED_EVERY_S = 2.0
 
@@ -65,8 +67,8 @@ class TrialRun(Iterator[Evaluation | Waiting]):
         ValidationErrors: a plugin is missing, is not what the configuration declares, or gives what it should not.
     """
 
-    def __init__(self, trial: Trial, folder: TrialFolder, how: How | None = None) -> None:
-        self._trial, self._folder, self._how = trial, folder, how or How()
+    def __init__(self, work: Work, folder: TrialFolder, how: How | None = None) -> None:
+        self._work, self._folder, self._how = work, folder, how or How()
         self._progress: _Progress | None = None
         self._yielded = self._run()
 
@@ -88,7 +90,7 @@ class TrialRun(Iterator[Evaluation | Waiting]):
             self._progress = None
 
     def _run(self) -> Generator[Evaluation | Waiting]:
-        config, how = self._trial.config, self._how
+        config, how = self._work.config, self._how
         self._folder.root.mkdir(parents=True, exist_ok=True)
         latest = self._folder.latest(how.say)
         before = latest.summary() if latest is not None else None
@@ -98,7 +100,7 @@ class TrialRun(Iterator[Evaluation | Waiting]):
                 ended = before.model_copy(update={"end": end})
                 self._folder.write(before.steps, partial(_copy_with_summary, latest, ended))
             return
-        self._progress = progress = _Progress(self._trial, self._folder, how, latest)
+        self._progress = progress = _Progress(self._work, self._folder, how, latest)
         end = None
         while end is None:
             evaluation = progress.train_and_evaluate()
@@ -115,15 +117,15 @@ class TrialRun(Iterator[Evaluation | Waiting]):
 class _Progress:
     """A trial that trains: its curves so far, and its snapshots."""
 
-    def __init__(self, trial: Trial, folder: TrialFolder, how: How, latest: Snapshot | None) -> None:
+    def __init__(self, work: Work, folder: TrialFolder, how: How, latest: Snapshot | None) -> None:
         torch.set_num_threads(how.num_threads)
-        self._trial, self._folder, self._how = trial, folder, how
-        self._sources = [source_of(plugin) for _, plugin in trial.config.plugins]
-        self._training: Trainer = _trainer(trial, how)
+        self._work, self._folder, self._how = work, folder, how
+        self._sources = [source_of(plugin) for _, plugin in work.config.plugins]
+        self._training: Trainer = _trainer(work, folder, how)
         self._before = latest.summary() if latest is not None else None
         self._evaluations: list[Evaluation] = []
-        keep = trial.config.keep if isinstance(trial.config, GradientConfig) else None
-        self._kept = KeptNetworks(keep, trial.config.budget)
+        keep = work.config.keep if isinstance(work.config, GradientConfig) else None
+        self._kept = KeptNetworks(keep, work.config.budget)
         self._tables = Tables()
         self._low, self._high, self._last = (dict[str, float]() for _ in range(3))
         if latest is not None and self._before is not None:
@@ -154,7 +156,7 @@ class _Progress:
             evaluation = Evaluation(training.steps, training.epochs, training.seconds, values)
             self._evaluations.append(evaluation)
             self._kept.note(self._evaluations, training.state)
-            self._tables.add(training.tables, steps=training.steps, epochs=training.epochs)
+            self._tables.add(training.tables, self._position)
             for name, value in evaluation.values.items():
                 self._last[name] = value
                 # What is measured before any training is no extreme of it, and meets no goal.
@@ -165,16 +167,16 @@ class _Progress:
         return evaluation
 
     def summary(self, end: End | None = None, final: dict[str, float] | None = None) -> Summary:
-        trial, training, before = self._trial, self._training, self._before
+        work, training, before = self._work, self._training, self._before
         return Summary(
-            key=trial.key,
-            seed=trial.seed,
+            key=work.key,
+            seed=work.seed,
             steps=training.steps,
             epochs=training.epochs,
             seconds=training.seconds,
             wall_seconds=(before.wall_seconds if before else 0.0) + time.perf_counter() - self._started,
             end=end,
-            goal=str(trial.config.goal) if trial.config.goal is not None else None,
+            goal=str(work.config.goal) if work.config.goal is not None else None,
             diverged_at=training.diverged_at,
             low=self._low,
             high=self._high,
@@ -184,6 +186,13 @@ class _Progress:
             data_digest=training.data_digest,
             next_evaluation=training.next_evaluation,
         )
+
+    @property
+    def _position(self) -> dict[str, float]:
+        """What each row of a table begins with. Those of an assessment are of examples, and say which."""
+        if isinstance(self._work.config, AssessmentConfig):
+            return {}
+        return {"steps": self._training.steps, "epochs": self._training.epochs}
 
     @property
     def _place(self) -> tuple[int, int]:
@@ -244,10 +253,10 @@ class _Progress:
         return None
 
     def _fill(self, snapshot: Snapshot) -> None:
-        snapshot.write_config(self._trial)
+        snapshot.write_config(self._work)
         if self._sources:
             snapshot.write_plugins(self._sources)
-        metrics = self._trial.config.metrics or tuple(self._last)
+        metrics = self._work.config.metrics or tuple(self._last)
         _write_curves(snapshot, metrics, self._evaluations)
         snapshot.write_summary(self.now)
         self._kept.fill(snapshot, self._folder.snapshots())
@@ -295,11 +304,13 @@ class Trainer(Protocol):
     def close(self) -> None: ...
 
 
-def _trainer(trial: Trial, how: How) -> Trainer:
+def _trainer(work: Work, folder: TrialFolder, how: How) -> Trainer:
     device = torch.device(how.device)
-    if isinstance(trial.config, ProcedureConfig):
-        return ProcedureTraining(trial, device, data_digest=how.data_digest)
-    return Training(trial, device, data_digest=how.data_digest)
+    if isinstance(work.config, AssessmentConfig):
+        return Assessing(work, folder.networks_path, device, data_digest=how.data_digest)
+    if isinstance(work.config, ProcedureConfig):
+        return ProcedureTraining(work, device, data_digest=how.data_digest)
+    return Training(work, device, data_digest=how.data_digest)
 
 
 def _copy_with_summary(latest: Snapshot, summary: Summary, snapshot: Snapshot) -> None:

@@ -22,7 +22,7 @@ Columns = dict[str, NDArray[Any]]
 """Column -> its values (rows,)."""
 
 POSITION = ("steps", "epochs")
-"""The first columns of every table."""
+"""The first columns of every table that probes measure."""
 
 
 def columns_of(name: str, given: Any) -> Columns:
@@ -66,8 +66,8 @@ class Tables:
     def __init__(self) -> None:
         self._parts: dict[str, list[Columns]] = {}
 
-    def add(self, tables: Mapping[str, Columns], *, steps: int, epochs: float) -> None:
-        """The rows of one evaluation.
+    def add(self, tables: Mapping[str, Columns], position: Mapping[str, float]) -> None:
+        """The rows of one evaluation. position: the columns that say where it was, the same for all rows.
 
         Raises:
             ValidationErrors: a table has other columns than before.
@@ -75,10 +75,10 @@ class Tables:
         for name, columns in tables.items():
             parts = self._parts.setdefault(name, [])
             num = len(next(iter(columns.values())))
-            rows = {"steps": np.full(num, steps, np.int64), "epochs": np.full(num, epochs, np.float64), **columns}
+            rows = {**{name: np.full(num, value) for name, value in position.items()}, **columns}
             if parts and list(parts[0]) != list(rows):
                 before = ", ".join(column for column in parts[0] if column not in POSITION)
-                raise _problem(name, f"has the columns {', '.join(columns)} after {steps:,} steps, before {before}")
+                raise _problem(name, f"has the columns {', '.join(columns)} now, before {before}")
             parts.append(rows)
 
     def write(self, folder: Path) -> None:

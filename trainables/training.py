@@ -24,7 +24,7 @@ from trainables.probes.accuracy import are_right
 from trainables.probes.base import Probe
 from trainables.randomness import Stream, generator, seed_of, words
 from trainables.tables import Columns
-from trainables.trial import Trial
+from trainables.work import Work
 
 
 @final
@@ -39,7 +39,7 @@ class Training:
     """
 
     def __init__(
-        self, trial: Trial, device: torch.device, *, scope: Scope | None = None, data_digest: str | None = None
+        self, trial: Work, device: torch.device, *, scope: Scope | None = None, data_digest: str | None = None
     ) -> None:
         """scope: that of the trial's plugins, by default a new one; data_digest: what data that a function
         makes must have, if that is known.
@@ -61,7 +61,7 @@ class Training:
                 self._scope.seed(self._first_seed)
             self._build()
             self._measuring = Measuring(self.config, self.data, self._seed, device, self._drawing)
-            with _without_denormals(), torch.no_grad():
+            with without_denormals(), torch.no_grad():
                 self._measuring.begin(self._now())
 
     def _build(self) -> None:
@@ -131,7 +131,7 @@ class Training:
         """
         losses: list[Tensor] = []
         first = self.steps + 1
-        with _without_denormals(), self._plugins(), self._timed():
+        with without_denormals(), self._plugins(), self._timed():
             self._number = torch.tensor(self.steps, device=self.device)
             while self.steps < steps:
                 number, index = divmod(self.steps, self.steps_per_epoch)
@@ -157,7 +157,7 @@ class Training:
         return self.measure(tuple(probe for probe in self.config.all_probes if number % probe.every == 0))
 
     def at_end(self) -> dict[str, float]:
-        with _without_denormals(), torch.no_grad(), self._plugins():
+        with without_denormals(), torch.no_grad(), self._plugins():
             return self._measuring.measure_once_more(self._now())
 
     def close(self) -> None:
@@ -165,7 +165,7 @@ class Training:
 
     def measure(self, probes: tuple[Probe, ...]) -> dict[str, float]:
         """Metric -> value, without changing anything but `tables` and the probes' own states."""
-        with _without_denormals(), torch.no_grad(), self._plugins():
+        with without_denormals(), torch.no_grad(), self._plugins():
             values, self.tables = self._measuring.measure(probes, self._now())
         return values
 
@@ -301,7 +301,7 @@ def _under(start: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 @contextmanager
-def _without_denormals() -> Iterator[None]:
+def without_denormals() -> Iterator[None]:
     """A CPU takes a hundred times longer over numbers below the normal ones than over zero, which they become here.
 
     Optimisers' averages decay into them: in float32, training takes up to twice as long on processors that keep them.

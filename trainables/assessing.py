@@ -1,0 +1,219 @@
+"""The assessment of a network, batch by batch; its counterparts for training are `training.py` and
+`procedure_training.py`.
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+from torch import Tensor
+
+from trainables import checksums
+from trainables.assessment_config import AssessmentConfig
+from trainables.assessments.base import AssessedNetwork, AssessmentInput
+from trainables.checksums import Damaged
+from trainables.data.load import Data, load, made_digest, of_trial, same_data
+from trainables.data.place import DataError
+from trainables.datasets.base import Dataset
+from trainables.models.base import Spec, freeze
+from trainables.plugins.loading import loaded
+from trainables.plugins.scope import Scope
+from trainables.randomness import Stream, generator, seed_of
+from trainables.tables import Columns, columns_of
+from trainables.training import without_denormals
+from trainables.validation import Problem, ValidationErrors
+from trainables.work import NetworkAt, Work
+
+TABLE = "examples"
+"""The name of the table that every assessment has."""
+
+_ROUNDING = 1e-5
+
+
+@final
+class Assessing:
+    """See Trainer. Its steps are examples; what it knows of those that it has done is its state."""
+
+    def __init__(self, work: Work, networks: Path, device: torch.device, *, data_digest: str | None = None) -> None:
+        """networks: the folder where the networks lie that the work needs"""
+        assert isinstance(work.config, AssessmentConfig)
+        self._config, self._seed, self.device = work.config, work.seed, device
+        self._assessment = work.config.assessment
+        self._scope = Scope(device=str(device))
+        self.steps, self.seconds = 0, 0.0
+        self.diverged_at: int | None = None
+        self.next_evaluation: float | None = None
+        self.tables: Mapping[str, Columns] = {}
+        self._rows: list[Columns] = []
+        dtype = getattr(torch, work.config.trial.dtype)
+        self._trained_on: Data = of_trial(work.config.trial.data, dtype, device, data_digest, work.seed)
+        self.check_data(data_digest, "elsewhere for this study")
+        with self._plugins():
+            if self._scope.is_active:
+                self._scope.seed(seed_of(self._seed, Stream.ASSESSMENTS))
+            built = [self._built(networks, need) for need in work.needs]
+        self._network, self._source = built[0], built[1] if len(built) > 1 else None
+        self._x, self._y, self._chosen = self._examples(dtype)
+        self._check_fit()
+
+    @property
+    def epochs(self) -> float:
+        return 0.0
+
+    @property
+    def data_digest(self) -> str | None:
+        return made_digest(self._config.trial.data, self._trained_on)
+
+    def check_data(self, expected: str | None, where: str) -> None:
+        same_data(self._config.trial.data, self.data_digest, expected, where)
+
+    def evaluate(self, number: int) -> dict[str, float] | None:
+        """Assesses the next batch; the metrics once all are done, {} before. None if there are none left."""
+        if self.steps >= len(self._chosen):
+            self.next_evaluation = math.inf
+            return None
+        clock = time.process_time if self.device.type == "cpu" else time.perf_counter
+        start = clock()
+        rows = self._chosen[self.steps : self.steps + self._assessment.batch_size]
+        with without_denormals(), self._plugins():
+            if self._scope.is_active:
+                self._scope.seed(seed_of(self._seed, Stream.ASSESSMENTS, self.steps))
+            self._rows.append(columns_of(TABLE, self._assessment.assess(self._input(rows))))
+        self.steps += len(rows)
+        self.tables = {}
+        values: dict[str, float] = {}
+        if self.steps == len(self._chosen):
+            self.next_evaluation = math.inf
+            whole = self._whole()
+            self.tables = {TABLE: whole}
+            values = {name: float(value) for name, value in self._assessment.summarise(whole).items()}
+        self.seconds += clock() - start
+        return values
+
+    def at_end(self) -> None:
+        return None
+
+    def state(self) -> dict[str, Tensor]:
+        whole = {name: torch.from_numpy(np.ascontiguousarray(each)) for name, each in self._whole().items()}
+        return {"done": torch.tensor(self.steps), **{f"rows.{name}": each for name, each in whole.items()}}
+
+    def restore(self, state: dict[str, Tensor], *, steps: int, seconds: float, diverged_at: int | None) -> None:
+        own = {name.removeprefix("rows."): each.cpu().numpy() for name, each in state.items() if name != "done"}
+        self._rows = [own] if own else []
+        self.steps, self.seconds = steps, seconds
+
+    def close(self) -> None:
+        pass
+
+    def _whole(self) -> Columns:
+        """The rows of all batches so far."""
+        if not self._rows:
+            return {}
+        whole = {name: np.concatenate([rows[name] for rows in self._rows]) for name in self._rows[0]}
+        self._rows = [whole]
+        return whole
+
+    def _built(self, networks: Path, need: NetworkAt) -> AssessedNetwork:
+        trial, data = self._config.trial, self._trained_on
+        for _, plugin in self._config.plugins:
+            loaded(plugin)
+        spec = Spec(data.task, data.x_train.shape[1:], data.num_outputs, data.x_train.dtype)
+        network = freeze(trial.model.build(spec), trial.model.frozen)
+        state = {name: tensor.to(self.device) for name, tensor in read_network(networks, need).items()}
+        parameters, buffers = _under("parameters.", state), _under("buffers.", state)
+
+        def outputs(x: Tensor) -> Tensor:
+            return network.evaluate(parameters, buffers, data.normalisation(x))
+
+        return AssessedNetwork(outputs, data.task, data.num_outputs, spec.dtype, data.has_pixels)
+
+    def _examples(self, dtype: torch.dtype) -> tuple[Tensor, Tensor, NDArray[np.int64]]:
+        """Inputs before they are normalised, labels, and the numbers of those that are assessed."""
+        on = self._config.assessment.on
+        data = load(on, dtype, self.device) if isinstance(on, Dataset) else self._trained_on
+        x, y = data.part("test" if isinstance(on, Dataset) else on)
+        x = data.normalisation.undone(x)
+        if self._trained_on.has_pixels:
+            x = self._checked(x, data)
+        num = self._assessment.num_examples
+        if num is not None and num < len(x):
+            order = torch.randperm(len(x), generator=generator(self._seed, Stream.EXAMPLES))
+            return x, y, order[:num].sort().values.numpy()
+        return x, y, np.arange(len(x))
+
+    def _checked(self, x: Tensor, data: Data) -> Tensor:
+        """Pixels, without what normalising and undoing it has rounded."""
+        if not data.has_pixels or bool((x < -_ROUNDING).any() or (x > 1 + _ROUNDING).any()):
+            low, high = float(x.min()), float(x.max())
+            wrong = f"are no pixels in [0, 1]: they range from {low:g} to {high:g}"
+            raise self._problem(f"the inputs of {self._config.data.title} {wrong}")
+        return x.clamp(0.0, 1.0)
+
+    def _check_fit(self) -> None:
+        """What only the data itself tells."""
+        needed, own = self._trained_on.x_train.shape[1:], self._x.shape[1:]
+        if own != needed:
+            wrong = f"examples of {self._config.data.title} have the shape {tuple(own)}, the network takes"
+            raise self._problem(f"{wrong} {tuple(needed)}")
+        if self._assessment.needs_pixels and not self._trained_on.has_pixels:
+            raise self._problem(no_pixels(self._config))
+        if not len(self._chosen):
+            raise self._problem(f"{self._config.data.title} has no examples there")
+        data = self._config.data
+        if data != self._config.trial.data and int(self._y.max()) >= max(2, self._trained_on.num_outputs):
+            raise self._problem(f"{data.title} has more classes than the network's {self._trained_on.num_outputs}")
+        if (wrong_fit := unfit(self._config, self._trained_on.num_outputs)) is not None:
+            raise self._problem(wrong_fit)
+
+    def _input(self, rows: NDArray[np.int64]) -> AssessmentInput:
+        at = torch.from_numpy(rows)
+        x, y = self._x[at.to(self.device)], self._y[at.to(self.device)]
+        return AssessmentInput(self._network, self._source, x, y, at, self._seed)
+
+    def _problem(self, wrong: str) -> ValidationErrors:
+        return ValidationErrors("assessments", [Problem((), f"{self._assessment.title}: {wrong}")])
+
+    def _plugins(self) -> AbstractContextManager[None]:
+        return self._scope.active() if self._config.plugins else nullcontext()
+
+
+def unfit(config: AssessmentConfig, num_outputs: int) -> str | None:
+    """Why the assessment cannot be made of networks with so many outputs, if so."""
+    trial = config.trial
+    return config.assessment.unfit(task=trial.data.task, num_outputs=num_outputs, dtype=trial.dtype)
+
+
+def no_pixels(config: AssessmentConfig) -> str:
+    data = config.trial.data
+    remedy = "" if data.has_pixels is False else ": give uint8, which becomes pixels; floats are taken as they are"
+    return f"{config.assessment.name} needs images of pixels in [0, 1], which {data.title} does not have{remedy}"
+
+
+def read_network(folder: Path, need: NetworkAt) -> Mapping[str, Tensor]:
+    """What `write_networks` laid there.
+
+    Raises:
+        DataError: it is not there, or is damaged.
+    """
+    try:
+        checksums.check(folder)
+        return load_file(folder / need.file_name)
+    except (Damaged, FileNotFoundError) as error:
+        wrong = f"the network of trial {need.key} after step {need.step:,} is not at {folder}: {error}"
+        raise DataError(wrong) from None
+
+
+def write_networks(folder: Path, fill: Callable[[Path], None]) -> None:
+    """Lays networks into a new folder, complete or not at all. fill: writes files named `NetworkAt.file_name`."""
+    checksums.write_folder(folder.parent, iter([folder.name]), fill)
+
+
+def _under(start: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(start): tensor for name, tensor in state.items() if name.startswith(start)}
