@@ -238,7 +238,7 @@ def _read(reader: str, trial: Any, root: Path, said: list[str]) -> None:
         from grokgrid.engine.interface import Block, Failed, Warned
         from grokgrid.engine.work import work
 
-        for event in work(Block(id="b", trials=(trial,), storage=root)):
+        for event in work(Block(id="b", work=(trial,), storage=root)):
             assert not isinstance(event, Failed), event
             said += [event.text] if isinstance(event, Warned) else []
     elif reader == ALONE:

@@ -140,7 +140,7 @@ class Driver:
     ) -> None:
         self._source, self._engine, self._tracking, self._report = source, engine, tracking, report
         self._progress, self._how = progress, how
-        self._trials: dict[str, Trial] = {}
+        self._work: dict[str, Trial] = {}
         self._sources: dict[str | None, SourceCode] = {}
         self._is_over = False
         self._data_digests = DataDigests(how.data_digests)
@@ -225,9 +225,9 @@ class Driver:
     def _ask_for_more(self) -> None:
         in_hand = len(self._to_look_up) + len(self._waiting) + len(self._claims)
         more = self._source.more(self._outcome, max(0, _in_hand(self._engine.num_slots) - in_hand))
-        new = {name: trial for name, trial in more.items() if trial.key not in self._trials}
+        new = {name: trial for name, trial in more.items() if trial.key not in self._work}
         self._progress.expect(new)
-        self._trials |= {trial.key: trial for trial in new.values()}
+        self._work |= {trial.key: trial for trial in new.values()}
         for trial in new.values():
             # Now: files may be edited while their study runs.
             self._sources |= {
@@ -243,7 +243,7 @@ class Driver:
     def _look_up(self) -> None:
         """What there is of trials of which we do not know, or which others had in hand when we wanted them."""
         records = self._tracking.find(self._to_look_up)
-        self._data_digests.check(self._trials, records)
+        self._data_digests.check(self._work, records)
         for key in self._to_look_up:
             if not self._is_settled(key, records.get(key)):
                 self._waiting.append(key)
@@ -290,16 +290,16 @@ class Driver:
 
     def _submit(self, keys: Sequence[str]) -> None:
         self._with_engine |= set(keys)
-        plugins = {plugin.source for key in keys for _, plugin in self._trials[key].config.plugins}
+        plugins = {plugin.source for key in keys for _, plugin in self._work[key].config.plugins}
         self._engine.submit(
             Block(
                 id=f"block-{next(self._block_numbers)}",
-                trials=tuple(self._trials[key] for key in keys),
+                work=tuple(self._work[key] for key in keys),
                 storage=self._how.storage,
                 device=self._how.device,
                 num_threads=self._how.num_threads,
                 checkpoint_every_s=self._how.checkpoint_every_s,
-                data_digests={key: digest for key in keys if (digest := self._data_digests.of(self._trials[key]))},
+                data_digests={key: digest for key in keys if (digest := self._data_digests.of(self._work[key]))},
                 sources=tuple(source for digest, source in self._sources.items() if digest in plugins),
             )
         )
@@ -322,14 +322,14 @@ class Driver:
         return max(2, min(8, int(_AHEAD_S / max(mean_s, 1e-3))))
 
     def _is_enough(self, record: TrialRecord) -> bool:
-        need = need_of(self._trials[record.key], record, retry_failed=self._how.retry_failed)
+        need = need_of(self._work[record.key], record, retry_failed=self._how.retry_failed)
         return need in (Need.NOTHING, Need.LEAVE)
 
     def _is_settled(self, key: str, record: TrialRecord | None) -> bool:
         """Whether there is nothing to run, now that MLflow says so; noted if so."""
         if record is None or not self._is_enough(record):
             return False
-        end = ending(self._trials[key].config, record.summary) if record.summary is not None else None
+        end = ending(self._work[key].config, record.summary) if record.summary is not None else None
         if end is not None:
             self._outcome.finished.add(key)
         else:
@@ -344,7 +344,7 @@ class Driver:
             return False
         summary = snapshot.summary()
         # Without an end of its own it was stopped; that it is over all the same is for a worker to write down.
-        return summary.end is not None and ending(self._trials[key].config, summary) is not None
+        return summary.end is not None and ending(self._work[key].config, summary) is not None
 
     def _note(self, events: Iterable[Event]) -> None:
         for event in events:
@@ -394,14 +394,14 @@ class Driver:
             self._lost(key, reason)
             return
         summary = snapshot.summary()
-        if (wrong := self._data_digests.contradiction(self._trials[key], summary)) is not None:
+        if (wrong := self._data_digests.contradiction(self._work[key], summary)) is not None:
             self._progress.note(Failed(key, wrong))
             self._outcome.failed[key] = wrong
             self._to_record[key] = partial(self._fail, key, wrong)
             self._folder(key).remove()
             return
         self._durations_s.append(summary.wall_seconds)
-        self._progress.ended(key, ending(self._trials[key].config, summary), summary.wall_seconds)
+        self._progress.ended(key, ending(self._work[key].config, summary), summary.wall_seconds)
         self._to_record[key] = partial(self._ingest, key, snapshot)
 
     def _run_again(self, key: str, damage: str) -> None:
@@ -444,7 +444,7 @@ class Driver:
         self._folder(key).remove()
 
     def _fail(self, key: str, log: str) -> None:
-        self._tracking.fail(self._claims[key], self._trials[key], log, provenance())
+        self._tracking.fail(self._claims[key], self._work[key], log, provenance())
 
     def _withdraw(self, key: str) -> None:
         self._tracking.withdraw([self._claims[key]])

@@ -39,7 +39,7 @@ def failing_trial(folder: Path) -> Trial:
 
 
 def block(id: str, storage: Path, *trials: Trial, checkpoint_every_s: float = 60) -> Block:
-    return Block(id=id, trials=trials, storage=storage, checkpoint_every_s=checkpoint_every_s)
+    return Block(id=id, work=trials, storage=storage, checkpoint_every_s=checkpoint_every_s)
 
 
 def collect(engine: Engine, done: Callable[[list[Event]], bool], *, timeout_s: float = 240) -> list[Event]:

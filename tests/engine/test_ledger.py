@@ -36,7 +36,7 @@ def test_the_rest_of_a_block_is_what_has_not_ended():
     ledger.is_new(Started(A.key))
     assert ledger.rest() == ledger.block
     ledger.is_new(Finished(A.key))
-    assert ledger.rest().trials == (B,)
+    assert ledger.rest().work == (B,)
 
 
 @pytest.mark.ray

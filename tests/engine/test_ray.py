@@ -172,4 +172,4 @@ def test_what_does_not_fit_is_refused(new_ray_engine: Callable[[], Engine], engi
     with pytest.raises(ValueError, match="no room for a trial.* 0.5 GPUs"):
         RayEngine(num_gpus_per_trial=0.5)
     with pytest.raises(ValueError, match="'cuda'.* no GPU"):
-        engine.submit(Block(id="cuda", trials=(trial(0),), storage=tmp_path, device="cuda"))
+        engine.submit(Block(id="cuda", work=(trial(0),), storage=tmp_path, device="cuda"))

@@ -98,7 +98,7 @@ class Watched:
 
     @property
     def keys(self) -> list[str]:
-        return [trial.key for block in self.blocks for trial in block.trials]
+        return [trial.key for block in self.blocks for trial in block.work]
 
     def steps(self, key: str) -> list[int]:
         """At which it was looked."""

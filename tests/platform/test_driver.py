@@ -118,21 +118,21 @@ class TestOnlyWhatIsMissingIsRun:
         many = study(seeds=12, arms={"baseline": {}})
         watched = Watched()
         drive(many, watched)
-        sizes = [len(block.trials) for block in watched.blocks]
+        sizes = [len(block.work) for block in watched.blocks]
         assert sizes[:2] == [1, 1], "how long a trial takes is not known before one has run"
         assert max(sizes) > 2 and sum(sizes) == 12
         # Longer than a block is meant to be: then each by itself.
         monkeypatch.setattr(running, "_BLOCK_S", 0.001)
         watched = Watched()
         drive(study(seeds=18, arms={"baseline": {}}), watched)
-        assert [len(block.trials) for block in watched.blocks] == [1] * 6
+        assert [len(block.work) for block in watched.blocks] == [1] * 6
 
     def test_blocks_are_spread_over_all_slots(self):
         """With more slots than trials are left for, each gets some, and none gets all."""
         watched = Watched()
         watched.engine.num_slots = 4  # type: ignore[misc]
         drive(study(seeds=20, arms={"baseline": {}}), watched)
-        sizes = [len(block.trials) for block in watched.blocks]
+        sizes = [len(block.work) for block in watched.blocks]
         assert sum(sizes) == 20 and max(sizes) <= 3
 
 
@@ -267,11 +267,11 @@ class Losing:
         self._news: list[Event] = []
 
     def submit(self, block: Block) -> None:
-        rest = tuple(trial for trial in block.trials if trial.key != self._key)
-        if len(rest) < len(block.trials):
+        rest = tuple(trial for trial in block.work if trial.key != self._key)
+        if len(rest) < len(block.work):
             self._news += [Started(self._key), self._end]
         if rest:
-            self._engine.submit(Block(id=block.id, trials=rest, storage=block.storage))
+            self._engine.submit(Block(id=block.id, work=rest, storage=block.storage))
 
     def poll(self, timeout_s: float) -> list[Event]:
         news, self._news = self._news, []

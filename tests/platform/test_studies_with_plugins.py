@@ -197,7 +197,7 @@ class TestDataThatAFunctionReads:
         trial = self.made(table).trials[0]
         expected = "sha256:" + 64 * "0"
         (tmp_path / "storage").mkdir()
-        block = Block(id="b", trials=(trial,), storage=tmp_path / "storage", data_digests={trial.key: expected})
+        block = Block(id="b", work=(trial,), storage=tmp_path / "storage", data_digests={trial.key: expected})
         failed = list(work(block))[-1]
         assert isinstance(failed, Failed)
         assert "reads.py:table made other data here than elsewhere for this study" in failed.log
@@ -271,8 +271,8 @@ def test_the_driver_hands_the_source_on_and_workers_need_no_file(plugin: Path, t
     made = with_plugin(plugin)
     trial = made.trials[1]
     source = read_source(f"{plugin}:shrink")
-    block = Block(id="b", trials=(trial,), storage=tmp_path / "storage", sources=(source,))
-    without = Block(id="w", trials=(trial,), storage=tmp_path / "elsewhere")
+    block = Block(id="b", work=(trial,), storage=tmp_path / "storage", sources=(source,))
+    without = Block(id="w", work=(trial,), storage=tmp_path / "elsewhere")
     for each in (block, without):
         each.storage.mkdir()
     plugin.unlink()

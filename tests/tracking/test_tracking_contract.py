@@ -26,7 +26,7 @@ def runs_in_mlflow(uri: str, key: str) -> list[tuple[str, str]]:
     client = mlflow_client(uri)
     experiment = client.get_experiment_by_name(TRIALS)
     assert experiment is not None
-    found = client.search_runs([experiment.experiment_id], f"attributes.run_name = '{key}'")
+    found = client.search_runs([experiment.experiment_id], f"tags.`grokgrid.key` = '{key}'")
     return [(run.info.status, run.data.tags["grokgrid.status"]) for run in found]
 
 

@@ -12,24 +12,25 @@ from typing import Protocol, Self
 
 from trainables.plugins.source import SourceCode
 from trainables.records import Evaluation
-from trainables.trial import Trial
+from trainables.work import Work
 
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """Trials that one worker does one after the other, each failing alone.
+    """Work that one worker does one item after the other, each failing alone: trials, and assessments of networks.
 
     id       names the block; unique within an engine
-    storage  root of the trials' folders, reachable by every worker
+    storage  root of the folders of all work, reachable by every worker; that of an assessment has the networks that it
+             needs
     device   "cpu" or "cuda"
-    sources  of the trials' plugins, for workers that do not see their files
+    sources  of the plugins in it, for workers that do not see their files
     data_digests
-             trial's key -> digest of the data that its function made where the study was started
-    share    of the device that a trial has to itself, for the record; an engine that divides devices fills it in
+             key -> digest of the data that its function made where the study was started
+    share    of the device that an item has to itself, for the record; an engine that divides devices fills it in
     """
 
     id: str
-    trials: tuple[Trial, ...]
+    work: tuple[Work, ...]
     storage: Path
     device: str = "cpu"
     num_threads: int = 1

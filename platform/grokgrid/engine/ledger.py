@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from grokgrid.engine.interface import Block, Evaluated, Event, Started, Waits, Warned
-from trainables.trial import Trial
+from trainables.work import Work
 
 
 @dataclass
@@ -15,15 +15,15 @@ class Ledger:
 
     block: Block
     num_lost_workers: int = 0
-    unfinished: dict[str, Trial] = field(init=False)
+    unfinished: dict[str, Work] = field(init=False)
     _seen: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.unfinished = {trial.key: trial for trial in self.block.trials}
+        self.unfinished = {item.key: item for item in self.block.work}
 
     def rest(self) -> Block:
         """The block without the trials that have ended."""
-        return replace(self.block, trials=tuple(self.unfinished.values()))
+        return replace(self.block, work=tuple(self.unfinished.values()))
 
     def is_new(self, event: Event) -> bool:
         """Whether to tell `event`, which is then noted as told."""

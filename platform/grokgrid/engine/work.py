@@ -19,16 +19,16 @@ from trainables.trial import kinds
 from trainables.validation import ValidationErrors
 
 if TYPE_CHECKING:
-    from trainables.trial import Trial
+    from trainables.work import Work
 
 RETRIED_EVERY_S = 2.0
 
 
 def work(block: Block) -> Generator[Event, None, None]:
-    """Runs the trials of `block` in order, and yields what happens as it happens.
+    """Does the work of `block` in order, and yields what happens as it happens.
 
-    A trial that raises is Failed and the next one starts, unless it raised for want of memory, or the environment is to
-    blame: then it waits and tries again. Closing the generator stops the running trial, which saves a snapshot; so it
+    Work that raises is Failed and the next one starts, unless it raised for want of memory, or the environment is to
+    blame: then it waits and tries again. Closing the generator stops what is running, which saves a snapshot; so it
     does upon SIGUSR1, and goes on.
     """
     # Not above: it imports torch, which an engine's driver has no use for.
@@ -38,33 +38,33 @@ def work(block: Block) -> Generator[Event, None, None]:
         provide(source)
     snapshot_asked = snapshot_requests()
     said: list[str] = []
-    for trial in block.trials:
-        yield Started(trial.key)
+    for item in block.work:
+        yield Started(item.key)
         while True:
             try:
-                yield from _attempt(block, trial, snapshot_asked, said)
+                yield from _attempt(block, item, snapshot_asked, said)
                 break
             except Exception as error:
-                yield from _warned(trial.key, said)
-                fault = fault_of(error, list(_users_files(trial)))
-                log, why = traceback.format_exc() + _in_one_line(trial, error), reason(error, block.storage)
+                yield from _warned(item.key, said)
+                fault = fault_of(error, list(_users_files(item)))
+                log, why = traceback.format_exc() + _in_one_line(item, error), reason(error, block.storage)
             if fault is Fault.ENVIRONMENT:
-                yield Waits(trial.key, why, socket.gethostname())
+                yield Waits(item.key, why, socket.gethostname())
                 time.sleep(RETRIED_EVERY_S)
                 continue
             with suppress(OSError):  # For people who look into the folder. The event holds it, too.
-                TrialFolder(block.storage, trial.key).write_failure(log)
+                TrialFolder(block.storage, item.key).write_failure(log)
             if fault is Fault.MEMORY:
                 _free_memory(block.device)
-            yield OutOfMemory(trial.key, log) if fault is Fault.MEMORY else Failed(trial.key, log)
+            yield OutOfMemory(item.key, log) if fault is Fault.MEMORY else Failed(item.key, log)
             break
     _free_memory(block.device)
 
 
-def _attempt(block: Block, trial: "Trial", snapshot_asked: Callable[[], bool], said: list[str]) -> Iterator[Event]:
+def _attempt(block: Block, item: "Work", snapshot_asked: Callable[[], bool], said: list[str]) -> Iterator[Event]:
     from trainables.run import How, TrialRun
 
-    folder = TrialFolder(block.storage, trial.key)
+    folder = TrialFolder(block.storage, item.key)
     os.stat(block.storage)  # Where its mount is gone, all trials look as if they had never run.
     folder.clear_failure()
     how = How(
@@ -74,17 +74,17 @@ def _attempt(block: Block, trial: "Trial", snapshot_asked: Callable[[], bool], s
         checkpoint_every_s=block.checkpoint_every_s,
         snapshot_asked=snapshot_asked,
         say=said.append,
-        data_digest=block.data_digests.get(trial.key),
+        data_digest=block.data_digests.get(item.key),
     )
-    with closing(TrialRun(trial, folder, how)) as evaluations:
+    with closing(TrialRun(item, folder, how)) as evaluations:
         for evaluation in evaluations:
-            yield from _warned(trial.key, said)
+            yield from _warned(item.key, said)
             if isinstance(evaluation, Waiting):
-                yield Waits(trial.key, evaluation.reason, socket.gethostname())
+                yield Waits(item.key, evaluation.reason, socket.gethostname())
             else:
-                yield Evaluated(trial.key, evaluation)
-    yield from _warned(trial.key, said)
-    yield Finished(trial.key)
+                yield Evaluated(item.key, evaluation)
+    yield from _warned(item.key, said)
+    yield Finished(item.key)
 
 
 def _warned(key: str, said: list[str]) -> Iterator[Event]:
@@ -92,24 +92,24 @@ def _warned(key: str, said: list[str]) -> Iterator[Event]:
         yield Warned(key, said.pop(0))
 
 
-def _in_one_line(trial: "Trial", error: Exception) -> str:
+def _in_one_line(item: "Work", error: Exception) -> str:
     """What a table has room for, the last line of the log: with file and line, where it came through a component."""
     from trainables.plugins.loading import source_of, told
 
     if isinstance(error, DataError | ValidationErrors):
         return ""  # Sentences already.
     roots = {Path(folder) for kind in kinds().values() for folder in kind.folders()}
-    for _, plugin in trial.config.plugins:
+    for _, plugin in item.config.plugins:
         with suppress(Exception):
             roots.add(source_of(plugin).root)
     placed = told(error, *roots).splitlines()[0]
     return "" if placed.startswith(type(error).__name__) else f"\n{placed}\n"
 
 
-def _users_files(trial: "Trial") -> Iterator[str]:
+def _users_files(item: "Work") -> Iterator[str]:
     from trainables.plugins.loading import source_of
 
-    for _, plugin in trial.config.plugins:
+    for _, plugin in item.config.plugins:
         with suppress(Exception):  # A source that is not found has raised nothing.
             yield from map(str, source_of(plugin).paths)
 

@@ -4,6 +4,7 @@ Tracking      find, claim, ingest, fail, restore trials; open and read reports
 ReportRun     a report being worked on: whose process owns the claims
 Report        a finished report
 TrialResults         all that is known of some trials, with their evaluations
+Label         what people call a work item
 Claim, Claims       what came of claiming trials
 TrialRecord, TrialStatus    what is known of a trial
 TrackingAway  the server or database cannot be reached: try again later
@@ -14,7 +15,7 @@ TRIALS        the name of the experiment that holds all trials
 
 from grokgrid.tracking.away import TrackingAway, TrackingError, TrackingRefused, is_away, redact
 from grokgrid.tracking.claims import Claim, Claims
-from grokgrid.tracking.records import TRIALS, TrialRecord, TrialStatus
+from grokgrid.tracking.records import TRIALS, Label, TrialRecord, TrialStatus
 from grokgrid.tracking.report_runs import Report, ReportRun
 from grokgrid.tracking.tracking import Tracking
 from grokgrid.tracking.trial_results import TrialResults
@@ -25,6 +26,7 @@ __all__ = [
     "ReportRun",
     "Claim",
     "Claims",
+    "Label",
     "TrialResults",
     "Tracking",
     "TrackingAway",

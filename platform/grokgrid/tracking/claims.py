@@ -24,13 +24,25 @@ and removes the rest.
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from grokgrid.tracking.client import Client, Run, RunGone
 from grokgrid.tracking.owners import Owners
-from grokgrid.tracking.records import KEY, OWNER, STATUS, TRIALS, TrialRecord, TrialStatus, record, status
+from grokgrid.tracking.records import (
+    CELL_KEY,
+    CELL_LENGTH,
+    KEY,
+    OWNER,
+    STATUS,
+    TRIALS,
+    Label,
+    TrialRecord,
+    TrialStatus,
+    record,
+    status,
+)
 from grokgrid.tracking.runs import complete, runs_of
 
 PATIENCE_S = 10.0
@@ -66,12 +78,14 @@ def claim(
     owner: str,
     keys: Iterable[str],
     enough: Callable[[TrialRecord], bool],
+    labels: Mapping[str, Label] | None = None,
     patience_s: float = PATIENCE_S,
 ) -> Claims:
     """Claims every key it can get.
 
     enough: whether a finished or failed trial needs no run; asked again after a key is won, for somebody may have
         finished it since the caller last looked
+    labels: what people call them, where that is known; others are named by their keys
     """
     claims = Claims()
     wanted = set(keys)
@@ -81,7 +95,7 @@ def claim(
         if holder is not None:
             _lose(claims, owner, key, holder)
             wanted.remove(key)
-    undecided = {key: _announce(client, owner, key) for key in wanted}
+    undecided = {key: _announce(client, owner, key, (labels or {}).get(key)) for key in wanted}
     announced = {run.id for run in undecided.values()}
     waited_for: set[str] = set()
     waiting_since, pause_s = time.monotonic(), 0.05
@@ -150,9 +164,10 @@ def open_runs(client: Client) -> list[Run]:
     return [run for run in running if status(run) is not None]
 
 
-def _announce(client: Client, owner: str, key: str) -> Run:
-    tags = {KEY: key, STATUS: TrialStatus.CLAIMING.value, OWNER: owner}
-    return client.create_run(client.experiment(TRIALS, "trials"), key, tags)
+def _announce(client: Client, owner: str, key: str, label: Label | None) -> Run:
+    tags = {KEY: key, CELL_KEY: key[:CELL_LENGTH], STATUS: TrialStatus.CLAIMING.value, OWNER: owner}
+    known = label.tags if label is not None else {}
+    return client.create_run(client.experiment(TRIALS, "trials"), label.name if label else key, {**known, **tags})
 
 
 def _lose(claims: Claims, owner: str, key: str, holder: Run) -> None:

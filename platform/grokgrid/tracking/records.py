@@ -1,6 +1,9 @@
-"""A trial as MLflow keeps it, and how one becomes an MLflow run and is read back.
+"""A work item, a trial say, as MLflow keeps it, and how one becomes an MLflow run and is read back.
 
-run name, tag grokgrid.key      the trial key
+run name                        what people call it: jacobian strength=0.01 seed 3
+tags grokgrid.key, .cell_key    its key, and the beginning that all seeds of its configuration share
+tags grokgrid.arm, .cell, .seed, .work    as the study has them that asked first; work: trial, or an assessment's title
+tag grokgrid.study.NAME         of every study that asked for it: what it is called there
 tag grokgrid.status             a TrialStatus
 tag grokgrid.owner              the report run of the `grokgrid run` that claimed it
 tags grokgrid.end, .goal, .diverged_at, .reason, .segments, .data_digest, .next_evaluation, .device, .device_name,
@@ -37,10 +40,44 @@ from trainables.records import End, Segment, Summary
 TRIALS = TRIALS_EXPERIMENT
 
 KEY, STATUS, OWNER, REASON = "grokgrid.key", "grokgrid.status", "grokgrid.owner", "grokgrid.reason"
+CELL_KEY, ARM, RUN_NAME = "grokgrid.cell_key", "grokgrid.arm", "mlflow.runName"
+CELL_LENGTH = 24
+"""So many first characters of a key are common to all seeds of a configuration."""
+
 CHECKSUMS = "grokgrid.checksums"
 WITHOUT_CHECKPOINT = "grokgrid.without_checkpoint"
 _END, _GOAL, _DIVERGED_AT, _SEGMENTS = "grokgrid.end", "grokgrid.goal", "grokgrid.diverged_at", "grokgrid.segments"
 _DATA_DIGEST, _NEXT_EVALUATION = "grokgrid.data_digest", "grokgrid.next_evaluation"
+
+
+@dataclass(frozen=True)
+class Label:
+    """What people call a work item.
+
+    study  that asks for it
+    cell   the arm and its settings: "jacobian strength=0.01"
+    work   trial, or the title of an assessment
+    """
+
+    study: str
+    arm: str
+    cell: str
+    seed: int
+    work: str = "trial"
+
+    @property
+    def name(self) -> str:
+        return f"{self.cell} seed {self.seed}" + (f" {self.work}" if self.work != "trial" else "")
+
+    @property
+    def study_tag(self) -> str:
+        return f"grokgrid.study.{self.study}"
+
+    @property
+    def tags(self) -> dict[str, str]:
+        own = {"arm": self.arm, "cell": self.cell, "seed": str(self.seed), "work": self.work}
+        fit = {f"grokgrid.{name}": value[:MAX_TAG] for name, value in own.items()}
+        return {**fit, self.study_tag: self.name[:MAX_TAG]}
 
 
 class TrialStatus(StrEnum):
@@ -137,7 +174,7 @@ def params(config: Mapping[str, Any]) -> dict[str, str]:
     """
     flat: dict[str, str] = {}
     for name, value in config.items():
-        if name in ("budget", "evaluate", "goal", "keep", "probes"):
+        if name.rpartition(".")[2] in ("budget", "evaluate", "goal", "keep", "probes"):
             continue
         if isinstance(value, Mapping) and "name" in value:
             # Paths are of one machine.

@@ -7,10 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from grokgrid.tracking.client import Client, Run, RunState
-from grokgrid.tracking.records import KEY, TRIALS, TrialRecord, TrialStatus, rank, record, status
-
-CELL_LENGTH = 24
-"""So many first characters of a key are common to all seeds of a configuration (see `find`)."""
+from grokgrid.tracking.records import (
+    CELL_KEY,
+    CELL_LENGTH,
+    KEY,
+    TRIALS,
+    TrialRecord,
+    TrialStatus,
+    rank,
+    record,
+    status,
+)
 
 _NUM_THREADS = 4
 
@@ -29,9 +36,9 @@ def find(client: Client, keys: Iterable[str]) -> dict[str, TrialRecord]:
 def runs_of(client: Client, keys: Iterable[str]) -> dict[str, list[Run]]:
     """The live runs of each key.
 
-    MLflow finds many runs at once only by their own ids or by what they have in common: a list of names is refused.
-    And each search by name reads all names. So keys with a common beginning, the seeds of one configuration, share a
-    search: with 10,000 trials in SQLite that took 4 ms a key, where a search a key took 25 ms.
+    MLflow finds many runs at once only by their own ids or by what they have in common: a list of tags is refused. And
+    each search by a tag reads all values of it. So keys with a common beginning, the seeds of one configuration, share a
+    search: with 10,000 trials in SQLite that took 3 ms a key, where a search a key took 28 ms.
     """
     wanted = set(keys)
     experiment = client.find_experiment(TRIALS)
@@ -43,8 +50,8 @@ def runs_of(client: Client, keys: Iterable[str]) -> dict[str, list[Run]]:
         cells[key[:CELL_LENGTH]].append(key)
 
     def search(cell: Sequence[str]) -> list[Run]:
-        names = f"= '{cell[0]}'" if len(cell) == 1 else f"LIKE '{cell[0][:CELL_LENGTH]}%'"
-        return client.search([experiment], f"attributes.run_name {names}")
+        tag, value = (KEY, cell[0]) if len(cell) == 1 else (CELL_KEY, cell[0][:CELL_LENGTH])
+        return client.search([experiment], f"tags.`{tag}` = '{value}'")
 
     found: dict[str, list[Run]] = defaultdict(list)
     for runs in in_parallel(client, search, list(cells.values())):

@@ -9,16 +9,16 @@ from grokgrid.tracking import claims, report_runs, runs, sweep, trial_results, t
 from grokgrid.tracking.claims import Claim, Claims
 from grokgrid.tracking.client import Client
 from grokgrid.tracking.owners import LEASE_S
-from grokgrid.tracking.records import TRIALS, TrialRecord
+from grokgrid.tracking.records import TRIALS, Label, TrialRecord
 from grokgrid.tracking.report_runs import Report, ReportRun
 from grokgrid.tracking.trial_results import TrialResults
 from trainables.records import Snapshot, TrialFolder
-from trainables.trial import Trial
+from trainables.work import Work
 
 
 @final
 class Tracking:
-    """Trials and reports in MLflow. Any call may raise TrackingAway, and can be repeated then.
+    """Work, trials above all, and reports in MLflow. Any call may raise TrackingAway, and can be repeated then.
 
     uri      MLflow's tracking URI; by default MLFLOW_TRACKING_URI, else the database under GROKGRID_HOME
     lease_s  how long an owner that nobody hears of is taken to be alive
@@ -59,10 +59,30 @@ class Tracking:
         """What is known of each trial; those of which nothing is known are left out. Creates nothing."""
         return runs.find(self._client, keys)
 
-    def claim(self, report: ReportRun, keys: Iterable[str], enough: Callable[[TrialRecord], bool]) -> Claims:
-        """Claims every trial that it can get; `enough` says which finished or failed ones need no run."""
+    def claim(
+        self,
+        report: ReportRun,
+        keys: Iterable[str],
+        enough: Callable[[TrialRecord], bool],
+        labels: Mapping[str, Label] | None = None,
+    ) -> Claims:
+        """Claims every trial that it can get; `enough` says which finished or failed ones need no run. labels: what
+        people call them.
+        """
         report.keep_alive()
-        return claims.claim(self._client, report.run_id, keys, enough)
+        return claims.claim(self._client, report.run_id, keys, enough, labels)
+
+    def label(self, found: TrialRecord, called: Label) -> None:
+        """Notes in a run that a study asked for it, unless that is noted."""
+        trials.label(self._client, found, called)
+
+    def networks(self, finished: TrialRecord) -> frozenset[int]:
+        """The steps after which its network is recorded."""
+        return trials.networks(self._client, finished)
+
+    def copy_network(self, finished: TrialRecord, step: int, target: Path) -> None:
+        """One of its networks, into a file. Raises Damaged if it is not there any more."""
+        trials.copy_network(self._client, finished, step, target)
 
     def withdraw(self, held: Iterable[Claim]) -> None:
         """Gives trials back that were not run to their end."""
@@ -72,9 +92,9 @@ class Tracking:
         """Records a finished trial; None if it was taken over by somebody who is running it now."""
         return trials.ingest(self._client, held, snapshot, tags or {})
 
-    def fail(self, held: Claim, trial: Trial, log: str, tags: Mapping[str, str] | None = None) -> None:
+    def fail(self, held: Claim, work: Work, log: str, tags: Mapping[str, str] | None = None) -> None:
         """Records that a trial failed, with the log of it."""
-        trials.fail(self._client, held, trial, log, tags or {})
+        trials.fail(self._client, held, work, log, tags or {})
 
     def failure_log(self, failed: TrialRecord) -> str:
         return trials.failure_log(self._client, failed)

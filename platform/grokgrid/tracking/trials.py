@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,12 +17,15 @@ from grokgrid.tracking.claims import Claim, claim
 from grokgrid.tracking.client import Client, Point, Run, RunGone, RunState
 from grokgrid.tracking.kept import checked_file, checksums_of, read_table, set_aside, where
 from grokgrid.tracking.records import (
+    ARM,
     CHECKSUMS,
     KEY,
     OWNER,
     REASON,
+    RUN_NAME,
     STATUS,
     WITHOUT_CHECKPOINT,
+    Label,
     TrialRecord,
     TrialStatus,
     params,
@@ -36,13 +40,13 @@ from trainables import checksums
 from trainables.checksums import Damaged
 from trainables.evaluations import Goal
 from trainables.records import Snapshot, TrialFolder, warn
-from trainables.trial import Trial
 from trainables.validation import printable
+from trainables.work import Work
 
 if TYPE_CHECKING:
     import pyarrow
 
-_TABLES = "tables/"
+_TABLES, _KEPT = "tables/", "kept/"
 CURVES, CHECKPOINT, FAILURE = "curves.parquet", "state.safetensors", "failure.log"
 
 
@@ -68,7 +72,7 @@ def ingest(client: Client, held: Claim, snapshot: Snapshot, tags: Mapping[str, s
     return again.settled.get(held.key)
 
 
-def fail(client: Client, held: Claim, trial: Trial, log: str, tags: Mapping[str, str]) -> None:
+def fail(client: Client, held: Claim, work: Work, log: str, tags: Mapping[str, str]) -> None:
     """Records that a trial failed. An earlier result of it, which this was to continue, stays."""
     try:
         run = _held_run(client, held)
@@ -77,7 +81,7 @@ def fail(client: Client, held: Claim, trial: Trial, log: str, tags: Mapping[str,
                 (Path(folder) / FAILURE).write_text(log)
                 client.upload(run.artifact_uri, Path(folder))
             reason = next((line.strip() for line in reversed(log.splitlines()) if line.strip()), "")
-            settings = params({**trial.config.model_dump(mode="json"), "seed": trial.seed})
+            settings = params({**work.config.model_dump(mode="json"), "seed": work.seed})
             client.log(run.id, params=settings, tags={**tags, REASON: printable(reason)[:500]})
             run = _set_status(client, run, TrialStatus.FAILED)
         complete(client, run)
@@ -106,6 +110,51 @@ def restore(client: Client, finished: TrialRecord, folder: TrialFolder) -> None:
             folder.write(finished.summary.steps, partial(_restore, client, finished))
     except Damaged as error:
         warn(f"{where(finished)}: {error}. The trial starts anew.")
+
+
+def label(client: Client, found: TrialRecord, called: Label) -> None:
+    """Notes that a study asked for it; one that has no name yet gets that."""
+    if called.study_tag in found.tags:
+        return
+    is_new = ARM not in found.tags
+    with suppress(RunGone):
+        own = {**called.tags, RUN_NAME: called.name} if is_new else {called.study_tag: called.name}
+        client.log(found.run_id, tags=own)
+
+
+def networks(client: Client, finished: TrialRecord) -> frozenset[int]:
+    """The steps after which the trial's network is recorded: the last, and those that were kept on the way.
+
+    Raises:
+        TrackingError: no file of the trial can be found from here.
+    """
+    assert finished.summary is not None
+    try:
+        known = _all_checksums(client, finished) if f"{_KEPT}{checksums.NAME}" in checksums_of(finished) else {}
+        last = {finished.summary.steps} if CHECKPOINT in checksums_of(finished) else set()
+    except Damaged as error:
+        warn(f"{where(finished)}: {error}. Its networks cannot be assessed.")
+        return frozenset()
+    kept = (name.removeprefix(_KEPT) for name in known if name.startswith(_KEPT))
+    return frozenset({*last, *(int(name.partition(".")[0]) for name in kept)})
+
+
+def copy_network(client: Client, finished: TrialRecord, step: int, target: Path) -> None:
+    """The file of the network after so many steps, one of `networks`.
+
+    Raises:
+        Damaged: it is missing, or is not the one that was recorded.
+    """
+    assert finished.summary is not None
+    sums = _all_checksums(client, finished)
+    kept = f"{_KEPT}{step:09d}.safetensors"
+    name = kept if kept in sums else CHECKPOINT
+    if name == CHECKPOINT and (step != finished.summary.steps or name not in sums):
+        raise Damaged(f"the network after step {step:,} is missing")
+    with tempfile.TemporaryDirectory() as temporary:
+        path = checked_file(client, finished, name, Path(temporary))
+        shutil.copyfile(path, target)
+    checksums.check_file(target, sums[name], name)
 
 
 def copy_tables(client: Client, finished: TrialRecord, folder: Path) -> None:
