@@ -10,6 +10,7 @@ import yaml
 from search_spaces.cells import Settings
 from search_spaces.library import LIBRARY
 from search_spaces.study import Study
+from trainables.assessments.base import SPLITS, Assessment
 from trainables.component import Component, kinds_in
 from trainables.gradient_config import SHORT_FORMS
 from trainables.plugins.config import is_plugin
@@ -49,13 +50,12 @@ def to_portable_yaml(study: Study) -> tuple[str, dict[Path, Path]]:
     wherever they are installed.
     """
     content, files, place_of = _portable(study)
-    for cell in study.cells:
-        for _, plugin in cell.config.plugins:
-            source = read_source(plugin.name)
-            if not source.is_installed:
-                is_file = plugin.name.rpartition(":")[0].endswith(".py")
-                place = place_of(source.root) if is_file else Path()
-                files |= {place / path: source.root / path for path, _ in source.files}
+    for plugin in study.plugins:
+        source = read_source(plugin.name)
+        if not source.is_installed:
+            is_file = plugin.name.rpartition(":")[0].endswith(".py")
+            place = place_of(source.root) if is_file else Path()
+            files |= {place / path: source.root / path for path, _ in source.files}
     return _yaml(content), files
 
 
@@ -88,7 +88,18 @@ def _content(study: Study) -> dict[str, Any]:
     content = study.model_dump(mode="json", exclude_defaults=True)
     for analysis, dumped in zip(study.analyses, content.get("analyses", ()), strict=False):
         dumped["kind"] = analysis.kind
+    if study.assessments:
+        content["assessments"] = [_component(each) for each in study.assessments]
     return content
+
+
+def _component(component: Component) -> dict[str, Any]:
+    """As a study gives it: its name, and the settings that differ from their defaults."""
+    given = {"name": component.name, **component.model_dump(mode="json", exclude_defaults=True)}
+    for field in given:
+        if isinstance(inner := getattr(component, field), Component):
+            given[field] = _component(inner)
+    return given
 
 
 def _yaml(content: dict[str, Any]) -> str:
@@ -101,7 +112,7 @@ def pinned(study: Study) -> Study:
     def pin(given: Any, kind: type[Component]) -> Any:
         """A component as the study gives it; without a name it is a change of one that is given elsewhere."""
         component = {"name": given} if isinstance(given, str) else given
-        if not isinstance(component, dict) or "name" not in component:
+        if not isinstance(component, dict) or "name" not in component or given in SPLITS:
             return given
         one = kind.named("plugin" if is_plugin(component["name"]) else component["name"])
         found = one.pinned(component)
@@ -125,9 +136,12 @@ def pinned(study: Study) -> Study:
     kinds = trial_kinds()
     arms = {name: settings(arm) for name, arm in study.arms.items()}
     trial = settings(study.trial)
-    if (trial, arms) == (study.trial, study.arms):
+    assessments = [pin(each.model_dump(mode="json"), Assessment) for each in study.assessments]
+    as_given = [each.model_dump(mode="json") for each in study.assessments]
+    if (trial, arms, assessments) == (study.trial, study.arms, as_given):
         return study
-    return Study.model_validate(study.model_dump() | {"trial": trial, "arms": arms})
+    changed = {"trial": trial, "arms": arms, "assessments": assessments}
+    return Study.model_validate(study.model_dump() | changed)
 
 
 def _with_absolute_paths(content: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -166,8 +180,16 @@ def with_files(
             procedure["files"] = [change(file) if isinstance(file, str) else file for file in several]
         return given
 
+    def assessment(given: Any) -> Any:
+        """What it is `on` may be a data set of its own."""
+        if not isinstance(given, dict):
+            return changed(given)
+        return {**changed(given), **({"on": settings({"data": given["on"]})["data"]} if "on" in given else {})}
+
     arms = content.get("arms")
     changes = {"trial": settings(content["trial"])} if "trial" in content else {}
     if isinstance(arms, dict):
         changes["arms"] = {name: settings(arm) for name, arm in arms.items()}
+    if isinstance(content.get("assessments"), list | tuple):
+        changes["assessments"] = [assessment(each) for each in content["assessments"]]
     return content | changes

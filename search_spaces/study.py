@@ -17,13 +17,17 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
+from search_spaces.assessing import assessments_in, metrics_of_assessments, problems_of_assessments
 from search_spaces.cells import Cell, Settings, cells_of, nested, overlay, placed, without
 from search_spaces.search import TIMES, Better, Search, better_of, measured_by, seeds_up_to
+from trainables.assessments.base import Assessment
+from trainables.component import Component, components_in
 from trainables.configuration import Bool, Config, Float, NonNegativeFloat, PositiveFloat, PositiveInt, spelled
 from trainables.evaluations import Goal
 from trainables.gradient_config import metrics_of
 from trainables.limits import wrong_values
 from trainables.names import MAX_ARM, TRIALS_EXPERIMENT, alike, is_reserved
+from trainables.plugins.config import Plugin, plugins_in
 from trainables.probes.base import Probe
 from trainables.trial import Trial, TrialConfig
 from trainables.validation import Problem, ValidationErrors, nearest, not_fields, problems_of, shown
@@ -215,6 +219,8 @@ class Study(Config):
     seeds      a number n, for 0 … n-1, or a list
     trial      what all trials share: fields of TrialConfig
     arms       name -> what the arm changes in `trial`, and its `grid`
+    assessments
+               what is measured of the trained networks afterwards: attacks, say
     search     the settings of an arm of which `grokgrid optimise` finds the best
     keep_checkpoints
                whether the last checkpoint of a trial that ended stays in MLflow, so that it can be trained on; without
@@ -226,6 +232,7 @@ class Study(Config):
     seeds: Annotated[SerializeAsAny[int | tuple[int, ...]], seeds_up_to(MAX_SEEDS)]
     trial: Settings
     arms: Annotated[dict[ArmName, Settings], Field(min_length=1)]
+    assessments: tuple[Assessment, ...] = ()
     analyses: tuple[Analysis, ...] = (Curves(),)
     reference: tuple[Reference, ...] = ()
     resources: Resources = Resources()
@@ -332,6 +339,14 @@ class Study(Config):
         return placed(problem, cell, self.trial, self.arms[cell.arm])
 
     @property
+    def plugins(self) -> tuple[Plugin, ...]:
+        """Of all cells and assessments."""
+        afterwards: list[tuple[str, Component]] = [(each.title, each) for each in self.assessments]
+        afterwards += [inner for each in self.assessments for inner in components_in(each)]
+        of_cells = [plugin for cell in self.cells for _, plugin in cell.config.plugins]
+        return (*of_cells, *(plugin for _, plugin in plugins_in(tuple(afterwards))))
+
+    @property
     def goal(self) -> Goal | None:
         """The goal that all cells share; None if there is none."""
         return self.cells[0].config.goal
@@ -350,8 +365,14 @@ def _problems_of_cells(study: dict[str, Any], cells: list[Cell], problems: list[
         problems.append(Problem(("seeds",), f"{wrong}; a study has at most {MAX_TRIALS:,}"))
     arms, analyses, references = list(study["arms"]), _given(study, "analyses"), _given(study, "reference")
     measured = _measured(study, cells)
+    problems += [
+        Problem(("assessments", *problem.path), problem.message)
+        for problem in problems_of_assessments(study, cells, measured)
+    ]
+    afterwards = list(metrics_of_assessments(assessments_in(study.get("assessments")))) if measured else []
     for index, analysis in enumerate(analyses):
-        found = _problems_of_analysis(analysis, arms, cells, measured)
+        of_curves = analysis.get("kind") == "curves"
+        found = _problems_of_analysis(analysis, arms, cells, measured if of_curves else [*measured, *afterwards])
         problems += [Problem(("analyses", index, *problem.path), problem.message) for problem in found]
     compares = any(analysis.get("kind") == "acceleration" for analysis in analyses)
     if not compares and any(reference.get("measure") is not None for reference in references):
@@ -362,7 +383,7 @@ def _problems_of_cells(study: dict[str, Any], cells: list[Cell], problems: list[
     ]
     beside = [metric for given in analyses if given.get("kind") == "measurements" for metric in _metrics(given)]
     for index, reference in enumerate(references):
-        found = _problems_of_reference(reference, arms, cells, measured, beside)
+        found = _problems_of_reference(reference, arms, cells, [*measured, *afterwards], beside)
         problems += [Problem(("reference", index, *problem.path), problem.message) for problem in found]
     return problems
 

@@ -4,7 +4,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import final
@@ -12,16 +12,13 @@ from typing import final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from torch import Tensor
 
-from trainables import checksums
 from trainables.assessment_config import AssessmentConfig
 from trainables.assessments.base import AssessedNetwork, AssessmentInput
-from trainables.checksums import Damaged
 from trainables.data.load import Data, load, made_digest, of_trial, same_data
-from trainables.data.place import DataError
 from trainables.datasets.base import Dataset
+from trainables.laid_networks import read_network
 from trainables.models.base import Spec, freeze
 from trainables.plugins.loading import loaded
 from trainables.plugins.scope import Scope
@@ -194,25 +191,6 @@ def no_pixels(config: AssessmentConfig) -> str:
     data = config.trial.data
     remedy = "" if data.has_pixels is False else ": give uint8, which becomes pixels; floats are taken as they are"
     return f"{config.assessment.name} needs images of pixels in [0, 1], which {data.title} does not have{remedy}"
-
-
-def read_network(folder: Path, need: NetworkAt) -> Mapping[str, Tensor]:
-    """What `write_networks` laid there.
-
-    Raises:
-        DataError: it is not there, or is damaged.
-    """
-    try:
-        checksums.check(folder)
-        return load_file(folder / need.file_name)
-    except (Damaged, FileNotFoundError) as error:
-        wrong = f"the network of trial {need.key} after step {need.step:,} is not at {folder}: {error}"
-        raise DataError(wrong) from None
-
-
-def write_networks(folder: Path, fill: Callable[[Path], None]) -> None:
-    """Lays networks into a new folder, complete or not at all. fill: writes files named `NetworkAt.file_name`."""
-    checksums.write_folder(folder.parent, iter([folder.name]), fill)
 
 
 def _under(start: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from rich.console import Console
 
 from grokgrid import home
+from grokgrid.assessments import Stage
 from grokgrid.checks import check_before_start, check_device, check_home
 from grokgrid.engine.interface import Engine, EngineError
 from grokgrid.planning import Need, Plan, make_plan, need_of
@@ -160,11 +161,12 @@ def run(
 
     if is_settled:
         report = make_report()
-        if _is_reported(report, run.tracking, digest(study)):
+        is_settled = not _left_to_assess(report.results, retry_failed=retry_failed)
+        if is_settled and _is_reported(report, run.tracking, digest(study)):
             return report
         # Only reading their curves shows that trials are damaged, and have to be run again.
-        is_settled = State.MISSING not in set(report.results.trials["state"])
-    return run.reported(None if is_settled else WholeStudy(study), digest(study), make_report)
+        is_settled &= State.MISSING not in set(report.results.trials["state"])
+    return run.reported(None if is_settled else WholeStudy(study, run.tracking), digest(study), make_report)
 
 
 def optimise(
@@ -198,8 +200,8 @@ def optimise(
     searching = Searching(study, run.tracking, proposals, retry_failed=retry_failed)
     # What is done already is found out without an engine.
     first = searching.more(Outcome(), 1)
-    records = run.tracking.find(trial.key for trial in first.values())
-    needs = {need_of(trial, records.get(trial.key), retry_failed=retry_failed) for trial in first.values()}
+    records = run.tracking.find(asked.work.key for asked in first)
+    needs = {need_of(asked.work, records.get(asked.work.key), retry_failed=retry_failed) for asked in first}
 
     def make_report() -> StudyReport:
         return _search_report(searching.searched(), run.tracking, folder)
@@ -395,11 +397,21 @@ def _is_reported(report: StudyReport, tracking: Tracking, study_digest: str) -> 
         return False  # Its files are damaged: another one takes its place.
 
 
+def _left_to_assess(results: Results, *, retry_failed: bool) -> bool:
+    if results.assessments is None:
+        return False
+    left = {Stage.TO_DO, *([Stage.FAILED] if retry_failed else [])}
+    return bool(left & set(results.assessments["stage"]))
+
+
 def _rests_on(report: StudyReport) -> "pd.DataFrame":
     """The trials behind a report: cell, seed, key, run_id."""
     import pandas as pd
 
     trials = report.results.over[["cell", "seed", "key", "run_id"]]
+    if report.results.assessments is not None:
+        done = report.results.assessments[report.results.assessments["stage"] == Stage.DONE]
+        trials = pd.concat([trials, done[trials.columns]], ignore_index=True)
     if report.searched is None:
         return trials
     return pd.concat([trials, report.searched.trials[trials.columns]], ignore_index=True)

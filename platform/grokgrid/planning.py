@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from grokgrid.data_digests import DataDigests
 from search_spaces import Study
 from trainables.records import ending
-from trainables.trial import Trial
+from trainables.work import Work
 
 if TYPE_CHECKING:
     from grokgrid.tracking import Tracking, TrialRecord
@@ -26,13 +26,13 @@ class Need(StrEnum):
     ELSEWHERE = "running elsewhere"
 
 
-def need_of(trial: Trial, record: "TrialRecord | None", *, retry_failed: bool = False) -> Need:
-    """What is to be done for a trial, given what MLflow has of it."""
+def need_of(work: Work, record: "TrialRecord | None", *, retry_failed: bool = False) -> Need:
+    """What is to be done for a trial or an assessment, given what MLflow has of it."""
     from grokgrid.tracking import TrialStatus
 
     if record is None:
         return Need.START
-    if record.summary is not None and ending(trial.config, record.summary) is not None:
+    if record.summary is not None and ending(work.config, record.summary) is not None:
         return Need.NOTHING
     if record.failed_run is not None and not retry_failed:
         return Need.LEAVE
@@ -89,18 +89,18 @@ def make_plan(
     return Plan(study, cells, Counter(needs.values()), sum(known) if len(known) == len(left_s) else None)
 
 
-def _pace_s(trial: Trial, record: "TrialRecord | None") -> float | None:
+def _pace_s(work: Work, record: "TrialRecord | None") -> float | None:
     """Wall time an epoch or step, whichever the budget counts, of a trial that has been run."""
-    done = _done(trial, record)
+    done = _done(work, record)
     return record.summary.wall_seconds / done if record is not None and record.summary is not None and done else None
 
 
-def _left(trial: Trial, record: "TrialRecord | None") -> float:
-    done = _done(trial, record) if record is not None and record.can_continue else 0.0
-    return max(0.0, trial.config.last_evaluation - done)
+def _left(work: Work, record: "TrialRecord | None") -> float:
+    done = _done(work, record) if record is not None and record.can_continue else 0.0
+    return max(0.0, work.config.last_evaluation - done)
 
 
-def _done(trial: Trial, record: "TrialRecord | None") -> float:
+def _done(work: Work, record: "TrialRecord | None") -> float:
     if record is None or record.summary is None:
         return 0.0
-    return trial.config.budget.position(steps=record.summary.steps, epochs=record.summary.epochs)
+    return work.config.budget.position(steps=record.summary.steps, epochs=record.summary.epochs)

@@ -27,8 +27,10 @@ from grokgrid.engine.interface import (
     Waits,
     Warned,
 )
+from trainables.assessment_config import AssessmentConfig
 from trainables.records import End
-from trainables.trial import Trial
+from trainables.trial import TrialConfig
+from trainables.work import Work
 
 _LINE_EVERY_S = 15.0
 _RATE_OVER_S = 20.0
@@ -56,7 +58,7 @@ class Progress:
         """status: tells more of a search, of which it is not known how many trials are to come."""
         self._title, self._num_slots, self._console, self._status = title, num_slots, console, status
         self._names: dict[str, str] = {}
-        self._trials: dict[str, Trial] = {}
+        self._work: dict[str, Work] = {}
         self._settled: dict[str, str] = {}
         self._running: dict[str, int] = {}
         self._since: dict[str, float] = {}
@@ -81,11 +83,11 @@ class Progress:
             self._live.stop()
         self._say(self._line())
 
-    def expect(self, trials: Mapping[str, Trial]) -> None:
-        """By their names."""
-        for name, trial in trials.items():
-            self._names.setdefault(trial.key, name)
-            self._trials[trial.key] = trial
+    def expect(self, work: Mapping[str, tuple[str, Work]]) -> None:
+        """key -> its name and the work"""
+        for key, (name, item) in work.items():
+            self._names.setdefault(key, name)
+            self._work[key] = item
 
     def note(self, event: Event) -> None:
         """An engine's event."""
@@ -98,9 +100,10 @@ class Progress:
             case Evaluated(key, evaluation):
                 # A trial that is continued reports where it is: what it did before it was taken up is not our rate.
                 before = self._running.get(key) or evaluation.steps
-                self._num_steps += max(0, evaluation.steps - before)
+                if isinstance(self._work[key].config, TrialConfig):  # Those of assessments are examples.
+                    self._num_steps += max(0, evaluation.steps - before)
                 self._running[key] = evaluation.steps
-                config = self._trials[key].config
+                config = self._work[key].config
                 position = config.budget.position(steps=evaluation.steps, epochs=evaluation.epochs)
                 self._share[key] = position / config.last_evaluation
             case Warned(_, text):
@@ -161,7 +164,7 @@ class Progress:
             self._say(f"{next(iter(waits.values())).reason}: no longer, all trials go on")
 
     def _word(self, key: str, end: End | None) -> str:
-        words = _WORDS if self._trials[key].config.goal is not None else _WORDS_WITHOUT_GOAL
+        words = _WORDS if self._work[key].config.goal is not None else _WORDS_WITHOUT_GOAL
         return words[end]
 
     def _settle(self, key: str, word: str) -> None:
@@ -182,9 +185,8 @@ class Progress:
             self._say(self._line())
 
     def _line(self) -> str:
-        num_settled, num_trials = len(self._settled), len(self._trials)
-        of = f"{num_settled}/{num_trials}" if self._status is None else f"{num_settled}"
-        parts = [f"{self._title}: {of} trials", f"{len(self._running)} running"]
+        num_settled, num_items = len(self._settled), len(self._work)
+        parts = [f"{self._title}: {self._counted()}", f"{len(self._running)} running"]
         parts += [f"{number} {word}" for word, number in sorted(Counter(self._settled.values()).items())]
         span_s = self._recent[-1][0] - self._recent[0][0]
         if span_s > 0:
@@ -195,7 +197,7 @@ class Progress:
             parts.append(f"at {min(shares):.0%}{most} of the budget")
         if self._status is not None:
             parts.append(self._status())
-        elif self._wall_s and (left_s := round(self._left_s(num_trials - num_settled))):
+        elif self._wall_s and (left_s := round(self._left_s(num_items - num_settled))):
             # Nothing where the last ones already take longer than those before them.
             parts.append(f"about {timedelta(seconds=left_s)} left")
         parts += self._away.values()
@@ -204,15 +206,25 @@ class Progress:
             parts.append(f"{len(self._waits)} waiting since {wait.since}: {wait.reason}")
         return ", ".join(parts)
 
-    def _left_s(self, num_trials: int) -> float:
+    def _counted(self) -> str:
+        """How many of the trials, and of the assessments that are known of, are settled."""
+        told = []
+        for what, kind in (("trials", TrialConfig), ("assessments", AssessmentConfig)):
+            keys = {key for key, item in self._work.items() if isinstance(item.config, kind)}
+            num = len(keys & self._settled.keys())
+            if keys or kind is TrialConfig:
+                told.append(f"{num}/{len(keys)} {what}" if self._status is None else f"{num} {what}")
+        return ", ".join(told)
+
+    def _left_s(self, num_items: int) -> float:
         """As long as trials have taken so far, less what those that run have had already."""
         mean_s, now = sum(self._wall_s) / len(self._wall_s), time.monotonic()
         had_s = sum(min(mean_s, now - self._since[key]) for key in self._running if key in self._since)
-        return max(0.0, num_trials * mean_s - had_s) / self._num_slots
+        return max(0.0, num_items * mean_s - had_s) / self._num_slots
 
     def _render(self) -> Group:
         bar = Table.grid(expand=True)
-        bar.add_row(ProgressBar(total=len(self._trials) or 1, completed=len(self._settled)))
+        bar.add_row(ProgressBar(total=len(self._work) or 1, completed=len(self._settled)))
         return Group(*([bar] if self._status is None else []), Text(self._line()))
 
 

@@ -14,6 +14,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from grokgrid.assessments import table_of, wanted, with_metrics
 from search_spaces import Cell, Study, digest
 from search_spaces.search import TIMES, measured_by
 from search_spaces.study import metrics_asked
@@ -57,12 +58,14 @@ class Results:
     trials  one row a cell and seed, in the study's order: arm, cell, one column a grid setting, seed, key, state,
             steps, epochs, seconds, diverged_at, run_id, reason (of a failure), where it ran, final/METRIC
     curves  one row an evaluation: cell, arm, seed, key, steps, epochs, seconds and the metrics
+    assessments  a row each, see `grokgrid.assessments.table_of`; None of a study that has none
     """
 
     study: Study
     trials: "pd.DataFrame"
     curves: "pd.DataFrame"
     at: datetime
+    assessments: "pd.DataFrame | None" = None
     trial_results: "TrialResults | None" = None
     """What it was made from; results of an imagined study have none."""
 
@@ -110,7 +113,15 @@ def _by_cell(table: "pd.DataFrame") -> "dict[str, pd.DataFrame]":
 def load_results(study: Study, tracking: "Tracking") -> Results:
     """The study as MLflow has it now."""
     trial_results = tracking.trial_results(study.name, digest(study), study.trials_by_key)
-    return replace(results_of(study, trial_results.records, trial_results.curves), trial_results=trial_results)
+    found = results_of(study, trial_results.records, trial_results.curves)
+    if not study.assessments:
+        return replace(found, trial_results=trial_results)
+    wants = wanted(study, found.trials, trial_results.records, tracking.networks)
+    keys = {each.work.key for each in wants if each.work is not None}
+    assessed = tracking.trial_results(study.name, digest(study), keys)
+    table = table_of(study, wants, assessed.records)
+    trials = with_metrics(study, found.trials, table)
+    return replace(found, trials=trials, assessments=table, trial_results=trial_results.and_also(assessed))
 
 
 def results_of(study: Study, records: "Mapping[str, TrialRecord]", curves: "pd.DataFrame") -> Results:

@@ -1,4 +1,6 @@
-"""Running trials: claim what is missing, hand it to an engine, bring what comes back into MLflow.
+"""Running work: claim what is missing, hand it to an engine, bring what comes back into MLflow.
+
+Work is trials, and assessments of the networks that they leave.
 
 One loop, one thread, and every step of it can be repeated: claims say whose a trial is, folders on storage hold what
 workers have done, MLflow holds what is settled. Whoever dies at any point leaves these three in a state from which the
@@ -10,9 +12,11 @@ same loop goes on.
 While MLflow is away the engine works on, at what was claimed before. Each step below asks MLflow first and takes note
 afterwards, so that a step that could not reach it has changed nothing and is simply taken again.
 
-Which trials, a source says: a study all of its own at once, a search a few at a time, given what has become of others.
+Which work, a source says: a study all of its trials at once and assessments as their trials end, a search a few trials
+at a time, given what has become of others.
 """
 
+import math
 import os
 import time
 from collections import Counter, deque
@@ -24,21 +28,24 @@ from itertools import count, islice
 from pathlib import Path
 from typing import Protocol
 
+from grokgrid.assessments import may_run, wanted
 from grokgrid.data_digests import DataDigests
 from grokgrid.engine.interface import Block, Engine, Event, Failed, Finished, Lost, OutOfMemory, Waits
 from grokgrid.patience import AwayForGood, Patience, StallWatch, is_for_good
 from grokgrid.planning import Need, need_of
 from grokgrid.progress import Progress
 from grokgrid.provenance import provenance
-from grokgrid.tracking import Claim, ReportRun, Tracking, TrackingAway, TrackingRefused, TrialRecord
+from grokgrid.results import results_of
+from grokgrid.tracking import Claim, Label, ReportRun, Tracking, TrackingAway, TrackingRefused, TrialRecord
 from grokgrid.tracking.records import WITHOUT_CHECKPOINT
-from search_spaces import Study
+from search_spaces import Cell, Study
 from trainables.checksums import Damaged
 from trainables.interrupts import deferred_interrupts
+from trainables.laid_networks import write_networks
 from trainables.plugins.loading import source_of
 from trainables.plugins.source import SourceCode
 from trainables.records import Snapshot, TrialFolder, ending
-from trainables.trial import Trial
+from trainables.work import Work
 
 _ELSEWHERE_CHECKED_EVERY_S = 5.0
 _IDLE_S = 0.5
@@ -49,6 +56,7 @@ OUT_OF_MEMORY_ALONE = 2
 """A trial that was out of memory so many times while no other one ran has failed."""
 _AHEAD_S = 6.0
 _DAMAGED_AT_MOST = 3
+_ASSESSMENTS_EVERY_S = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +79,7 @@ class How:
 
 @dataclass
 class Outcome:
-    """What became of a study's trials, by key; of the failed and lost ones, why."""
+    """What became of work, by key; of what failed or was lost, why."""
 
     finished: set[str] = field(default_factory=set)
     failed: dict[str, str] = field(default_factory=dict)
@@ -91,27 +99,68 @@ def remove_abandoned(storage: Path, days: float) -> int:
     return removed
 
 
-class Source(Protocol):
-    """Where trials come from."""
+@dataclass(frozen=True)
+class Asked:
+    """Work that somebody wants, and what people call it."""
 
-    def more(self, outcome: Outcome, room: int) -> Mapping[str, Trial]:
-        """Further trials, by their names for people: about `room` of them, given what has become of those before. None,
-        while none is under way, is the end. Asked again and again, also for what it could not say when MLflow was away.
+    work: Work
+    label: Label
+
+
+class Source(Protocol):
+    """Where work comes from."""
+
+    def more(self, outcome: Outcome, room: int) -> Sequence[Asked]:
+        """Further work: about `room` items, given what has become of those before. None, while none is under way, is
+        the end. Asked again and again, also for what it could not say when MLflow was away.
         """
 
 
 class WholeStudy:
-    """All trials of a study, at once."""
+    """All trials of a study at once, and the assessments of their networks as they end."""
 
-    def __init__(self, study: Study) -> None:
-        self._left: dict[str, Trial] = {}
-        for cell in study.cells:
-            names = {cell.key_of(seed): f"{cell.name}, seed {seed}" for seed in study.seed_list}
-            self._left |= {name: study.trials_by_key[key] for key, name in names.items()}
+    def __init__(self, study: Study, tracking: Tracking) -> None:
+        self._study, self._tracking = study, tracking
+        self._left = [
+            Asked(study.trials_by_key[cell.key_of(seed)], label_of(study, cell, seed))
+            for cell in study.cells
+            for seed in study.seed_list
+        ]
+        self._settled: set[str] = set()
+        self._given: set[str] = set()
+        self._not_before = -math.inf
 
-    def more(self, outcome: Outcome, room: int) -> Mapping[str, Trial]:
-        given, self._left = self._left, {}
-        return given
+    def more(self, outcome: Outcome, room: int) -> Sequence[Asked]:
+        given, self._left = self._left, []
+        if given or not self._study.assessments:
+            return given
+        start = time.monotonic()
+        if not room and start < self._not_before:
+            return []
+        found = self._assessments(outcome)
+        # While there is enough to do, finding out more takes a tenth of the time at most.
+        self._not_before = time.monotonic() + max(_ASSESSMENTS_EVERY_S, 10 * (time.monotonic() - start))
+        return found
+
+    def _assessments(self, outcome: Outcome) -> Sequence[Asked]:
+        """Those that can be made now and could not before."""
+        settled = outcome.finished | outcome.failed.keys() | outcome.lost.keys()
+        trials = settled & self._study.trials_by_key.keys()
+        if trials == self._settled:
+            return []
+        known = self._tracking.read(trials & outcome.finished)
+        found = results_of(self._study, known.records, known.curves)
+        wants = wanted(self._study, found.trials, known.records, self._tracking.networks, settled=trials)
+        new = {key: each for key, each in may_run(wants).items() if key not in self._given}
+        # Only now: if MLflow was away, all of this is done again.
+        self._settled = set(trials)
+        self._given |= new.keys()
+        return [Asked(work, label_of(self._study, each.cell, each.seed, each.title)) for each, work in new.values()]
+
+
+def label_of(study: Study, cell: Cell, seed: int, work: str = "trial") -> Label:
+    """What a study calls its work."""
+    return Label(study.name, cell.arm, cell.name, seed, work)
 
 
 def _in_hand(num_slots: int) -> int:
@@ -122,13 +171,13 @@ def _in_hand(num_slots: int) -> int:
 
 
 class FoundFirst:
-    """A source of which the first trials have been asked for already."""
+    """A source of which the first work has been asked for already."""
 
-    def __init__(self, first: Mapping[str, Trial], source: Source) -> None:
+    def __init__(self, first: Sequence[Asked], source: Source) -> None:
         self._first, self._source = first, source
 
-    def more(self, outcome: Outcome, room: int) -> Mapping[str, Trial]:
-        given, self._first = self._first, {}
+    def more(self, outcome: Outcome, room: int) -> Sequence[Asked]:
+        given, self._first = self._first, []
         return given or self._source.more(outcome, room)
 
 
@@ -140,7 +189,8 @@ class Driver:
     ) -> None:
         self._source, self._engine, self._tracking, self._report = source, engine, tracking, report
         self._progress, self._how = progress, how
-        self._work: dict[str, Trial] = {}
+        self._work: dict[str, Work] = {}
+        self._labels: dict[str, Label] = {}
         self._sources: dict[str | None, SourceCode] = {}
         self._is_over = False
         self._data_digests = DataDigests(how.data_digests)
@@ -225,18 +275,19 @@ class Driver:
     def _ask_for_more(self) -> None:
         in_hand = len(self._to_look_up) + len(self._waiting) + len(self._claims)
         more = self._source.more(self._outcome, max(0, _in_hand(self._engine.num_slots) - in_hand))
-        new = {name: trial for name, trial in more.items() if trial.key not in self._work}
-        self._progress.expect(new)
-        self._work |= {trial.key: trial for trial in new.values()}
-        for trial in new.values():
+        new = {key: asked for asked in more if (key := asked.work.key) not in self._work}
+        self._progress.expect({key: (asked.label.name, asked.work) for key, asked in new.items()})
+        self._work |= {key: asked.work for key, asked in new.items()}
+        self._labels |= {key: asked.label for key, asked in new.items()}
+        for asked in new.values():
             # Now: files may be edited while their study runs.
             self._sources |= {
                 plugin.source: source_of(plugin)
-                for _, plugin in trial.config.plugins
+                for _, plugin in asked.work.config.plugins
                 if plugin.source not in self._sources
             }
         if new:
-            self._to_look_up += dict.fromkeys(trial.key for trial in new.values())
+            self._to_look_up += new
             self._look_up_at = 0.0
         self._is_over = not in_hand and not new
 
@@ -262,19 +313,42 @@ class Driver:
         keys = list(islice(self._waiting, room))
         records = self._tracking.find(keys)
         wanted = [key for key in keys if key not in records or not self._is_enough(records[key])]
-        claims = self._tracking.claim(self._report, wanted, self._is_enough)
+        claims = self._tracking.claim(self._report, wanted, self._is_enough, self._labels)
         for key in claims.won:
             if key in records and records[key].summary is not None:
                 self._tracking.restore(records[key], self._folder(key))
-
+        without = {key: why for key in claims.won if (why := self._lay_networks(key)) is not None}
         for key in keys:
             self._waiting.popleft()
             if key not in claims.won and key not in claims.taken:
                 self._is_settled(key, claims.settled.get(key) or records[key])
         self._to_look_up += claims.taken
         self._claims |= claims.won
-        self._to_submit += claims.won
+        self._to_submit += [key for key in claims.won if key not in without]
+        for key, why in without.items():
+            self._progress.note(Lost(key, why))
+            self._lost(key, why)
         self._size = size
+
+    def _lay_networks(self, key: str) -> str | None:
+        """Brings the networks that it needs from MLflow to where a worker finds them; returns why that cannot be."""
+        needs, folder = self._work[key].needs, self._folder(key)
+        if not needs or folder.networks_path.exists():
+            return None
+        records = self._tracking.find(need.key for need in needs)
+
+        def fill(path: Path) -> None:
+            for need in needs:
+                if (record := records.get(need.key)) is None or record.summary is None:
+                    raise Damaged(f"trial {need.key} is not recorded any more")
+                self._tracking.copy_network(record, need.step, path / need.file_name)
+
+        try:
+            folder.path.mkdir(parents=True, exist_ok=True)
+            write_networks(folder.networks_path, fill)
+        except Damaged as error:
+            return f"{error}: the network would have to be trained again (--train-again)"
+        return None
 
     def _hand_over(self) -> None:
         """Gives the engine what is claimed, and what needs the engine for itself when it has nothing else."""

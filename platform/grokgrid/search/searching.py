@@ -18,7 +18,7 @@ import numpy as np
 
 from grokgrid.planning import Need, need_of
 from grokgrid.results import State
-from grokgrid.running import Outcome
+from grokgrid.running import Asked, Outcome, label_of
 from grokgrid.search.objectives import Worth, in_units, worth
 from grokgrid.search.proposals import Candidate, Fate, Proposals, Scored, num_first
 from grokgrid.search.race import Race, is_turn_of_a_new_one, last_seeds
@@ -125,7 +125,7 @@ class Searching:
         self._claimed = False
         self._read_at = -np.inf
 
-    def more(self, outcome: Outcome, room: int) -> Mapping[str, Trial]:
+    def more(self, outcome: Outcome, room: int) -> Sequence[Asked]:
         """Trials of the search and, when it is over, those of the claim."""
         if not self._is_over:
             given = self._search_on(outcome, room)
@@ -138,17 +138,17 @@ class Searching:
             self._settle()
             self._is_over = True
         if self._claimed:
-            return {}
+            return []
         found = self.searched()
         self._claimed = True
         if not found.best:
-            return {}
+            return []
         claim = found.claim
-        return {
-            f"{cell.name}, seed {seed}, claim": claim.trial_of(cell, seed)
+        return [
+            Asked(claim.trial_of(cell, seed), label_of(self._study, cell, seed))
             for seed in claim.seed_list
             for cell in claim.cells
-        }
+        ]
 
     def status(self) -> str:
         """In a few words, for progress."""
@@ -171,7 +171,7 @@ class Searching:
         importances = tuple(self._proposals.importances(scored, index) for index in range(len(self._search.objectives)))
         return Searched(self._study, entrants, dict(self._worth), best, why_none, self._is_over, importances)
 
-    def _search_on(self, outcome: Outcome, room: int) -> dict[str, Trial]:
+    def _search_on(self, outcome: Outcome, room: int) -> list[Asked]:
         now = time.monotonic()
         if now - self._read_at > _OTHERS_CHECKED_EVERY_S:
             self._read_all()
@@ -179,7 +179,7 @@ class Searching:
         ended = self._under_way & (outcome.finished | outcome.failed.keys() | outcome.lost.keys())
         if ended:
             self._note(ended, outcome)
-        given: dict[str, Trial] = {}
+        given: list[Asked] = []
         while len(given) < room:
             try:
                 step = self._next()
@@ -189,9 +189,8 @@ class Searching:
                 raise
             if step is None:
                 break
-            name, trial = step
-            given[name] = trial
-            self._under_way.add(trial.key)
+            given.append(step)
+            self._under_way.add(step.work.key)
         return given
 
     def _read_all(self) -> None:
@@ -267,7 +266,7 @@ class Searching:
         self._lost |= ended & outcome.lost.keys()
         self._under_way -= ended
 
-    def _next(self) -> tuple[str, Trial] | None:
+    def _next(self) -> Asked | None:
         """The next trial, which may need a new candidate to be asked for."""
         while True:
             race, entered = self._race()
@@ -287,7 +286,7 @@ class Searching:
             if index is not None:
                 key = self._next_key(entered[index])
                 assert key is not None
-                return self._named(entered[index], key)
+                return self._asked(entered[index], key)
             if not may_ask:
                 return None
             candidate = self._proposals.ask(self._scored(race, entered))
@@ -403,10 +402,10 @@ class Searching:
         assert cell is not None
         return self._study.trial_of(cell, self._search.seed_list[self._keys(candidate).index(key)])
 
-    def _named(self, candidate: Candidate, key: str) -> tuple[str, Trial]:
+    def _asked(self, candidate: Candidate, key: str) -> Asked:
         trial, cell = self._trial(candidate, key), self._cells[candidate.number]
         assert cell is not None
-        return f"{cell.name}, seed {trial.seed}", trial
+        return Asked(trial, label_of(self._study, cell, trial.seed))
 
 
 def search_digest(study: Study) -> str:

@@ -68,6 +68,15 @@ class TrialResults:
     evaluations_in: Mapping[str, str]
     read_at: datetime
 
+    def and_also(self, other: "TrialResults") -> "TrialResults":
+        """With those of the other, which has other keys."""
+        return TrialResults(
+            {**self.records, **other.records},
+            curve_tables.concat([self.evaluations, other.evaluations]),
+            {**self.evaluations_in, **other.evaluations_in},
+            min(self.read_at, other.read_at),
+        )
+
     @property
     def curves(self) -> "pandas.DataFrame":
         """The evaluations as a DataFrame: NaN where a probe was not due, and where it gave none."""
