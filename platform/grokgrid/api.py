@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from rich.console import Console
 
 from grokgrid import home
-from grokgrid.assessments import Stage
+from grokgrid.assessments import Stage, without_networks
 from grokgrid.checks import check_before_start, check_device, check_home
 from grokgrid.engine.interface import Engine, EngineError
 from grokgrid.planning import Need, Plan, make_plan, need_of
@@ -129,12 +129,14 @@ def run(
     num_threads: int = 1,
     checkpoint_every_s: float = 60.0,
     retry_failed: bool = False,
+    train_again: bool = False,
     runs_here: bool = True,
     folder: Path | None = None,
     console: Console | None = None,
 ) -> StudyReport:
     """Runs what is missing and reports. A trial that is done, whichever study asked for it, is not run again.
 
+    train_again   whether trials of which a network is to be assessed that was not kept are trained once more
     engine        makes the engine, if there is anything to run: by default Ray on this machine
     device        what trials train on: by default "cuda" if the study gives them (a share of) a GPU, else "cpu"
     runs_here     whether trials run where this does, so that missing data or devices are noticed before anything starts
@@ -155,18 +157,20 @@ def run(
     run = _Run(study, engine, device, num_threads, checkpoint_every_s, retry_failed, runs_here, folder, console)
     needs = make_plan(study, run.tracking, retry_failed=retry_failed).needs
     is_settled = not set(needs) - {Need.NOTHING, Need.LEAVE}
+    again = without_networks(load_results(study, run.tracking)) if train_again and study.assessments else {}
+    run.train_again({key: run_id for key, (_, run_id) in again.items()})
 
     def make_report() -> StudyReport:
         return _report(load_results(study, run.tracking), folder)
 
     if is_settled:
         report = make_report()
-        is_settled = not _left_to_assess(report.results, retry_failed=retry_failed)
+        is_settled = not (_left_to_assess(report.results, retry_failed=retry_failed) or again)
         if is_settled and _is_reported(report, run.tracking, digest(study)):
             return report
         # Only reading their curves shows that trials are damaged, and have to be run again.
         is_settled &= State.MISSING not in set(report.results.trials["state"])
-    return run.reported(None if is_settled else WholeStudy(study, run.tracking), digest(study), make_report)
+    return run.reported(None if is_settled else WholeStudy(study, run.tracking, again), digest(study), make_report)
 
 
 def optimise(
@@ -224,6 +228,7 @@ def submit(
     num_threads: int = 1,
     checkpoint_every_s: float = 60.0,
     retry_failed: bool = False,
+    train_again: bool = False,
 ) -> Submitted:
     """Hands a study to the job server of a running Ray cluster, http://HEAD:8265, and returns once that has it. With it
     go the files that it names, this grokgrid, and the settings of `grokgrid.bundle.TRAVELS`.
@@ -249,6 +254,8 @@ def submit(
     given = [text for option, value in options.items() if value is not None for text in (option, str(value))]
     if retry_failed:
         given.append("--retry-failed")
+    if train_again and not optimise:
+        given.append("--train-again")
     return _submit("optimise" if optimise else "run", study, address, given)
 
 
@@ -315,6 +322,10 @@ class _Run:
         self.tracking.clean_up()
         remove_abandoned(self._how.storage, home.storage_days())
 
+    def train_again(self, run_ids: Mapping[str, str]) -> None:
+        """run_ids: of the records that are not enough, by key"""
+        self._how = replace(self._how, not_enough=run_ids)
+
     def reported(
         self,
         source: "Source | None",
@@ -330,14 +341,15 @@ class _Run:
             check_before_start(self.tracking, searches=status is not None)
             self._check()
         name, console = self._study.name, self._console
-        report_run = self.tracking.open_report(name, study_digest, provenance())
+        report_run = self.tracking.open_report(name, study_digest, provenance(), note=self._study.question)
         try:
             if source is not None:
                 self._how.storage.mkdir(parents=True, exist_ok=True)
                 with self._engine() as engine, Progress(name, engine.num_slots, console, status=status) as progress:
                     Driver(source, engine, self.tracking, report_run, progress, self._how).run()
             report = _patiently(make_report, console)
-            _patiently(lambda: _keep(report, self._study, report_run), console)
+            labelled = _patiently(lambda: _label(report.results, self.tracking), console)
+            _patiently(lambda: _keep(replace(report, results=labelled), self._study, report_run), console)
             return report
         except BaseException:
             with suppress(TrackingAway, TrackingRefused, OSError):
@@ -427,7 +439,24 @@ def _keep(report: StudyReport, study: Study, report_run: ReportRun) -> None:
         files=report.files,
         metrics=report.content.metrics,
         trial_results=report.results.trial_results,
+        headline=report.content.headline,
     )
+
+
+def _label(results: Results, tracking: Tracking) -> Results:
+    """Notes in the runs of all work that the study asked for it, also of what others have run."""
+    from grokgrid.running import label_of
+
+    assert results.trial_results is not None
+    study, records = results.study, dict(results.trial_results.records)
+    cells = {cell.name: cell for cell in study.cells}
+    asked = [[*place, "trial"] for place in results.trials[["key", "cell", "seed"]].values.tolist()]
+    if results.assessments is not None:
+        asked += results.assessments[["key", "cell", "seed", "assessment"]].values.tolist()
+    for key, cell, seed, work in asked:
+        if key in records:
+            records[key] = tracking.label(records[key], label_of(study, cells[cell], seed, work))
+    return replace(results, trial_results=replace(results.trial_results, records=records))
 
 
 def _patiently(call: Callable[[], Result], console: Console) -> Result:

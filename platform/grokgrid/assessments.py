@@ -13,12 +13,16 @@ from typing import TYPE_CHECKING, Any
 from search_spaces import Cell, Study
 from trainables.assessment_config import AssessmentConfig
 from trainables.assessments.base import Assessment
+from trainables.evaluations import Keep
 from trainables.gradient_config import GradientConfig
+from trainables.records import Summary
+from trainables.trial import Trial
 from trainables.work import Work
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from grokgrid.results import Results
     from grokgrid.tracking import TrialRecord
 
 Networks = Callable[["TrialRecord"], frozenset[int]]
@@ -186,6 +190,38 @@ def may_run(wants: Iterable[Wanted]) -> dict[str, tuple[Wanted, Work]]:
     """Those that can be made now, by key."""
     found = ((each, each.work) for each in wants if each.stage is Stage.TO_DO)
     return {work.key: (each, work) for each, work in found if work is not None}
+
+
+def without_networks(results: "Results") -> dict[str, tuple[Work, str]]:
+    """The trials that would have to be trained again: key -> how, and the run of the record that lacks the network.
+
+    A trial that another study has trained on is trained as long once more, and its network kept where it ended for this
+    one: a record is only replaced by one that has as much.
+    """
+    assert results.trial_results is not None
+    if results.assessments is None:
+        return {}
+    lacking = results.assessments[results.assessments["stage"] == Stage.NO_NETWORK]
+    records, found = results.trial_results.records, dict[str, tuple[Work, str]]()
+    trials = results.trials.drop_duplicates("key").set_index("key")
+    for key in dict.fromkeys(lacking["trial"]):
+        record, trial = records[key], results.study.trials_by_key[key]
+        assert record.summary is not None
+        steps, epochs = trials.loc[key, "steps"], trials.loc[key, "epochs"]
+        if record.summary.steps > steps:
+            trial = _as_long(trial, record.summary, int(trial.config.budget.position(steps=steps, epochs=epochs)))
+        found[key] = (trial, record.run_id)
+    return found
+
+
+def _as_long(trial: Trial, summary: Summary, kept_at: int) -> Trial:
+    config = trial.config
+    assert isinstance(config, GradientConfig)
+    extent = config.budget.position(steps=summary.steps, epochs=summary.epochs)
+    budget = config.budget.model_copy(update={config.budget.unit: round(extent)})
+    # What is kept is no part of the key, nor is the budget's extent.
+    longer = config.model_copy(update={"budget": budget, "goal": None, "keep": Keep(at=(kept_at,))})
+    return trial.model_copy(update={"config": longer})
 
 
 def table_of(study: Study, wants: Iterable[Wanted], records: "Mapping[str, TrialRecord]") -> "pd.DataFrame":

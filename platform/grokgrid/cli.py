@@ -25,6 +25,7 @@ from grokgrid.cli_options import (
     SlotsOption,
     StudyArgument,
     ThreadsOption,
+    TrainAgainOption,
     errors,
     find_study,
     new_console,
@@ -207,6 +208,7 @@ def run(
     threads: ThreadsOption = 1,
     checkpoint_every: CheckpointOption = 60.0,
     retry_failed: RetryOption = False,
+    train_again: TrainAgainOption = False,
     out: OutOption = None,
 ) -> None:
     """Run what is missing of a study, with live progress; end with the report.
@@ -220,7 +222,7 @@ def run(
     how = _how(chosen, engine, address, slots, cpus, gpus, threads, checkpoint_every, retry_failed, out)
     with errors():
         _tell_place_on(address)
-        report = api.run(chosen, **how)
+        report = api.run(chosen, train_again=train_again, **how)
         _tell_place_and_show(report)
     if not report.results.is_complete:
         _say_what_is_missing(report)
@@ -474,11 +476,15 @@ def _say_what_is_missing(report: "StudyReport") -> None:
 
     states = Counter(str(state) for state in report.results.trials["state"].drop(report.results.over.index))
     told = ", ".join(f"{number} {state}" for state, number in states.items())
-    print(
-        f"{states.total()} of {len(report.results.trials)} trials are not over: {told}."
-        " Run it again for what is missing, with --retry-failed for what failed.",
-        file=sys.stderr,
-    )
+    again = "Run it again for what is missing, with --retry-failed for what failed"
+    if states:
+        print(
+            f"{states.total()} of {len(report.results.trials)} trials are not over: {told}. {again}.", file=sys.stderr
+        )
+    if (left := report.results.num_not_assessed) and report.results.assessments is not None:
+        told = ", ".join(f"{number} {stage}" for stage, number in left.items())
+        of = f"{sum(left.values())} of {len(report.results.assessments)} assessments are not made: {told}"
+        print(f"{of}. {again}, with --train-again where there is no network.", file=sys.stderr)
 
 
 def _terminated(signum: int, frame: object) -> NoReturn:

@@ -17,6 +17,7 @@ from grokgrid.cli_options import (
     SlotsOption,
     StudyArgument,
     ThreadsOption,
+    TrainAgainOption,
     errors,
     find_study,
     new_console,
@@ -52,6 +53,7 @@ def submit(
     threads: ThreadsOption = 1,
     checkpoint_every: CheckpointOption = 60.0,
     retry_failed: RetryOption = False,
+    train_again: TrainAgainOption = False,
 ) -> None:
     """Hand a study to a running Ray cluster, and print the job's name. This machine may be switched off then.
 
@@ -71,6 +73,7 @@ def submit(
             num_threads=threads,
             checkpoint_every_s=checkpoint_every,
             retry_failed=retry_failed,
+            train_again=train_again,
         )
     for warning in submitted.warnings:
         print(f"Warning: {warning}", file=sys.stderr)

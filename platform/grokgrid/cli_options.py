@@ -49,6 +49,9 @@ GpusOption = Annotated[float | None, _number(float, least=0, help="GPUs a trial,
 ThreadsOption = Annotated[int, _number(int, least=1, help="Threads a trial computes on; changes float32 results.")]
 CheckpointOption = Annotated[float, _number(float, least=0, help="Seconds between checkpoints.")]
 RetryOption = Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")]
+TrainAgainOption = Annotated[
+    bool, typer.Option("--train-again", help="Train trials once more of which a network to be assessed was not kept.")
+]
 
 
 def find_study(study: str, settings: list[str] | None, seeds: str | None, arms: str | None) -> "Study":

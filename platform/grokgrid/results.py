@@ -14,7 +14,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from grokgrid.assessments import table_of, wanted, with_metrics
+from grokgrid.assessments import Stage, table_of, wanted, with_metrics
 from search_spaces import Cell, Study, digest
 from search_spaces.search import TIMES, measured_by
 from search_spaces.study import metrics_asked
@@ -76,7 +76,17 @@ class Results:
 
     @property
     def is_complete(self) -> bool:
-        return len(self.over) == len(self.trials)
+        """Whether there is nothing left to run, and nothing that could not be."""
+        return len(self.over) == len(self.trials) and not self.num_not_assessed
+
+    @property
+    def num_not_assessed(self) -> "dict[Stage, int]":
+        """Assessments that are not made, by why; those of diverged networks are none."""
+        if self.assessments is None:
+            return {}
+        stages = [Stage(stage) for stage in self.assessments["stage"]]
+        left = [stage for stage in Stage if stage not in (Stage.DONE, Stage.DIVERGED)]
+        return {stage: stages.count(stage) for stage in left if stage in stages}
 
     def evaluations_of(self, cell: Cell) -> "pd.DataFrame":
         """The curves of a cell."""

@@ -65,6 +65,7 @@ class How:
 
     storage           root of the folders of trials in flight; on a cluster a folder that every node sees
     keep_checkpoints  whether what ended is recorded with its last checkpoint
+    not_enough        key -> run of a finished trial that is trained once more, for its networks were not kept
     data_digests      of what functions of data make, by `PluginDataset.function`, as far as it is known
     """
 
@@ -74,6 +75,7 @@ class How:
     checkpoint_every_s: float = 60.0
     retry_failed: bool = False
     keep_checkpoints: bool = True
+    not_enough: Mapping[str, str] = field(default_factory=dict)
     data_digests: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -119,10 +121,12 @@ class Source(Protocol):
 class WholeStudy:
     """All trials of a study at once, and the assessments of their networks as they end."""
 
-    def __init__(self, study: Study, tracking: Tracking) -> None:
+    def __init__(self, study: Study, tracking: Tracking, again: Mapping[str, tuple[Work, str]] | None = None) -> None:
+        """again: key -> how a finished trial is trained once more, see `assessments.without_networks`"""
         self._study, self._tracking = study, tracking
+        work = study.trials_by_key | {key: item for key, (item, _) in (again or {}).items()}
         self._left = [
-            Asked(study.trials_by_key[cell.key_of(seed)], label_of(study, cell, seed))
+            Asked(work[cell.key_of(seed)], label_of(study, cell, seed))
             for cell in study.cells
             for seed in study.seed_list
         ]
@@ -315,7 +319,7 @@ class Driver:
         wanted = [key for key in keys if key not in records or not self._is_enough(records[key])]
         claims = self._tracking.claim(self._report, wanted, self._is_enough, self._labels)
         for key in claims.won:
-            if key in records and records[key].summary is not None:
+            if key in records and records[key].summary is not None and key not in self._how.not_enough:
                 self._tracking.restore(records[key], self._folder(key))
         without = {key: why for key in claims.won if (why := self._lay_networks(key)) is not None}
         for key in keys:
@@ -396,6 +400,8 @@ class Driver:
         return max(2, min(8, int(_AHEAD_S / max(mean_s, 1e-3))))
 
     def _is_enough(self, record: TrialRecord) -> bool:
+        if record.run_id == self._how.not_enough.get(record.key):
+            return False
         need = need_of(self._work[record.key], record, retry_failed=self._how.retry_failed)
         return need in (Need.NOTHING, Need.LEAVE)
 

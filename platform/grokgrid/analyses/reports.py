@@ -4,6 +4,7 @@ from collections import Counter
 
 from grokgrid.analyses.accelerations import acceleration_section
 from grokgrid.analyses.arms_by_setting import table_section
+from grokgrid.analyses.assessed import assessments_section
 from grokgrid.analyses.curves import curves_section
 from grokgrid.analyses.headlines import headline
 from grokgrid.analyses.lambda_curves import lambda_curve_section
@@ -31,6 +32,8 @@ def make_report(results: Results) -> Report:
     if results.study.goal is not None:
         first_curves = next((i for i, section in enumerate(sections) if section.title == "Curves"), len(sections))
         sections.insert(first_curves, reaching_section(results, is_told=not compares_times))
+    if results.assessments is not None:
+        sections.append(assessments_section(results))
     sections.append(trials_section(results))
     return Report(results.study, results.at, headline(results, sections), tuple(sections))
 

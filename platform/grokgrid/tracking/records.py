@@ -160,9 +160,12 @@ def record(runs: Iterable[Run]) -> TrialRecord | None:
     )
 
 
-def rank(run: Run) -> tuple[float, str]:
-    """Of several finished runs of a key the first in this order counts: the longest, and of equals the lowest id."""
-    return (-run.metrics.get("steps", 0), run.id)
+def rank(run: Run) -> tuple[float, bool, int, str]:
+    """Of several finished runs of a key the first in this order counts: the longest; of equals the one with the most of
+    its networks; and of these the lowest id.
+    """
+    num_files = run.tags.get(CHECKSUMS, "").count("\n")
+    return (-run.metrics.get("steps", 0), WITHOUT_CHECKPOINT in run.tags, -num_files, run.id)
 
 
 # Writing

@@ -22,11 +22,12 @@ from grokgrid.tracking.trial_results import FOLDER as RESULTS
 from grokgrid.tracking.trial_results import TrialResults, keep
 from trainables import checksums
 from trainables.checksums import Damaged
-from trainables.names import fitted
+from trainables.names import MAX_TAG, fitted
 
 if TYPE_CHECKING:
     import pandas
 
+_NOTE, _HEADLINE = "mlflow.note.content", "grokgrid.headline"
 _STUDY, _STUDY_DIGEST, _KEYS_DIGEST = "grokgrid.study", "grokgrid.study_digest", "grokgrid.keys_digest"
 
 
@@ -68,6 +69,7 @@ class ReportRun:
         files: Iterable[Path],
         metrics: Mapping[str, float],
         trial_results: TrialResults,
+        headline: str = "",
     ) -> None:
         """Keeps the report and gives up what is still claimed. Can be repeated until it returns.
 
@@ -76,6 +78,7 @@ class ReportRun:
         files    figures, report.html: kept under their names
         metrics  what `mlflow.search_runs` shall find; values that are not finite are left out
         trial_results    what it was made from: kept for the next report
+        headline what the report says in short
         """
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
@@ -98,7 +101,7 @@ class ReportRun:
                 for name, value in metrics.items()
                 if math.isfinite(value)
             ],
-            tags={_KEYS_DIGEST: keys_digest(keys["key"])},
+            tags={_KEYS_DIGEST: keys_digest(keys["key"]), **({_HEADLINE: headline[:MAX_TAG]} if headline else {})},
         )
         release(self._client, self.run_id)
         self._client.set_state(self.run_id, RunState.FINISHED)
@@ -109,7 +112,10 @@ class ReportRun:
         self._client.discard(self.run_id)
 
 
-def open_report(client: Client, study: str, study_digest: str, lease_s: float, tags: Mapping[str, str]) -> ReportRun:
+def open_report(
+    client: Client, study: str, study_digest: str, lease_s: float, tags: Mapping[str, str], note: str = ""
+) -> ReportRun:
+    """note: what MLflow's page of it says, the study's question"""
     if study == TRIALS:
         raise TrackingError(f"A study may not be named {TRIALS}: that is the MLflow experiment that holds all trials.")
     name = f"report {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
@@ -119,6 +125,7 @@ def open_report(client: Client, study: str, study_digest: str, lease_s: float, t
         "mlflow.user": _user(),
         "mlflow.source.name": "grokgrid",
         **owner_tags(lease_s),
+        **({_NOTE: note[:MAX_TAG]} if note else {}),
     }
     return ReportRun(client, client.create_run(client.experiment(study, "study"), name, {**tags, **own}), lease_s)
 

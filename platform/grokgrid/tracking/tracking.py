@@ -72,9 +72,9 @@ class Tracking:
         report.keep_alive()
         return claims.claim(self._client, report.run_id, keys, enough, labels)
 
-    def label(self, found: TrialRecord, called: Label) -> None:
-        """Notes in a run that a study asked for it, unless that is noted."""
-        trials.label(self._client, found, called)
+    def label(self, found: TrialRecord, called: Label) -> TrialRecord:
+        """Notes in a run that a study asked for it, unless that is noted; returns the record with the note."""
+        return trials.label(self._client, found, called)
 
     def networks(self, finished: TrialRecord) -> frozenset[int]:
         """The steps after which its network is recorded."""
@@ -121,9 +121,13 @@ class Tracking:
 
     # Reports
 
-    def open_report(self, study: str, study_digest: str, tags: Mapping[str, str] | None = None) -> ReportRun:
-        """Opens the run that owns this process's claims, and that the report goes into."""
-        return report_runs.open_report(self._client, study, study_digest, self._lease_s, tags or {})
+    def open_report(
+        self, study: str, study_digest: str, tags: Mapping[str, str] | None = None, *, note: str = ""
+    ) -> ReportRun:
+        """Opens the run that owns this process's claims, and that the report goes into. note: what MLflow's page
+        of it says.
+        """
+        return report_runs.open_report(self._client, study, study_digest, self._lease_s, tags or {}, note)
 
     def last_report(self, study: str, study_digest: str | None = None) -> Report | None:
         return report_runs.last_report(self._client, study, study_digest)

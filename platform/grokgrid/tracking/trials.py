@@ -112,14 +112,15 @@ def restore(client: Client, finished: TrialRecord, folder: TrialFolder) -> None:
         warn(f"{where(finished)}: {error}. The trial starts anew.")
 
 
-def label(client: Client, found: TrialRecord, called: Label) -> None:
+def label(client: Client, found: TrialRecord, called: Label) -> TrialRecord:
     """Notes that a study asked for it; one that has no name yet gets that."""
     if called.study_tag in found.tags:
-        return
-    is_new = ARM not in found.tags
+        return found
+    has_name = ARM in found.tags
+    tags = {called.study_tag: called.tags[called.study_tag]} if has_name else called.tags
     with suppress(RunGone):
-        own = {**called.tags, RUN_NAME: called.name} if is_new else {called.study_tag: called.name}
-        client.log(found.run_id, tags=own)
+        client.log(found.run_id, tags=tags if has_name else {**tags, RUN_NAME: called.name})
+    return replace(found, tags={**found.tags, **tags})
 
 
 def networks(client: Client, finished: TrialRecord) -> frozenset[int]:

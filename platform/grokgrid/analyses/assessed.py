@@ -1,0 +1,74 @@
+"""Which assessments of networks are made, and why others are not."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from grokgrid.analyses.parts import Column, Section, Table
+from grokgrid.analyses.trials import without_folders
+from grokgrid.analyses.wording import NOTHING, cell_label, count, labels, listed, seeds
+from grokgrid.assessments import Stage
+from grokgrid.plurals import plural
+from grokgrid.results import Results
+
+
+def assessments_section(results: Results) -> Section:
+    """Of a study that has some."""
+    assert results.assessments is not None
+    return Section(
+        title="Assessments",
+        tables=(_stages(results, results.assessments), Table("assessments", "Every assessment", _plain(results))),
+        notes=tuple(_notes(results, results.assessments)),
+        metrics={
+            f"assessments/{stage.replace(' ', '_')}": float(num)
+            for stage, num in results.assessments["stage"].value_counts().items()
+        },
+    )
+
+
+def _plain(results: Results) -> pd.DataFrame:
+    assert results.assessments is not None
+    return results.assessments.assign(stage=[str(Stage(stage).value) for stage in results.assessments["stage"]])
+
+
+def _stages(results: Results, assessed: pd.DataFrame) -> Table:
+    rows = [
+        {"cell": cell.name, "arm": cell.arm, "assessment": each.title}
+        | {stage.value: int((mine["stage"] == stage).sum()) for stage in Stage}
+        for each in results.study.assessments
+        for cell in results.study.cells
+        for mine in [assessed[(assessed["cell"] == cell.name) & (assessed["assessment"] == each.title)]]
+    ]
+    table = pd.DataFrame(rows)
+    present = [stage.value for stage in Stage if table[stage.value].any()]
+    names = labels(results.study)
+    first = [index == 0 or row["assessment"] != rows[index - 1]["assessment"] for index, row in enumerate(rows)]
+    return Table(
+        "assessed",
+        "How many assessments are where",
+        table,
+        (
+            Column(
+                "assessment",
+                tuple(row["assessment"] if new else "" for row, new in zip(rows, first, strict=True)),
+                "name",
+            ),
+            Column(cell_label(results.study), tuple(names[row["cell"]] for row in rows), "name"),
+            *(Column(name, tuple(count(num) if num else NOTHING for num in table[name])) for name in present),
+        ),
+    )
+
+
+def _notes(results: Results, assessed: pd.DataFrame) -> Iterator[str]:
+    """Every one that is not made, by name, and why."""
+    names = labels(results.study)
+    left = assessed[assessed["stage"] != Stage.DONE]
+    for (title, stage), rows in left.groupby(["assessment", "stage"], sort=False):
+        parts = [f"{names[str(cell)]} {seeds(mine['seed'])}" for cell, mine in rows.groupby("cell", sort=False)]
+        reasons = [without_folders(str(why)) for why in dict.fromkeys(rows["why"].dropna()) if why]
+        more = f" and {plural(len(reasons) - 1, 'other')}" if len(reasons) > 1 else ""
+        told = f": {reasons[0].rstrip('.')}{more}" if reasons else ""
+        yield f"{title} is missing of {plural(len(rows), 'network')}, {stage} ({'; '.join(parts)}){told}."
+    devices = sorted(str(device) for device in assessed["device"].dropna().unique())
+    if len(devices) > 1:
+        yield f"The assessments were made on different devices: {listed(devices)}."
