@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from rich.console import Console
 
 from grokgrid import home
-from grokgrid.assessments import Stage, without_networks
+from grokgrid.assessments import Stage, stages_of, without_networks
 from grokgrid.checks import check_before_start, check_device, check_home
 from grokgrid.engine.interface import Engine, EngineError
 from grokgrid.planning import Need, Plan, make_plan, need_of
@@ -73,6 +73,8 @@ def plan(study: Study | str | Path) -> Plan:
     check_home()
     checked = check_study(study, is_needed=False, calls_functions=True)
     made = make_plan(study, Tracking(), data_digests=checked.digests)
+    if study.assessments:
+        made = replace(made, assessments=stages_of(load_results(study, Tracking())))
     return replace(made, warnings=checked.warnings, not_yet=tuple(_not_yet(study, _device_of(study))))
 
 

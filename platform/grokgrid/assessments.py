@@ -192,6 +192,16 @@ def may_run(wants: Iterable[Wanted]) -> dict[str, tuple[Wanted, Work]]:
     return {work.key: (each, work) for each, work in found if work is not None}
 
 
+def stages_of(results: "Results") -> dict[str, dict[str, int]]:
+    """Title -> how many assessments are at which stage."""
+    assert results.assessments is not None
+    found = results.assessments.groupby("assessment", sort=False)["stage"].value_counts(sort=False)
+    stages: dict[str, dict[str, int]] = {each.title: {} for each in results.study.assessments}
+    for (title, stage), num in found.items():  # type: ignore[misc]
+        stages[str(title)][str(Stage(stage).value)] = int(num)
+    return stages
+
+
 def without_networks(results: "Results") -> dict[str, tuple[Work, str]]:
     """The trials that would have to be trained again: key -> how, and the run of the record that lacks the network.
 

@@ -187,6 +187,9 @@ def plan(study: StudyArgument, settings: SetOption = None, seeds: SeedsOption = 
         console.print(f"Not yet: {missing}", markup=False, soft_wrap=True)
     for warning in made.warnings:
         console.print(f"Warning: {warning}", markup=False, soft_wrap=True)
+    for title, stages in made.assessments.items():
+        told = ", ".join(f"{num} {stage}" for stage, num in stages.items())
+        console.print(f"Assessment {title}: {told}", markup=False, soft_wrap=True)
     if made.at_most_s is None:
         console.print("How long it takes is not known before a trial of each cell has run.")
     elif made.at_most_s:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -50,6 +50,7 @@ class Plan:
     at_most_s  seconds of one slot until all is done, should no trial reach its goal early; None if nothing is known of
                how fast the missing trials are
     warnings   about the study's plugins and data
+    assessments  title -> how many of them are at which stage
     not_yet    what must still be put right where the study runs: data that is missing here, a device
     """
 
@@ -59,6 +60,7 @@ class Plan:
     at_most_s: float | None
     warnings: tuple[str, ...] = ()
     not_yet: tuple[str, ...] = ()
+    assessments: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 def make_plan(

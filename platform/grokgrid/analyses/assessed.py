@@ -21,7 +21,8 @@ def assessments_section(results: Results) -> Section:
         notes=tuple(_notes(results, results.assessments)),
         metrics={
             f"assessments/{stage.replace(' ', '_')}": float(num)
-            for stage, num in results.assessments["stage"].value_counts().items()
+            for stage in Stage
+            if (num := int((results.assessments["stage"] == stage).sum()))
         },
     )
 
@@ -32,28 +33,26 @@ def _plain(results: Results) -> pd.DataFrame:
 
 
 def _stages(results: Results, assessed: pd.DataFrame) -> Table:
-    rows = [
-        {"cell": cell.name, "arm": cell.arm, "assessment": each.title}
-        | {stage.value: int((mine["stage"] == stage).sum()) for stage in Stage}
-        for each in results.study.assessments
-        for cell in results.study.cells
-        for mine in [assessed[(assessed["cell"] == cell.name) & (assessed["assessment"] == each.title)]]
+    places = [(each.title, cell) for each in results.study.assessments for cell in results.study.cells]
+    counts = [
+        {stage.value: int((mine["stage"] == stage).sum()) for stage in Stage}
+        for title, cell in places
+        for mine in [assessed[(assessed["cell"] == cell.name) & (assessed["assessment"] == title)]]
     ]
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(counts)
     present = [stage.value for stage in Stage if table[stage.value].any()]
-    names = labels(results.study)
-    first = [index == 0 or row["assessment"] != rows[index - 1]["assessment"] for index, row in enumerate(rows)]
+    table.insert(0, "cell", [cell.name for _, cell in places])
+    table.insert(1, "arm", [cell.arm for _, cell in places])
+    table.insert(2, "assessment", [title for title, _ in places])
+    names, num = labels(results.study), len(results.study.cells)
+    titles = tuple(title if index % num == 0 else "" for index, (title, _) in enumerate(places))
     return Table(
         "assessed",
         "How many assessments are where",
         table,
         (
-            Column(
-                "assessment",
-                tuple(row["assessment"] if new else "" for row, new in zip(rows, first, strict=True)),
-                "name",
-            ),
-            Column(cell_label(results.study), tuple(names[row["cell"]] for row in rows), "name"),
+            Column("assessment", titles, "name"),
+            Column(cell_label(results.study), tuple(names[cell.name] for _, cell in places), "name"),
             *(Column(name, tuple(count(num) if num else NOTHING for num in table[name])) for name in present),
         ),
     )
