@@ -5,6 +5,7 @@ which assessments there are, each with its key, and each time anew.
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -195,11 +196,11 @@ def may_run(wants: Iterable[Wanted]) -> dict[str, tuple[Wanted, Work]]:
 def stages_of(results: "Results") -> dict[str, dict[str, int]]:
     """Title -> how many assessments are at which stage."""
     assert results.assessments is not None
-    found = results.assessments.groupby("assessment", sort=False)["stage"].value_counts(sort=False)
-    stages: dict[str, dict[str, int]] = {each.title: {} for each in results.study.assessments}
-    for (title, stage), num in found.items():  # type: ignore[misc]
-        stages[str(title)][str(Stage(stage).value)] = int(num)
-    return stages
+    found = Counter(zip(results.assessments["assessment"], results.assessments["stage"], strict=True))
+    return {
+        each.title: {stage.value: num for stage in Stage if (num := found[each.title, stage])}
+        for each in results.study.assessments
+    }
 
 
 def without_networks(results: "Results") -> dict[str, tuple[Work, str]]:

@@ -233,8 +233,8 @@ def _ingest(client: Client, held: Claim, snapshot: Snapshot, tags: Mapping[str, 
         if run.state is RunState.RUNNING:
             complete(client, run)
     else:
-        metrics = _log_result(client, run, snapshot, tags, held.earlier)
-        complete(client, replace(_set_status(client, run, TrialStatus.FINISHED), metrics=metrics), held.earlier)
+        logged = _log_result(client, run, snapshot, tags, held.earlier)
+        complete(client, _set_status(client, logged, TrialStatus.FINISHED), held.earlier)
     return record([client.run(run.id)])
 
 
@@ -254,8 +254,8 @@ def _set_status(client: Client, run: Run, new: TrialStatus) -> Run:
 
 def _log_result(
     client: Client, run: Run, snapshot: Snapshot, tags: Mapping[str, str], earlier: Iterable[Run]
-) -> dict[str, float]:
-    """Everything but the status. Returns the summary metrics."""
+) -> Run:
+    """Everything but the status. Returns the run with that."""
     import pyarrow.parquet
 
     without = {snapshot.state_path.name} if WITHOUT_CHECKPOINT in tags else set()
@@ -291,9 +291,9 @@ def _log_result(
             *curve_tables.sparse(table, run.started_ms),
         ],
         params=params(config),
-        tags={**tags, **summary_tags(summary), CHECKSUMS: checksums.to_text(kept)},
+        tags=(own := {**tags, **summary_tags(summary), CHECKSUMS: checksums.to_text(kept)}),
     )
-    return metrics
+    return replace(run, metrics=metrics, tags={**run.tags, **own})
 
 
 def _listed(folder: Path, sums: Mapping[str, str]) -> Mapping[str, str]:
