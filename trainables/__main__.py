@@ -18,13 +18,14 @@ from trainables.interrupts import deferred_interrupts
 from trainables.reading import read_yaml
 from trainables.records import End, Evaluation, Snapshot, TrialFolder, Waiting, ending
 from trainables.snapshot_requests import snapshot_requests
-from trainables.trial import Trial, TrialConfig
+from trainables.trial import Trial
 from trainables.validation import ValidationErrors, validate
+from trainables.work import Work, WorkConfig
 
 _LINE_EVERY_S = 1.0
 
 
-def read_trial(path: Path) -> Trial:
+def read_work(path: Path) -> Work:
     """Raises:
     ValidationErrors: all that is wrong with the file.
     """
@@ -34,7 +35,8 @@ def read_trial(path: Path) -> Trial:
     trial = {"config": {name: value for name, value in content.items() if name != "seed"}, **seed}
     lines = {path if path[:1] == ("seed",) else ("config", *path): line for path, line in document.lines.items()}
     try:
-        return validate(Trial, trial, source=document.source, lines=lines)
+        kind = Work if "assessment" in content else Trial
+        return validate(kind, trial, source=document.source, lines=lines)
     except ValidationErrors as found:
         problems = [replace(each, path=each.path[each.path[:1] == ("config",) :]) for each in found.problems]
         raise ValidationErrors(found.source, problems) from None
@@ -43,7 +45,7 @@ def read_trial(path: Path) -> Trial:
 def main() -> int:
     arguments = _arguments()
     try:
-        trial = read_trial(arguments.trial)
+        trial = read_work(arguments.trial)
         for data in trial.config.data_sets:
             data.require()
         _check_content(trial.config)
@@ -63,13 +65,13 @@ def main() -> int:
         return 128 + signal.SIGINT
 
 
-def _check_content(config: TrialConfig) -> None:
+def _check_content(config: WorkConfig) -> None:
     if isinstance(config, GradientConfig) and (found := config.data.inspect()) is not None:
         for warning in found.warnings(batch_size=config.batch_size, shuffle=config.shuffle):
             print(f"Warning: {config.data.title}: {warning}", file=sys.stderr)
 
 
-def _run(trial: Trial, folder: TrialFolder, arguments: argparse.Namespace) -> int:
+def _run(trial: Work, folder: TrialFolder, arguments: argparse.Namespace) -> int:
     from trainables.run import How, TrialRun
 
     before = folder.latest(_tell)
@@ -112,7 +114,7 @@ def _line(evaluation: Evaluation) -> str:
     return f"epoch {evaluation.epochs:,g}  step {evaluation.steps:,}  {values}"
 
 
-def _closing(trial: Trial, latest: Snapshot) -> str:
+def _closing(trial: Work, latest: Snapshot) -> str:
     summary = latest.summary()
     match ending(trial.config, summary):
         case End.GOAL:

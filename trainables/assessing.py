@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trainables.assessment_config import AssessmentConfig
+from trainables.assessment_config import TABLE, AssessmentConfig
 from trainables.assessments.base import AssessedNetwork, AssessmentInput
 from trainables.data.load import Data, load, made_digest, of_trial, same_data
 from trainables.datasets.base import Dataset
@@ -27,9 +27,6 @@ from trainables.tables import Columns, columns_of
 from trainables.training import without_denormals
 from trainables.validation import Problem, ValidationErrors
 from trainables.work import NetworkAt, Work
-
-TABLE = "examples"
-"""The name of the table that every assessment has."""
 
 _ROUNDING = 1e-5
 

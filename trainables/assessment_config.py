@@ -9,6 +9,9 @@ from trainables.evaluations import Budget
 from trainables.gradient_config import GradientConfig
 from trainables.work import NetworkAt, Seed, WorkConfig, cell_key, seed_key
 
+TABLE = "examples"
+"""The name of the table that every assessment has."""
+
 
 class AssessmentConfig(WorkConfig):
     """An assessment of the network that a trial had after so many steps.

@@ -1,6 +1,7 @@
 """Taking trials from one MLflow to another, or from machines that have none.
 
-An export of a study is a folder of four files: study.yaml, the trials and their evaluations as a report keeps them
+An export of a study is a folder of four files: study.yaml, the trials, the assessments of their networks and the
+evaluations of both as a report keeps them
 (`tracking/trial_results.py`), and SHA256SUMS, the checksums of these; with the source of plugins under files/, and the
 tables that probes have measured under tables/KEY/. It
 holds no checkpoints and no networks that were kept on the way, and is small enough to be published beside a paper: a
@@ -19,6 +20,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from grokgrid.assessments import wanted
+from grokgrid.results import results_of
 from grokgrid.tracking import ReportRun, Tracking, TrialRecord
 from grokgrid.tracking.curves import POSITION, from_csv, to_csv
 from grokgrid.tracking.kept import read_table
@@ -26,14 +29,15 @@ from grokgrid.tracking.records import WITHOUT_CHECKPOINT
 from grokgrid.tracking.trial_results import CURVES, TrialResults, keep, read_kept, told
 from search_spaces import Study, pinned, read_study, to_portable_yaml
 from trainables import checksums
-from trainables.__main__ import read_trial
+from trainables.__main__ import read_work
+from trainables.assessment_config import TABLE, AssessmentConfig
 from trainables.checksums import Damaged
 from trainables.evaluations import NOT_YET
 from trainables.gradient_config import GradientConfig
 from trainables.names import IMPORTS_EXPERIMENT
 from trainables.records import Snapshot, Summary, TrialFolder, ending
-from trainables.trial import Trial
 from trainables.validation import Problem, ValidationErrors
+from trainables.work import Work
 
 if TYPE_CHECKING:
     import pyarrow
@@ -66,12 +70,13 @@ def export(study: Study, trial_results: TrialResults, folder: Path, tracking: Tr
             (folder / place).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, folder / place)
     keep(replace(trial_results, evaluations_in={}), folder, "")
-    with_tables = {key for key, trial in study.trials_by_key.items() if _tables_of(trial)}
+    work = _work_of(study, trial_results)
     for key, record in trial_results.records.items():
-        if record.summary is not None and key in with_tables:
+        if record.summary is not None and _tables_of(work[key]):
             tracking.copy_tables(record, folder / _TABLES / key)
     checksums.write(folder)
-    return sum(record.summary is not None for record in trial_results.records.values())
+    done = {key for key, record in trial_results.records.items() if record.summary is not None}
+    return len(done & study.trials_by_key.keys())
 
 
 def import_trials(folder: Path, tracking: Tracking) -> Imported:
@@ -121,7 +126,7 @@ def _of_export(folder: Path, temporary: Path) -> Iterator[tuple[Snapshot, Mappin
         raise ValidationErrors(
             str(folder), [Problem((), "has a study.yaml, but no trials.parquet and curves.parquet beside it")]
         )
-    trials = study.trials_by_key
+    trials = _work_of(study, trial_results)
     if strange := [key for key in trial_results.records if key not in trials]:
         wrong = f"holds {len(strange)} trials that are none of its study.yaml's: {', '.join(strange[:3])}"
         raise ValidationErrors(str(folder), [Problem((), wrong)])
@@ -141,7 +146,21 @@ def _of_export(folder: Path, temporary: Path) -> Iterator[tuple[Snapshot, Mappin
         raise ValidationErrors(str(folder), told(CURVES, found) + told(_TABLES, wrong_tables))
 
 
-def _contradiction(trial: Trial, summary: Summary, evaluations: "pyarrow.Table") -> str | None:
+def _work_of(study: Study, trial_results: TrialResults) -> dict[str, Work]:
+    """The study's trials, and the assessments that have been made of their networks, by key."""
+    work: dict[str, Work] = dict(study.trials_by_key)
+    records = {key: record for key, record in trial_results.records.items() if key in work}
+    others = [record for key, record in trial_results.records.items() if key not in work]
+    steps = frozenset(int(record.params["step"]) for record in others if record.params.get("step", "").isdecimal())
+    if study.assessments and others:
+        found = results_of(study, records, trial_results.curves)
+        # The networks themselves are not here.
+        wants = wanted(study, found.trials, records, lambda record: steps)
+        work |= {each.work.key: each.work for each in wants if each.work is not None}
+    return work
+
+
+def _contradiction(trial: Work, summary: Summary, evaluations: "pyarrow.Table") -> str | None:
     """What shows that these are not all the evaluations that the summary was made of; None if nothing does.
 
     A trial that ended was evaluated wherever its schedule says, and last where it ended; a diverged one ended where it
@@ -184,14 +203,16 @@ def _contradiction(trial: Trial, summary: Summary, evaluations: "pyarrow.Table")
     return None
 
 
-def _tables_of(trial: Trial) -> set[str]:
-    """The names of the files of all tables that a trial may have."""
+def _tables_of(trial: Work) -> set[str]:
+    """The names of the files of all tables that it may have."""
+    if isinstance(trial.config, AssessmentConfig):
+        return {f"{TABLE}.parquet"}
     if not isinstance(trial.config, GradientConfig):
         return set()
     return {f"{name}.parquet" for probe in trial.config.all_probes for name in probe.table_names}
 
 
-def _wrong_table(trial: Trial, folder: Path, evaluations: "pyarrow.Table") -> str | None:
+def _wrong_table(trial: Work, folder: Path, evaluations: "pyarrow.Table") -> str | None:
     """Why these are not the trial's tables; None if they are, or there are none."""
     steps = set(evaluations["steps"].to_pylist())
     for path in sorted(folder.glob("*")):
@@ -201,12 +222,14 @@ def _wrong_table(trial: Trial, folder: Path, evaluations: "pyarrow.Table") -> st
             table = read_table(path, path.name)
         except Damaged as error:
             return str(error)
+        if isinstance(trial.config, AssessmentConfig):
+            continue
         if table.column_names[:2] != list(POSITION[:2]) or not steps.issuperset(table["steps"].to_pylist()):
             return f"the table {path.stem} has rows of no evaluation"
     return None
 
 
-def _snapshot(trial: Trial, summary: Summary, evaluations: "pyarrow.Table", root: Path, tables: Path) -> Snapshot:
+def _snapshot(trial: Work, summary: Summary, evaluations: "pyarrow.Table", root: Path, tables: Path) -> Snapshot:
     def fill(snapshot: Snapshot) -> None:
         snapshot.write_config(trial)
         to_csv(
@@ -227,7 +250,7 @@ def _of_storage(folder: Path) -> Iterator[tuple[Snapshot, Mapping[str, str]]]:
             continue
         snapshot = snapshots[-1]
         _check_files(snapshot, path.name)
-        summary, trial = snapshot.summary(), read_trial(snapshot.config_path)
+        summary, trial = snapshot.summary(), read_work(snapshot.config_path)
         if trial.key != path.name:
             wrong = f"its settings are those of trial {trial.key}, its summary is of {summary.key}"
             raise ValidationErrors(str(path), [Problem((), wrong)])
@@ -245,7 +268,7 @@ def _check_files(snapshot: Snapshot, key: str) -> None:
         raise ValidationErrors(str(snapshot.path), [Problem((), f"the snapshot is damaged: {error}")]) from None
 
 
-def _check(snapshot: Snapshot, trial: Trial, summary: Summary) -> None:
+def _check(snapshot: Snapshot, trial: Work, summary: Summary) -> None:
     """Refuses what matches its checksums, but was not written by a worker."""
     if not summary.segments:
         raise ValidationErrors(str(snapshot.summary_path), [Problem((), "does not say where it ran")])

@@ -117,7 +117,7 @@ def drive(
     console = Console(file=told or io.StringIO())
     try:
         with engine or InlineEngine() as engine, Progress(study.name, engine.num_slots, console) as progress:
-            return Driver(WholeStudy(study), engine, tracking, report, progress, How(storage=storage, **how)).run()
+            return Driver(WholeStudy(study, tracking), engine, tracking, report, progress, How(storage=storage, **how)).run()
     finally:
         report.abandon()
 
@@ -152,11 +152,11 @@ def settled(keys: Iterable[str] | None = None, uri: str | None = None) -> None:
     assert {run.info.status for run in runs} <= {"FINISHED", "FAILED", "KILLED"}
     (trials,) = (experiment.experiment_id for experiment in experiments if experiment.name == TRIALS)
     live = [run for run in runs if run.info.lifecycle_stage == "active" and run.info.experiment_id == trials]
-    names = [run.info.run_name for run in live]
-    assert sorted(names) == sorted(set(names)), "a trial is recorded twice"
+    recorded = [run.data.tags["grokgrid.key"] for run in live]
+    assert sorted(recorded) == sorted(set(recorded)), "a trial is recorded twice"
     assert {run.info.status for run in live} <= {"FINISHED", "FAILED"}
     if keys is not None:
-        assert set(names) == set(keys)
+        assert set(recorded) == set(keys)
 
 
 def folders() -> set[str]:

@@ -87,7 +87,7 @@ def test_a_snapshots_configuration_is_such_a_file(tmp_path: Path, main):
         seed=2, probes=probes, input_transform=noise, optimiser={"name": "adamw", "lr": 1e-3, "eps": 1e-10}
     )
     run(trial, tmp_path / "first")
-    assert command.read_trial(latest(trial, tmp_path / "first").config_path) == trial
+    assert command.read_work(latest(trial, tmp_path / "first").config_path) == trial
     assert main(latest(trial, tmp_path / "first").config_path, "--out", tmp_path / "second") == 0
     assert_same_bits(state(trial, tmp_path / "first"), state(trial, tmp_path / "second"))
 
@@ -95,7 +95,7 @@ def test_a_snapshots_configuration_is_such_a_file(tmp_path: Path, main):
 def test_numbers_are_read_as_people_mean_them(tmp_path: Path):
     text = yaml.safe_dump(TINY | {"optimiser": "LR", "seed": 0}).replace("LR", "{name: adamw, lr: 1e-2}")
     (tmp_path / "trial.yaml").write_text(text)
-    assert command.read_trial(tmp_path / "trial.yaml") == tiny_trial()
+    assert command.read_work(tmp_path / "trial.yaml") == tiny_trial()
 
 
 def test_divergence_is_a_result(tmp_path: Path, main, capsys: pytest.CaptureFixture[str]):

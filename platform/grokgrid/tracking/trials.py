@@ -252,9 +252,7 @@ def _set_status(client: Client, run: Run, new: TrialStatus) -> Run:
     return replace(run, tags={**run.tags, STATUS: new.value})
 
 
-def _log_result(
-    client: Client, run: Run, snapshot: Snapshot, tags: Mapping[str, str], earlier: Iterable[Run]
-) -> Run:
+def _log_result(client: Client, run: Run, snapshot: Snapshot, tags: Mapping[str, str], earlier: Iterable[Run]) -> Run:
     """Everything but the status. Returns the run with that."""
     import pyarrow.parquet
 
