@@ -19,6 +19,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from search_spaces.cells import Cell, Settings, cells_of, nested, overlay, placed, without
 from search_spaces.search import TIMES, Better, Search, better_of, measured_by, seeds_up_to
+from trainables.assessments.base import Assessment
 from trainables.configuration import Bool, Config, Float, NonNegativeFloat, PositiveFloat, PositiveInt, spelled
 from trainables.evaluations import Goal
 from trainables.gradient_config import metrics_of
@@ -215,6 +216,8 @@ class Study(Config):
     seeds      a number n, for 0 … n-1, or a list
     trial      what all trials share: fields of TrialConfig
     arms       name -> what the arm changes in `trial`, and its `grid`
+    assessments
+               what is measured of its trained networks, example by example
     search     the settings of an arm of which `grokgrid optimise` finds the best
     keep_checkpoints
                whether the last checkpoint of a trial that ended stays in MLflow, so that it can be trained on; without
@@ -226,6 +229,7 @@ class Study(Config):
     seeds: Annotated[SerializeAsAny[int | tuple[int, ...]], seeds_up_to(MAX_SEEDS)]
     trial: Settings
     arms: Annotated[dict[ArmName, Settings], Field(min_length=1)]
+    assessments: tuple[Assessment, ...] = ()
     analyses: tuple[Analysis, ...] = (Curves(),)
     reference: tuple[Reference, ...] = ()
     resources: Resources = Resources()
