@@ -30,6 +30,7 @@ from trainables.trial import Trial, TrialConfig
 from trainables.validation import Problem, ValidationErrors, nearest, not_fields, problems_of, shown
 
 _PROBES = TypeAdapter(tuple[Probe, ...])
+_ASSESSMENTS = TypeAdapter(tuple[Assessment, ...])
 
 MAX_SEEDS = 10_000
 MAX_TRIALS = 1_000_000
@@ -147,6 +148,23 @@ class ArmsBySetting(Analysis):
     kind: Literal["table"] = "table"
     metric: str
     setting: str
+
+
+class RobustnessCurve(Analysis):
+    """Accuracy against the size of a perturbation, where training ended; with a baseline the differences from it,
+    paired by seed; clean accuracy against robustness; and signs that attacks are weak because gradients are masked.
+
+    assessments  titles of the study's assessments that have sizes; by default all of them
+    """
+
+    kind: Literal["robustness_curve"] = "robustness_curve"
+    baseline: str | None = None
+    assessments: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+
+
+def sizes_of(assessment: Assessment) -> tuple[float, ...]:
+    """The sizes of its perturbations, growing, without 0, at which each is also made; empty if it has none."""
+    return getattr(assessment, "sizes", ())
 
 
 def metrics_asked(analysis: Analysis) -> tuple[str, ...]:
@@ -355,8 +373,11 @@ def _problems_of_cells(study: dict[str, Any], cells: list[Cell], problems: list[
     arms, analyses, references = list(study["arms"]), _given(study, "analyses"), _given(study, "reference")
     measured = _measured(study, cells)
     for index, analysis in enumerate(analyses):
-        found = _problems_of_analysis(analysis, arms, cells, measured)
-        problems += [Problem(("analyses", index, *problem.path), problem.message) for problem in found]
+        of_one = [
+            *_problems_of_analysis(analysis, arms, cells, measured),
+            *_problems_of_robustness(analysis, study.get("assessments")),
+        ]
+        problems += [Problem(("analyses", index, *problem.path), problem.message) for problem in of_one]
     compares = any(analysis.get("kind") == "acceleration" for analysis in analyses)
     if not compares and any(reference.get("measure") is not None for reference in references):
         wrong = "published accelerations stand beside ours: add {kind: acceleration, baseline: …} to analyses"
@@ -375,7 +396,7 @@ def _problems_of_analysis(
     analysis: dict[str, Any], arms: list[str], cells: list[Cell], measured: list[str]
 ) -> Iterator[Problem]:
     kind, baseline = analysis.get("kind"), analysis.get("baseline")
-    if kind in ("acceleration", "measurements", "lambda_curve") and isinstance(baseline, str):
+    if kind in ("acceleration", "measurements", "lambda_curve", "robustness_curve") and isinstance(baseline, str):
         num_cells = sum(cell.arm == baseline for cell in cells)
         if baseline not in arms:
             yield Problem(("baseline",), f"{baseline!r} is no arm; {nearest(baseline, arms)}")
@@ -393,6 +414,31 @@ def _problems_of_analysis(
         for metric in _metrics(analysis):
             if (metric if kind == "curves" else measured_by(metric)) not in measured:
                 yield Problem(("metrics",), f"{metric!r} is not measured; {nearest(metric, measured)}")
+
+
+def _problems_of_robustness(analysis: dict[str, Any], given: Any) -> Iterator[Problem]:
+    """Of assessments that are right by themselves; the others are reported where they are given."""
+    if analysis.get("kind") != "robustness_curve":
+        return
+    try:
+        assessments = _ASSESSMENTS.validate_python(given or ())
+    except ValidationError:
+        return
+    titles = [each.title for each in assessments]
+    with_sizes = [each.title for each in assessments if sizes_of(each)]
+    if not with_sizes:
+        yield Problem((), "robustness_curve needs an assessment with sizes: give one in assessments")
+        return
+    named = [title for title in _listed(analysis.get("assessments")) if isinstance(title, str)]
+    for index, title in enumerate(named):
+        place = ("assessments", index)
+        if title in named[:index]:
+            yield Problem(place, f"{title!r} is there twice")
+        elif title in titles and title not in with_sizes:
+            wrong = f"{title!r} has no sizes, and the curve is accuracy against size"
+            yield Problem(place, f"{wrong}. Allowed: {', '.join(with_sizes)}")
+        elif title not in titles:
+            yield Problem(place, f"{title!r} is not assessed; {nearest(title, with_sizes)}")
 
 
 def _problems_of_table(analysis: dict[str, Any], cells: list[Cell], measured: list[str]) -> Iterator[Problem]:
