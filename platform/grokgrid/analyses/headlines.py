@@ -193,7 +193,7 @@ def robust(
         else f"of {arm}’s {len(mine)} cells {_findings(mine)} ({place}){_masked(mine, masked)}"
         for arm, mine in _by_arm(rows).items()
     ]
-    of_reference = f"; {reference.cell}’s gradients may be masked, too" if reference.m.cell.name in masked else ""
+    of_reference = f"; {reference.cell}’s gradients may be masked" if reference.m.cell.name in masked else ""
     return f"{under} beside {baseline}’s: {first_of(clauses, 'arm', place)}{of_reference}"
 
 
@@ -214,8 +214,8 @@ def _robust(row: MeasurementRow, reference: MeasurementRow, masked: Collection[s
 
 def _masked(rows: Sequence[MeasurementRow], masked: Collection[str]) -> str:
     num = sum(row.m.cell.name in masked for row in rows)
-    of_some = f", but the gradients of {num} of them may be masked"
-    return "" if not num else ", but its gradients may be masked" if len(rows) == 1 else of_some
+    of_some = f", and the gradients of {num} of them may be masked"
+    return "" if not num else ", and its gradients may be masked" if len(rows) == 1 else of_some
 
 
 def _findings(rows: Sequence[MeasurementRow]) -> str:

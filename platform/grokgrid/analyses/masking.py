@@ -66,7 +66,7 @@ class Look:
     attack, beside      accuracies by seed, of seeds that have both: under the attack (of `late` under its last point),
                         and under what should be weaker
     size, beside_size   of the attack and of the other
-    p_holm, family      the difference's p, allowing for all `family` looks for this sign
+    p_holm, family      the p of the attack's being no weaker, allowing for all `family` looks for this sign
     """
 
     sign: Sign
@@ -148,11 +148,18 @@ def look_for(results: Results, attacks: Sequence[Assessment]) -> tuple[tuple[Loo
             else:
                 pairs += found
         looks += [_look(results, cell, attack, pair) for pair in pairs for cell in results.study.cells]
-    tests = [look.difference.test.p if look.difference else None for look in looks]
+    tests = [_p(look) for look in looks]
     families = [look.sign for look in looks]
     sizes = Counter(look.sign for look in looks if look.difference)
     adjusted = zip(looks, holm_within(families, tests), strict=True)
     return tuple(replace(look, p_holm=p, family=sizes[look.sign]) for look, p in adjusted), tuple(not_looked)
+
+
+def _p(look: Look) -> float | None:
+    """Of the attack's being no weaker: the two-sided p, and 1 where the difference is not above 0."""
+    if look.difference is None:
+        return None
+    return 1.0 if look.seen is Seen.NOT_SEEN else look.difference.test.p
 
 
 def _look(results: Results, cell: Cell, attack: Assessment, pair: _Pair) -> Look:

@@ -26,6 +26,7 @@ from grokgrid.analyses.wording import (
     p_value,
     slug,
 )
+from grokgrid.plurals import plural
 from grokgrid.statistics import FEW_SEEDS, SIGNIFICANT, SampleMean, WhyOpen
 from search_spaces import Study
 
@@ -39,6 +40,7 @@ class Row:
     """A look as it is printed.
 
     num_weaker  on how many of the seeds the attack is the weaker one
+    p, holms_p  NOTHING where the sign is not seen: nothing is tested there
     why         why a sign that is open is so; NOTHING otherwise
     """
 
@@ -73,6 +75,7 @@ def _row(study: Study, look: Look, cell: str) -> Row:
         Sign.NOISE: f"{look.other.title} {beside_size}",
         Sign.LATE: "after a quarter of its steps",
     }
+    is_seen = look.seen in SEEN
     why = mean.why_open if mean and look.seen is Seen.OPEN else WhyOpen.NO_PAIR if look.seen is Seen.NO_PAIR else None
     return Row(
         look=look,
@@ -86,8 +89,8 @@ def _row(study: Study, look: Look, cell: str) -> Row:
         difference=mean_sd(mean.mean_sd if mean else None),
         interval=_interval(mean),
         seen=str(look.seen) + (BUT_P if look.is_but_p else ""),
-        p=p_value(apart.test.p if apart else None),
-        holms_p=p_value(look.p_holm),
+        p=p_value(apart.test.p if apart and is_seen else None),
+        holms_p=p_value(look.p_holm if is_seen else None),
         least_p=p_value(apart.test.floor if apart else None),
         why=str(why) if why else NOTHING,
     )
@@ -101,34 +104,49 @@ def _interval(mean: SampleMean | None) -> str:
 
 
 def table_of(study: Study, rows: Sequence[Row], name: str) -> Table:
-    def column(label: str, text: Callable[[Row], str]) -> Column:
-        return Column(label, tuple(map(text, rows)))
+    groups = _groups(rows)
+    shown = [min(mine, key=_clearest) for mine in groups]
 
+    def column(label: str, text: Callable[[Row], str]) -> Column:
+        return Column(label, tuple(map(text, shown)))
+
+    sizes = tuple(f"{sum(r.look.seen is Seen.BEYOND_CHANCE for r in mine)}/{len(mine)}" for mine in groups)
     columns = [
-        Column("sign", tuple(row.sign for row in rows), "name"),
-        Column("attack – beside it", tuple(row.compared for row in rows), "name"),
-        Column("size", tuple(row.size for row in rows), "name"),
-        Column(cell_label(study), tuple(row.cell for row in rows), "name"),
+        Column("sign", tuple(row.sign for row in shown), "name"),
+        Column("attack – beside it", tuple(row.compared for row in shown), "name"),
+        Column(cell_label(study), tuple(row.cell for row in shown), "name"),
+        column("size", lambda row: row.size),
         column("accuracy", lambda row: row.attack),
         column("beside it", lambda row: row.beside),
         column("weaker in", lambda row: row.num_weaker),
         column("minus beside it", lambda row: row.difference),
         column("its interval", lambda row: row.interval),
         column("seen", lambda row: row.seen),
+        Column("sizes", sizes),
         column("p", lambda row: row.p),
         *([column("Holm’s p", lambda row: row.holms_p)] if any(row.look.family > 1 for row in rows) else []),
         column("least p", lambda row: row.least_p),
     ]
-    if any(row.why != NOTHING for row in rows):
-        columns.append(Column("why", tuple(open_because(row.why) for row in rows), "prose"))
+    if any(row.why != NOTHING for row in shown):
+        columns.append(Column("why", tuple(open_because(row.why) for row in shown), "prose"))
     return Table(name, TITLE, _tidy(rows), tuple(columns), " ".join(_caption(rows)))
+
+
+def _groups(rows: Sequence[Row]) -> list[list[Row]]:
+    """The sizes of each sign, attack, companion and cell."""
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        look = row.look
+        groups.setdefault((row.sign, look.assessment.title, look.other.title, row.cell), []).append(row)
+    return list(groups.values())
 
 
 def _caption(rows: Sequence[Row]) -> Iterator[str]:
     yield (
         "Accuracy under an attack by gradients, where training ended, and beside it accuracy under what should fool no "
-        "more examples, over seeds with both. Weaker in: on how many of these the attack fools fewer. Minus beside it: "
-        f"the difference, paired by seed, its mean ± sd and {PERCENT} interval; beyond chance where that lies above 0."
+        "more examples, over seeds with both, at the size at which the sign is clearest. Weaker in: on how many of "
+        "these seeds the attack fools fewer. Minus beside it: the difference, paired by seed, its mean ± sd and "
+        f"{PERCENT} interval; beyond chance where that lies above 0. Sizes: at how many of the attack’s sizes it is."
     )
     if any(row.look.sign is Sign.NOISE for row in rows):
         yield (
@@ -136,10 +154,13 @@ def _caption(rows: Sequence[Row]) -> Iterator[str]:
             "the attack’s size in linf; in l2 its size divided by the root of the number of pixels. In linf some "
             "pixels of such noise leave the ball, so it is a sign and no proof."
         )
-    if any(row.look.family > 1 for row in rows):
-        yield "Holm’s p allows for all tests of a sign, p and the interval do not."
+    if any(row.look.sign is Sign.LATE for row in rows):
+        yield "Of the last step, accuracy is under the attack’s last point alone."
+    if family := max((row.look.family for row in rows), default=0):
+        tests = "" if family == 1 else f"; Holm’s p allows for the {family} tests or fewer of a sign, p does not"
+        yield f"P: Wilcoxon’s signed-rank test, where the attack is weaker in the mean{tests}."
     if any(row.look.is_but_p for row in rows):
-        yield f"P above {SIGNIFICANT:g}: the interval shows a side, and p does not."
+        yield f"P above {SIGNIFICANT:g}: the interval shows a side, and p, Holm’s of several tests, does not."
     yield "That accuracy stays above 0 at the largest size is no sign by itself."
 
 
@@ -151,9 +172,8 @@ def notes_of(rows: Sequence[Row], not_looked: Sequence[NotLooked]) -> Iterator[s
         if strong := [row for row in worst if row.look.seen is not Seen.WITHIN_CHANCE]:
             told = "; ".join(map(_clause, strong))
             yield f"{cell}: {told}: its gradients may be masked, so its robustness may not be real."
-    if weak := [row for cell in cells for row in _worst([r for r in rows if r.cell == cell])]:
-        if weak := [row for row in weak if row.look.seen is Seen.WITHIN_CHANCE]:
-            yield f"Within chance: {'; '.join(f'{row.cell}: {_clause(row)}' for row in weak)}."
+    if weak := [row for row in _worst(rows) if row.look.seen is Seen.WITHIN_CHANCE]:
+        yield f"Signs of masked gradients within chance: {'; '.join(f'{row.cell}: {_clause(row)}' for row in weak)}."
     yield from _not_seen(rows, cells)
     for attack in dict.fromkeys(each.attack for each in not_looked):
         told = "; ".join(f"{_named(each.sign)} ({each.why})" for each in not_looked if each.attack == attack)
@@ -163,23 +183,21 @@ def notes_of(rows: Sequence[Row], not_looked: Sequence[NotLooked]) -> Iterator[s
 
 
 def _worst(rows: Sequence[Row]) -> list[Row]:
-    """Of each sign under each attack that was seen, the size at which it is clearest."""
-    groups: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
-        if row.look.seen in SEEN:
-            groups.setdefault((row.look.assessment.title, row.sign), []).append(row)
-    return [min(mine, key=_clearest) for mine in groups.values()]
+    """Of each sign that was seen, the size at which it is clearest."""
+    clearest = [min(mine, key=_clearest) for mine in _groups(rows)]
+    return [row for row in clearest if row.look.seen in SEEN]
 
 
 def _clearest(row: Row) -> tuple[int, float]:
-    assert row.look.difference is not None
-    return SEEN.index(row.look.seen), -row.look.difference.mean.mean
+    apart = row.look.difference
+    return list(Seen).index(row.look.seen), -apart.mean.mean if apart else 0.0
 
 
 def _clause(row: Row) -> str:
     look = row.look
     seen = f"open because {row.why}" if look.seen is Seen.OPEN else row.seen
-    figures = f"{row.attack} against {row.beside}, {look.num_weaker} of {look.n} seeds, {seen}"
+    seen = "" if look.seen is Seen.WITHIN_CHANCE else f", {seen}"
+    figures = f"{row.attack} against {row.beside}, {look.num_weaker} of {plural(look.n, 'seed')}{seen}"
     attack, other = look.assessment.title, look.other.title
     what = {
         Sign.NOISE: f"{attack} fools fewer than {other} {_how_large(row)} does at {row.size}",
@@ -214,11 +232,11 @@ def _not_seen(rows: Sequence[Row], cells: Sequence[str]) -> Iterator[str]:
                 unknown.setdefault((attack, some), []).append(cell)
     for (attack, signs_of), those in where.items():
         nums = [row.look.n for row in rows if row.look.assessment.title == attack and row.cell in those]
-        seeds = str(min(nums)) if min(nums) == max(nums) else f"{min(nums)} to {max(nums)}"
-        few = f", too few to be sure: under {FEW_SEEDS} seeds" if min(nums) < FEW_SEEDS else ""
+        seeds = plural(max(nums), "seed") if min(nums) == max(nums) else f"{min(nums)} to {max(nums)} seeds"
+        few = f", too few to be sure: under {FEW_SEEDS}" if min(nums) < FEW_SEEDS else ""
         yield (
-            f"Signs of masked gradients that were looked for under {attack} and not seen in {listed(those)} ({seeds} "
-            f"seeds{few}): {listed(signs_of)}."
+            f"Signs of masked gradients that were looked for under {attack} and not seen in {listed(those)} ({seeds}"
+            f"{few}): {listed(signs_of)}."
         )
     for (attack, signs_of), those in unknown.items():
         yield (

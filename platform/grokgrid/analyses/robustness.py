@@ -21,6 +21,7 @@ from trainables.assessments._sizes import accuracy_at
 from trainables.assessments.base import Assessment
 
 NOISE, FGSM, TRANSFER = "white_noise", "fgsm", "transfer"
+OVER_SIZES = "mean over sizes"
 BY_GRADIENTS = ("pgd", "autoattack")
 """Attacks that search by gradients of the network itself, in many steps."""
 
@@ -156,9 +157,8 @@ def norm_of(assessment: Assessment) -> str | None:
 
 def size_label(study: Study, assessment: Assessment) -> str:
     """What a size is, and its unit."""
-    what = {"linf": "most of a pixel", "l2": "l2 norm"}.get(norm_of(assessment) or "", "size")
-    if assessment.name == NOISE:
-        what = "standard deviation"
+    norm = norm_of(assessment)
+    what = "standard deviation" if assessment.name == NOISE else f"size in {norm}" if norm else "size"
     return f"{what} ({'pixels in [0, 1]' if _in_pixels(study, assessment) else 'units of the inputs'})"
 
 

@@ -1,9 +1,7 @@
 """Accuracy against the size of a perturbation, what it costs in clean accuracy, and signs of masked gradients."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
-
-import pandas as pd
 
 from grokgrid.analyses import drawing_robustness as drawing
 from grokgrid.analyses.headlines import robust
@@ -16,6 +14,7 @@ from grokgrid.analyses.measurements import LEFT_OUT
 from grokgrid.analyses.parts import Column, Figure, Section, Table
 from grokgrid.analyses.robustness import (
     BY_GRADIENTS,
+    OVER_SIZES,
     Curve,
     Place,
     assessed,
@@ -24,28 +23,17 @@ from grokgrid.analyses.robustness import (
     size_label,
     size_text,
 )
+from grokgrid.analyses.robustness_fronts import front_figures, front_table
 from grokgrid.analyses.trials import absent
-from grokgrid.analyses.wording import (
-    LEVEL,
-    NOTHING,
-    PERCENT,
-    cell_label,
-    finite,
-    labels,
-    listed,
-    mean_sd,
-    open_because,
-    slug,
-)
+from grokgrid.analyses.wording import PERCENT, finite, labels, listed, slug
 from grokgrid.plurals import plural
 from grokgrid.results import Results
-from grokgrid.statistics import SIGNIFICANT, SampleMean, Share, WhyOpen
+from grokgrid.statistics import SIGNIFICANT
 from search_spaces import Study
 from search_spaces.study import RobustnessCurve
 from trainables.names import file_part
 
 TITLE = "Robustness"
-OVER_SIZES = "mean over sizes"
 
 
 def robustness_section(results: Results, analysis: RobustnessCurve, *, name: str = "robustness_curve") -> Section:
@@ -56,7 +44,7 @@ def robustness_section(results: Results, analysis: RobustnessCurve, *, name: str
     signs = masking_rows_of(study, looks)
     tables: list[Table] = []
     for curve, of_curve in zip(curves, places, strict=True):
-        tables += [_table(study, curve, baseline, name), _front_table(results, curve, of_curve, baseline, name)]
+        tables += [_table(study, curve, baseline, name), front_table(study, curve, of_curve, baseline, name)]
     if signs:
         tables.append(table_of(study, signs, f"{name}-masking"))
     told = _told(analysis, curves)
@@ -64,8 +52,8 @@ def robustness_section(results: Results, analysis: RobustnessCurve, *, name: str
         title=TITLE,
         tables=tuple(tables),
         figures=tuple(_figures(study, curves, places, name)),
-        notes=(*absent(results, LEFT_OUT), *_notes(study, curves, places), *notes_of(signs, not_looked)),
-        metrics=dict([*_metrics(curves, places, name), *metrics_of(signs, f"{name}")]),
+        notes=(*absent(results, LEFT_OUT), *_notes(study, curves), *notes_of(signs, not_looked)),
+        metrics=dict([*_metrics(curves, places, name), *metrics_of(signs, name)]),
         sentence=_sentence(study, told, curves, baseline, cells_beyond_chance(signs, told.title)),
     )
 
@@ -131,116 +119,6 @@ def _caption(study: Study, curve: Curve, rows: Sequence[Row], baseline: str | No
         yield f"P above {SIGNIFICANT:g}: the interval shows a side, and p, Holm’s of several tests, does not."
 
 
-def _front_table(results: Results, curve: Curve, places: Sequence[Place], baseline: str | None, name: str) -> Table:
-    study = results.study
-    names, largest = labels(study), _text(study, curve, curve.sizes[-1])
-    at_largest = {m.cell.name: m for m in curve.at_sizes if curve.size_of(m) == curve.sizes[-1]}
-    areas = {m.cell.name: m for m in curve.areas}
-
-    def column(label: str, text: Callable[[Place], str]) -> Column:
-        return Column(label, tuple(map(text, places)))
-
-    def mean(values: "pd.Series[float]") -> str:
-        return mean_sd(SampleMean.of(values).mean_sd) if len(values) else NOTHING
-
-    def of_largest(place: Place) -> str:
-        found = at_largest[place.cell.name].found
-        return mean_sd(found.mean_sd) if found else NOTHING
-
-    columns = [
-        Column(cell_label(study), tuple(names[place.cell.name] for place in places), "name"),
-        column("clean accuracy", lambda place: mean(place.points["clean"])),
-        column(OVER_SIZES, lambda place: mean(place.points["area"])),
-        column(f"at {largest}", of_largest),
-        column("n", lambda place: f"{len(place.points)}/{len(study.seed_list)}"),
-        column("front", lambda place: NOTHING if place.is_on_front is None else "yes" if place.is_on_front else "no"),
-        column("front in", lambda place: _share(place.front_in)),
-    ]
-    if any(m.others != NOTHING for m in areas.values()):
-        columns.append(column("the others", lambda place: areas[place.cell.name].others))
-    if baseline is not None:
-        columns += [
-            column(f"dominates {baseline}", lambda place: _share(place.beside.dominates if place.beside else None)),
-            column("its interval", lambda place: _share_interval(place.beside.dominates if place.beside else None)),
-            column("is dominated", lambda place: _share(place.beside.is_dominated if place.beside else None)),
-        ]
-    whys = [_why(place, baseline) for place in places]
-    if any(why != NOTHING for why in whys):
-        columns.append(Column("why", tuple(map(open_because, whys)), "prose"))
-    return Table(
-        f"{name}-{file_part(curve.title, '/')}-front",
-        f"Clean accuracy and accuracy under {curve.title}",
-        _front_tidy(study, curve, places, baseline),
-        tuple(columns),
-        " ".join(_front_caption(places, baseline)),
-    )
-
-
-def _why(place: Place, baseline: str | None) -> str:
-    """Why a cell is neither on the front nor off it, or nothing is said of it beside the baseline."""
-    if place.is_on_front is None:
-        return str(WhyOpen.NO_VALUE)
-    is_compared = baseline is not None and place.cell.arm != baseline
-    return str(WhyOpen.NO_PAIR) if is_compared and place.beside is None else NOTHING
-
-
-def _share(share: Share | None) -> str:
-    return f"{share.num}/{share.n}" if share else NOTHING
-
-
-def _share_interval(share: Share | None) -> str:
-    if share is None:
-        return NOTHING
-    low, high = share.confidence_interval(LEVEL)
-    return f"{low:.0%} to {high:.0%}"
-
-
-def _front_caption(places: Sequence[Place], baseline: str | None) -> Iterator[str]:
-    yield (
-        "Clean accuracy is of the same examples, unperturbed; means ± sd over seeds with a number at every size. "
-        "Front: no other cell’s means are as good in both and better in one (a Pareto front); it does not say that "
-        "differences are beyond chance. Front in: on how many seeds, of those that all cells have, it is on that seed’s front."
-    )
-    if len({tuple(place.points.index) for place in places if len(place.points)}) > 1:
-        yield "The means are not all of the same seeds, so the front may owe to seeds that are missing."
-    if baseline is not None:
-        yield (
-            f"Dominates {baseline}: on how many seeds it is not worse in both and better in one; the {PERCENT} "
-            f"interval is Clopper and Pearson’s, of the share of seeds. Is dominated: on how many {baseline} dominates "
-            "it. On the others the two trade one for the other, or are the same."
-        )
-
-
-def _front_tidy(study: Study, curve: Curve, places: Sequence[Place], baseline: str | None) -> pd.DataFrame:
-    return pd.DataFrame(
-        [
-            {"assessment": curve.title, "cell": place.cell.name, "arm": place.cell.arm}
-            | dict(place.cell.columns)
-            | _front_figures(place)
-            | {"seeds": len(study.seed_list), "level": LEVEL, "baseline": baseline}
-            for place in places
-        ]
-    )
-
-
-def _front_figures(place: Place) -> dict[str, float | None]:
-    """What both the table and MLflow's metrics hold."""
-    means, beside, front_in = place.means, place.beside, place.front_in
-    ends = beside.dominates.confidence_interval(LEVEL) if beside else None
-    return {
-        "n": len(place.points),
-        "clean_accuracy": means[0] if means else None,
-        "mean_over_sizes": means[1] if means else None,
-        "is_on_front": None if place.is_on_front is None else float(place.is_on_front),
-        "on_front_in": front_in.share if front_in else None,
-        "dominates": beside.dominates.share if beside else None,
-        "dominates_low": ends.low if ends else None,
-        "dominates_high": ends.high if ends else None,
-        "is_dominated": beside.is_dominated.share if beside else None,
-        "pairs": beside.dominates.n if beside else None,
-    }
-
-
 def _figures(study: Study, curves: Sequence[Curve], places: Sequence[Sequence[Place]], name: str) -> Iterator[Figure]:
     shown = [curve for curve in curves if any(m.found for m in curve.at_sizes)]
     if shown:
@@ -249,7 +127,8 @@ def _figures(study: Study, curves: Sequence[Curve], places: Sequence[Sequence[Pl
             f"Accuracy against size under {listed([curve.title for curve in shown])}",
             partial(drawing.curves, study, shown),
             f"Where training ended: a thin line a seed, the thick one their mean, the band its {PERCENT} interval at "
-            "each size by itself. Two cells are not to be compared by whether their bands overlap: trials share their seeds.",
+            "each size by itself. Two cells are not to be compared by whether their bands overlap: trials share their "
+            "seeds.",
         )
     placed = [(c, mine) for c, mine in zip(curves, places, strict=True) if any(place.means for place in mine)]
     if placed:
@@ -262,7 +141,7 @@ def _figures(study: Study, curves: Sequence[Curve], places: Sequence[Sequence[Pl
         )
 
 
-def _notes(study: Study, curves: Sequence[Curve], places: Sequence[Sequence[Place]]) -> Iterator[str]:
+def _notes(study: Study, curves: Sequence[Curve]) -> Iterator[str]:
     yield from of_few_seeds([m for curve in curves for m in (*curve.at_sizes, *curve.areas)])
     names = labels(study)
     for curve in curves:
@@ -277,5 +156,5 @@ def _metrics(curves: Sequence[Curve], places: Sequence[Sequence[Place]], name: s
             for key, value in finite(figures(m)).items():
                 yield f"{name}/{slug(m.cell)}/{m.metric}/{key}", value
         for place in of_curve:
-            for key, value in finite(_front_figures(place)).items():
+            for key, value in finite(front_figures(place)).items():
                 yield f"{name}/{slug(place.cell)}/{curve.title}/front/{key}", value
