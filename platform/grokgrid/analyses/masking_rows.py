@@ -231,7 +231,8 @@ def _not_seen(rows: Sequence[Row], cells: Sequence[str]) -> Iterator[str]:
             if some:
                 unknown.setdefault((attack, some), []).append(cell)
     for (attack, signs_of), those in where.items():
-        nums = [row.look.n for row in rows if row.look.assessment.title == attack and row.cell in those]
+        mine = [row for row in rows if row.look.assessment.title == attack and row.cell in those]
+        nums = [row.look.n for row in mine if _named(row.look.sign) in signs_of]
         seeds = plural(max(nums), "seed") if min(nums) == max(nums) else f"{min(nums)} to {max(nums)} seeds"
         few = f", too few to be sure: under {FEW_SEEDS}" if min(nums) < FEW_SEEDS else ""
         yield (

@@ -13,7 +13,7 @@ from trainables.names import file_part
 
 
 def front_table(study: Study, curve: Curve, places: Sequence[Place], baseline: str | None, name: str) -> Table:
-    names, largest = labels(study), size_text(study, curve.assessment, curve.sizes[-1])
+    names = labels(study)
     at_largest = {m.cell.name: m for m in curve.at_sizes if curve.size_of(m) == curve.sizes[-1]}
     areas = {m.cell.name: m for m in curve.areas}
 
@@ -31,7 +31,7 @@ def front_table(study: Study, curve: Curve, places: Sequence[Place], baseline: s
         Column(cell_label(study), tuple(names[place.cell.name] for place in places), "name"),
         column("clean accuracy", lambda place: mean(place.points["clean"])),
         column(OVER_SIZES, lambda place: mean(place.points["area"])),
-        column(f"at {largest}", of_largest),
+        column("at the largest size", of_largest),
         column("n", lambda place: f"{len(place.points)}/{len(study.seed_list)}"),
         column("front", lambda place: NOTHING if place.is_on_front is None else "yes" if place.is_on_front else "no"),
         column("front in", lambda place: _share(place.front_in)),
@@ -52,7 +52,7 @@ def front_table(study: Study, curve: Curve, places: Sequence[Place], baseline: s
         f"Clean accuracy and accuracy under {curve.title}",
         _tidy(study, curve, places, baseline),
         tuple(columns),
-        " ".join(_caption(places, baseline)),
+        " ".join(_caption(study, curve, places, baseline)),
     )
 
 
@@ -75,13 +75,14 @@ def _share_interval(share: Share | None) -> str:
     return f"{low:.0%} to {high:.0%}"
 
 
-def _caption(places: Sequence[Place], baseline: str | None) -> Iterator[str]:
+def _caption(study: Study, curve: Curve, places: Sequence[Place], baseline: str | None) -> Iterator[str]:
     yield (
         "Clean accuracy is of the same examples, unperturbed; means ± sd over seeds with a number at every size. "
         "Front: no other cell’s means are as good in both and better in one (a Pareto front); it does not say that "
         "differences are beyond chance. Front in: on how many seeds, of those that all cells have, it is on that "
         "seed’s front."
     )
+    yield f"The largest size is {size_text(study, curve.assessment, curve.sizes[-1])}."
     if len({tuple(place.points.index) for place in places if len(place.points)}) > 1:
         yield "The means are not all of the same seeds, so the front may owe to seeds that are missing."
     if baseline is not None:
