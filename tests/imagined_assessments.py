@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 
 from trainables.assessments._sizes import Sizes, accuracy_at
 from trainables.assessments.base import Assessment, AssessmentInput
+from trainables.configuration import PositiveFloat
 from trainables.tables import Columns
 
 
@@ -26,13 +27,14 @@ class _Imagined(Assessment):
 
 class _Attack(_Imagined):
     norm: Literal["linf", "l2"] = "linf"
+    saturation: PositiveFloat | None = None
 
 
 class WhiteNoise(_Imagined):
     name: Literal["white_noise"] = "white_noise"
 
 
-class Fgsm(_Attack):
+class Fgsm(_Imagined):
     name: Literal["fgsm"] = "fgsm"
 
 

@@ -214,6 +214,10 @@ class TestFront:
         assert shown(found, self.NAME)["dominates baseline"] == ("–", "3/5")
         assert shown(found, self.NAME)["its interval"] == ("–", f"{exact.low:.0%} to {exact.high:.0%}")
 
+    def test_says_in_how_many_seeds_the_baseline_dominates(self):
+        found = shown(reported(BETTER, NONE | {0: [0.80, 0.80, 0.80, 0.95, 0.95]}), self.NAME)
+        assert (found["dominates baseline"][1], found["is dominated"][1]) == ("0/5", "3/5")
+
     def test_of_other_seeds_is_said_to_be(self):
         found = reported(outcomes={"jacobian": [DONE] * 4 + [(State.DIVERGED, 301)]})
         (caption,) = (t.caption for s in found.sections for t in s.tables if t.name == self.NAME)
@@ -291,6 +295,11 @@ class TestMasking:
         assert "and its gradients may be masked" in found.headline
         assert found.metrics[f"robustness_curve/jacobian/pgd/{sign}/beyond_chance"] == 1
 
+    def test_looks_that_point_the_other_way_do_not_make_p_smaller(self):
+        # Four pairs say so and the closest does not: p is 4 / 2^5. The three other looks, all the other way, count as 1.
+        found = self.found(fgsm=dict(self.WEAK) | {0.1: [0.30, 0.27, 0.33, 0.31, 0.52]})
+        assert (self.look(found, "one_step", 0.1)["p"], self.look(found, "one_step", 0.1)["p_holm"]) == (0.125, 0.5)
+
     def test_within_chance_is_said_to_be_and_is_no_warning(self):
         found = self.found(fgsm=dict(self.WEAK) | {0.1: [0.40, 0.58, 0.42, 0.58, 0.51]})
         assert self.look(found, "one_step", 0.1)["seen"] == "within chance"
@@ -324,6 +333,10 @@ class TestMasking:
         assert self.look(found, "noise", 0.1)["beside_size"] == 0.0125
         assert self.look(found, "noise", 0.3)["beside_size"] == 0.03
 
+    def test_noise_is_not_larger_than_what_an_attack_may_change_of_a_pixel(self):
+        found = self.found(assessments=[Pgd(sizes=SIZES, saturation=0.2), WhiteNoise(sizes=(0.1, 0.2, 0.3))])
+        assert self.look(found, "noise", 0.3)["beside_size"] == 0.2
+
     @pytest.mark.parametrize(
         ("others", "told"),
         [
@@ -332,6 +345,10 @@ class TestMasking:
             ([WhiteNoise(sizes=(0.5,))], "(no noise of the size of one of its perturbations, or of a smaller one, is"),
             ([WhiteNoise(sizes=SIZES, on="train")], "(white_noise is assessed on other examples or networks)"),
             ([Fgsm(sizes=(0.2,))], "that fools more (no fgsm of the same norm and one of its sizes is assessed)"),
+            (
+                [Transfer(sizes=SIZES, saturation=0.05)],
+                "(no transfer of the same norm and one of its sizes is assessed)",
+            ),
             ([Transfer(sizes=SIZES, norm="l2")], "(no transfer of the same norm and one of its sizes is assessed)"),
         ],
     )
