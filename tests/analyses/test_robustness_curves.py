@@ -296,7 +296,7 @@ class TestMasking:
         assert found.metrics[f"robustness_curve/jacobian/pgd/{sign}/beyond_chance"] == 1
 
     def test_looks_that_point_the_other_way_do_not_make_p_smaller(self):
-        # Four pairs say so and the closest does not: p is 4 / 2^5. The three other looks, all the other way, count as 1.
+        # Four pairs say so and the closest does not: p is 4 / 2^5. The three other looks count as 1.
         found = self.found(fgsm=dict(self.WEAK) | {0.1: [0.30, 0.27, 0.33, 0.31, 0.52]})
         assert (self.look(found, "one_step", 0.1)["p"], self.look(found, "one_step", 0.1)["p_holm"]) == (0.125, 0.5)
 
