@@ -154,7 +154,7 @@ class RobustnessCurve(Analysis):
     """Accuracy against the size of a perturbation, where training ended; with a baseline the differences from it,
     paired by seed; clean accuracy against robustness; and signs that attacks are weak because gradients are masked.
 
-    assessments  titles of the study's assessments that have sizes; by default all of them
+    assessments  titles of the study's assessments of the last networks that have sizes; by default all of them
     """
 
     kind: Literal["robustness_curve"] = "robustness_curve"
@@ -165,6 +165,11 @@ class RobustnessCurve(Analysis):
 def sizes_of(assessment: Assessment) -> tuple[float, ...]:
     """The sizes of its perturbations, growing, without 0, at which each is also made; empty if it has none."""
     return getattr(assessment, "sizes", ())
+
+
+def has_curve(assessment: Assessment) -> bool:
+    """Whether it says of the network where training ended how accuracy depends on size."""
+    return bool(sizes_of(assessment)) and assessment.network == "last"
 
 
 def metrics_asked(analysis: Analysis) -> tuple[str, ...]:
@@ -424,21 +429,26 @@ def _problems_of_robustness(analysis: dict[str, Any], given: Any) -> Iterator[Pr
         assessments = _ASSESSMENTS.validate_python(given or ())
     except ValidationError:
         return
-    titles = [each.title for each in assessments]
-    with_sizes = [each.title for each in assessments if sizes_of(each)]
-    if not with_sizes:
-        yield Problem((), "robustness_curve needs an assessment with sizes: give one in assessments")
+    by_title = {each.title: each for each in assessments}
+    with_curve = [title for title, each in by_title.items() if has_curve(each)]
+    if not with_curve:
+        yield Problem(
+            (), "robustness_curve needs an assessment of the last networks with sizes: give one in assessments"
+        )
         return
     named = [title for title in _listed(analysis.get("assessments")) if isinstance(title, str)]
     for index, title in enumerate(named):
         place = ("assessments", index)
         if title in named[:index]:
             yield Problem(place, f"{title!r} is there twice")
-        elif title in titles and title not in with_sizes:
+        elif title not in by_title:
+            yield Problem(place, f"{title!r} is not assessed; {nearest(title, with_curve)}")
+        elif not sizes_of(by_title[title]):
             wrong = f"{title!r} has no sizes, and the curve is accuracy against size"
-            yield Problem(place, f"{wrong}. Allowed: {', '.join(with_sizes)}")
-        elif title not in titles:
-            yield Problem(place, f"{title!r} is not assessed; {nearest(title, with_sizes)}")
+            yield Problem(place, f"{wrong}. Allowed: {', '.join(with_curve)}")
+        elif title not in with_curve:
+            wrong = f"{title!r} is of networks that were kept on the way, and the curve is of the last ones"
+            yield Problem(place, f"{wrong}. Allowed: {', '.join(with_curve)}")
 
 
 def _problems_of_table(analysis: dict[str, Any], cells: list[Cell], measured: list[str]) -> Iterator[Problem]:

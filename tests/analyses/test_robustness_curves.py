@@ -413,6 +413,10 @@ class TestSettings:
                 {"assessments": ["accuracy"]},
                 "'accuracy' has no sizes, and the curve is accuracy against size. Allowed: pgd",
             ),
+            (
+                {"assessments": ["kept"]},
+                "'kept' is of networks that were kept on the way, and the curve is of the last",
+            ),
             ({"assessments": ["pgd", "pgd"]}, "analyses.0.assessments.1: 'pgd' is there twice"),
             ({"assessments": []}, "analyses.0.assessments: "),
             ({"baseline": "jacobean"}, "analyses.0.baseline: 'jacobean' is no arm; did you mean 'jacobian'?"),
@@ -422,7 +426,8 @@ class TestSettings:
     def test_problems_are_told(self, changes: dict[str, Any], told: str):
         with pytest.raises(ValueError) as caught:
             robust_study(
-                assessments=[Pgd(sizes=SIZES), {"name": "accuracy"}], analyses=[{"kind": "robustness_curve"} | changes]
+                assessments=[Pgd(sizes=SIZES), {"name": "accuracy"}, Pgd(label="kept", network="kept")],
+                analyses=[{"kind": "robustness_curve"} | changes],
             )
         assert told in str(caught.value)
 
@@ -432,9 +437,9 @@ class TestSettings:
             robust_study(assessments=[Pgd(sizes=SIZES), Fgsm(sizes=SIZES)], analyses=[wrong])
         assert all(each in str(caught.value) for each in ("did you mean 'pgd'?", "did you mean 'fgsm'?", "'nobody' is"))
 
-    @pytest.mark.parametrize("assessments", [[], [{"name": "accuracy"}]])
+    @pytest.mark.parametrize("assessments", [[], [{"name": "accuracy"}], [Pgd(network="kept")]])
     def test_needs_sizes(self, assessments: list[Any]):
-        with pytest.raises(ValueError, match="robustness_curve needs an assessment with sizes"):
+        with pytest.raises(ValueError, match="robustness_curve needs an assessment of the last networks"):
             robust_study(assessments=assessments)
 
     def test_of_fewer_arms_loses_its_baseline(self, monkeypatch: pytest.MonkeyPatch):

@@ -63,10 +63,12 @@ class Measurement:
 def measure(results: Results, analysis: Measurements) -> tuple[Measurement, ...]:
     """Metric by metric, every cell."""
     found: list[Measurement] = []
+    afterwards = {f"{each.title}_{metric}" for each in results.study.assessments for metric in each.metrics}
     for metric in analysis.metrics:
         values = {cell.name: end_values(results, cell, metric) for cell in results.study.cells}
-        measured = {cell.name: measures(cell, metric) for cell in results.study.cells}
-        is_accuracy = measured_by(metric).endswith("_accuracy")
+        is_assessed = metric in afterwards
+        measured = {cell.name: is_assessed or measures(cell, metric) for cell in results.study.cells}
+        is_accuracy = measured_by(metric).endswith("_accuracy") or is_assessed and "accuracy_at_" in metric
         found += compared(results, metric, values, analysis.baseline, measured=measured, is_accuracy=is_accuracy)
     return with_holm(found, [m.metric for m in found])
 

@@ -16,7 +16,7 @@ from grokgrid.analyses.measurement_rows import Measurement, compared, with_holm
 from grokgrid.results import Results
 from grokgrid.statistics import Dominance, Share, dominance, mean_over_sizes, on_front
 from search_spaces import Cell, Study
-from search_spaces.study import RobustnessCurve, sizes_of
+from search_spaces.study import RobustnessCurve, has_curve, sizes_of
 from trainables.assessments._sizes import accuracy_at
 from trainables.assessments.base import Assessment
 
@@ -86,7 +86,7 @@ def area_metric(assessment: Assessment) -> str:
 
 def assessed(study: Study, analysis: RobustnessCurve) -> tuple[Assessment, ...]:
     """In the order in which the analysis names them."""
-    found = {each.title: each for each in study.assessments if sizes_of(each)}
+    found = {each.title: each for each in study.assessments if has_curve(each)}
     return tuple(found[title] for title in analysis.assessments or found)
 
 
