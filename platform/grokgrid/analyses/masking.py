@@ -38,10 +38,10 @@ from trainables.assessments.base import Assessment
 
 
 class Sign(StrEnum):
-    NOISE = "noise fools more"
-    LATE = "its last step fools fewer"
-    TRANSFER = "transferred examples fool more"
-    ONE_STEP = "one step fools more"
+    NOISE = "noise"
+    LATE = "late"
+    TRANSFER = "transfer"
+    ONE_STEP = "one step"
 
 
 class Seen(StrEnum):

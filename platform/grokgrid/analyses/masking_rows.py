@@ -39,6 +39,7 @@ SEEN = (Seen.BEYOND_CHANCE, Seen.OPEN, Seen.WITHIN_CHANCE)
 class Row:
     """A look as it is printed.
 
+    sizes       that of the attack and, where it is another, that of the noise
     num_weaker  on how many of the seeds the attack is the weaker one
     p, holms_p  NOTHING where the sign is not seen: nothing is tested there
     why         why a sign that is open is so; NOTHING otherwise
@@ -46,8 +47,9 @@ class Row:
 
     look: Look
     sign: str
-    compared: str
     size: str
+    sizes: str
+    beside_size: str
     cell: str
     attack: str
     beside: str
@@ -71,17 +73,15 @@ def _row(study: Study, look: Look, cell: str) -> Row:
     mean = apart.mean if apart else None
     size = size_text(study, look.assessment, look.size)
     beside_size = size_text(study, look.other, look.beside_size)
-    others = {
-        Sign.NOISE: f"{look.other.title} {beside_size}",
-        Sign.LATE: "after a quarter of its steps",
-    }
+    is_labelled = look.other.title != look.other.name and look.sign is not Sign.LATE
     is_seen = look.seen in SEEN
     why = mean.why_open if mean and look.seen is Seen.OPEN else WhyOpen.NO_PAIR if look.seen is Seen.NO_PAIR else None
     return Row(
         look=look,
-        sign=str(look.sign),
-        compared=f"{look.assessment.title} – {others.get(look.sign, look.other.title)}",
+        sign=f"{look.sign} ({look.other.title})" if is_labelled else str(look.sign),
         size=size,
+        sizes=size if size == beside_size else f"{size}, noise {beside_size}",
+        beside_size=beside_size,
         cell=cell,
         attack=number(means[0].mean) if means else NOTHING,
         beside=number(means[1].mean) if means else NOTHING,
@@ -113,9 +113,9 @@ def table_of(study: Study, rows: Sequence[Row], name: str) -> Table:
     sizes = tuple(f"{sum(r.look.seen is Seen.BEYOND_CHANCE for r in mine)}/{len(mine)}" for mine in groups)
     columns = [
         Column("sign", tuple(row.sign for row in shown), "name"),
-        Column("attack – beside it", tuple(row.compared for row in shown), "name"),
+        Column("attack", tuple(row.look.assessment.title for row in shown), "name"),
         Column(cell_label(study), tuple(row.cell for row in shown), "name"),
-        column("size", lambda row: row.size),
+        column("size", lambda row: row.sizes),
         column("accuracy", lambda row: row.attack),
         column("beside it", lambda row: row.beside),
         column("weaker in", lambda row: row.num_weaker),
@@ -144,9 +144,11 @@ def _groups(rows: Sequence[Row]) -> list[list[Row]]:
 def _caption(rows: Sequence[Row]) -> Iterator[str]:
     yield (
         "Accuracy under an attack by gradients, where training ended, and beside it accuracy under what should fool no "
-        "more examples, over seeds with both, at the size at which the sign is clearest. Weaker in: on how many of "
-        "these seeds the attack fools fewer. Minus beside it: the difference, paired by seed, its mean ± sd and "
-        f"{PERCENT} interval; beyond chance where that lies above 0. Sizes: at how many of the attack’s sizes it is."
+        "more examples: noise, the attack itself after a quarter of its steps (late), examples made on another seed’s "
+        "network (transfer), FGSM (one step). Over seeds with both, at the size at which the sign is clearest. Weaker "
+        "in: on how many of these seeds the attack fools fewer. Minus beside it: the difference, paired by seed, its "
+        f"mean ± sd and {PERCENT} interval; beyond chance where that lies above 0. Sizes: at how many of the "
+        "attack’s sizes it is."
     )
     if any(row.look.sign is Sign.NOISE for row in rows):
         yield (
@@ -155,7 +157,7 @@ def _caption(rows: Sequence[Row]) -> Iterator[str]:
             "pixels of such noise leave the ball, so it is a sign and no proof."
         )
     if any(row.look.sign is Sign.LATE for row in rows):
-        yield "Of the last step, accuracy is under the attack’s last point alone."
+        yield "Of the sign late, accuracy is under the attack’s last point alone."
     if family := max((row.look.family for row in rows), default=0):
         tests = "" if family == 1 else f"; Holm’s p allows for the {family} tests or fewer of a sign, p does not"
         yield f"P: Wilcoxon’s signed-rank test, where the attack is weaker in the mean{tests}."
@@ -211,9 +213,7 @@ def _clause(row: Row) -> str:
 def _how_large(row: Row) -> str:
     look = row.look
     is_same = norm_of(look.assessment) != "l2" and look.size == look.beside_size
-    return (
-        "of the same size" if is_same else f"of standard deviation {row.compared.rpartition(f'{look.other.title} ')[2]}"
-    )
+    return "of the same size" if is_same else f"of standard deviation {row.beside_size}"
 
 
 def _not_seen(rows: Sequence[Row], cells: Sequence[str]) -> Iterator[str]:
