@@ -15,12 +15,12 @@ from trainables.validation import Problem
 _ASSESSMENTS = TypeAdapter(tuple[Assessment, ...])
 
 
-def assessments_in(given: Any) -> tuple[Assessment, ...]:
-    """Those of a study's content, if they are right."""
+def assessments_in(given: Any) -> tuple[Assessment, ...] | None:
+    """Those of a study's content; None if they are wrong."""
     try:
         return _ASSESSMENTS.validate_python(given or ())
     except ValidationError:
-        return ()
+        return None
 
 
 def metrics_of_assessments(assessments: tuple[Assessment, ...]) -> tuple[str, ...]:

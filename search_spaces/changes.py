@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from search_spaces.study import Acceleration, Analysis, LambdaCurve, Measurements, Study
+from search_spaces.study import Acceleration, Analysis, LambdaCurve, Measurements, RobustnessCurve, Study
 from trainables.limits import wrong_size
 from trainables.reading import parse_value
 from trainables.validation import Problem, ValidationErrors, cut, nearest, validate
@@ -57,7 +57,7 @@ def _without_absent(analysis: Analysis, arms: Sequence[str]) -> Analysis | None:
         return None
     if isinstance(analysis, LambdaCurve) and not {analysis.arm, analysis.baseline} <= set(arms):
         return None
-    if isinstance(analysis, Measurements) and analysis.baseline not in arms:
+    if isinstance(analysis, Measurements | RobustnessCurve) and analysis.baseline not in arms:
         return analysis.model_copy(update={"baseline": None})
     return analysis
 

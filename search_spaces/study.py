@@ -152,6 +152,28 @@ class ArmsBySetting(Analysis):
     setting: str
 
 
+class RobustnessCurve(Analysis):
+    """Accuracy against the size of a perturbation, where training ended; with a baseline the differences from it,
+    paired by seed; clean accuracy against robustness; and signs that attacks are weak because gradients are masked.
+
+    assessments  titles of the study's assessments of the last networks that have sizes; by default all of them
+    """
+
+    kind: Literal["robustness_curve"] = "robustness_curve"
+    baseline: str | None = None
+    assessments: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+
+
+def sizes_of(assessment: Assessment) -> tuple[float, ...]:
+    """The sizes of its perturbations, growing, without 0, at which each is also made; empty if it has none."""
+    return getattr(assessment, "sizes", ())
+
+
+def has_curve(assessment: Assessment) -> bool:
+    """Whether it says of the network where training ended how accuracy depends on size."""
+    return bool(sizes_of(assessment)) and assessment.network == "last"
+
+
 def metrics_asked(analysis: Analysis) -> tuple[str, ...]:
     """What an analysis names."""
     if isinstance(analysis, ArmsBySetting):
@@ -220,7 +242,7 @@ class Study(Config):
     trial      what all trials share: fields of TrialConfig
     arms       name -> what the arm changes in `trial`, and its `grid`
     assessments
-               what is measured of the trained networks afterwards: attacks, say
+               what is measured of the trained networks afterwards, example by example: attacks, say
     search     the settings of an arm of which `grokgrid optimise` finds the best
     keep_checkpoints
                whether the last checkpoint of a trial that ended stays in MLflow, so that it can be trained on; without
@@ -369,11 +391,14 @@ def _problems_of_cells(study: dict[str, Any], cells: list[Cell], problems: list[
         Problem(("assessments", *problem.path), problem.message)
         for problem in problems_of_assessments(study, cells, measured)
     ]
-    afterwards = list(metrics_of_assessments(assessments_in(study.get("assessments")))) if measured else []
+    afterwards = list(metrics_of_assessments(assessments_in(study.get("assessments")) or ())) if measured else []
     for index, analysis in enumerate(analyses):
         of_curves = analysis.get("kind") == "curves"
-        found = _problems_of_analysis(analysis, arms, cells, measured if of_curves else [*measured, *afterwards])
-        problems += [Problem(("analyses", index, *problem.path), problem.message) for problem in found]
+        of_one = [
+            *_problems_of_analysis(analysis, arms, cells, measured if of_curves else [*measured, *afterwards]),
+            *_problems_of_robustness(analysis, study.get("assessments")),
+        ]
+        problems += [Problem(("analyses", index, *problem.path), problem.message) for problem in of_one]
     compares = any(analysis.get("kind") == "acceleration" for analysis in analyses)
     if not compares and any(reference.get("measure") is not None for reference in references):
         wrong = "published accelerations stand beside ours: add {kind: acceleration, baseline: …} to analyses"
@@ -392,7 +417,7 @@ def _problems_of_analysis(
     analysis: dict[str, Any], arms: list[str], cells: list[Cell], measured: list[str]
 ) -> Iterator[Problem]:
     kind, baseline = analysis.get("kind"), analysis.get("baseline")
-    if kind in ("acceleration", "measurements", "lambda_curve") and isinstance(baseline, str):
+    if kind in ("acceleration", "measurements", "lambda_curve", "robustness_curve") and isinstance(baseline, str):
         num_cells = sum(cell.arm == baseline for cell in cells)
         if baseline not in arms:
             yield Problem(("baseline",), f"{baseline!r} is no arm; {nearest(baseline, arms)}")
@@ -410,6 +435,34 @@ def _problems_of_analysis(
         for metric in _metrics(analysis):
             if (metric if kind == "curves" else measured_by(metric)) not in measured:
                 yield Problem(("metrics",), f"{metric!r} is not measured; {nearest(metric, measured)}")
+
+
+def _problems_of_robustness(analysis: dict[str, Any], given: Any) -> Iterator[Problem]:
+    """Of assessments that are right by themselves; the others are reported where they are given."""
+    if analysis.get("kind") != "robustness_curve":
+        return
+    if (assessments := assessments_in(given)) is None:
+        return
+    by_title = {each.title: each for each in assessments}
+    with_curve = [title for title, each in by_title.items() if has_curve(each)]
+    if not with_curve:
+        yield Problem(
+            (), "robustness_curve needs an assessment of the last networks with sizes: give one in assessments"
+        )
+        return
+    named = [title for title in _listed(analysis.get("assessments")) if isinstance(title, str)]
+    for index, title in enumerate(named):
+        place = ("assessments", index)
+        if title in named[:index]:
+            yield Problem(place, f"{title!r} is there twice")
+        elif title not in by_title:
+            yield Problem(place, f"{title!r} is not assessed; {nearest(title, with_curve)}")
+        elif not sizes_of(by_title[title]):
+            wrong = f"{title!r} has no sizes, and the curve is accuracy against size"
+            yield Problem(place, f"{wrong}. Allowed: {', '.join(with_curve)}")
+        elif title not in with_curve:
+            wrong = f"{title!r} is of networks that were kept on the way, and the curve is of the last ones"
+            yield Problem(place, f"{wrong}. Allowed: {', '.join(with_curve)}")
 
 
 def _problems_of_table(analysis: dict[str, Any], cells: list[Cell], measured: list[str]) -> Iterator[Problem]:

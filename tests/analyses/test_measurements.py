@@ -8,15 +8,19 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 import pytest
+from imagined_assessments import Pgd
 from matplotlib.collections import LineCollection
 from scipy import stats
 from synthetic_results import Outcome, synthetic_results, synthetic_study
 
 from grokgrid.analyses import Report, make_report
 from grokgrid.analyses.drawing import BASELINE, colours
+from grokgrid.analyses.measurement_rows import measure
 from grokgrid.results import Results, State
+from grokgrid.statistics import Evidence
 from search_spaces import narrow
 from search_spaces.library import LIBRARY
+from search_spaces.study import Measurements
 
 NORM = "train_jacobian_norm_mean"
 LOW = [0.30, 0.35, 0.25, 0.40, 0.20]
@@ -367,3 +371,13 @@ class TestTable:
     def test_a_figure_of_no_cell_or_no_known_error_is_refused(self, changes: dict[str, Any], said: str):
         with pytest.raises(ValueError, match=re.escape(said)):
             self.found(reference=[REFERENCE | changes])
+
+
+class TestAssessments:
+    def test_are_measured_in_every_arm_though_no_trial_measures_them(self):
+        metric = "pgd_accuracy_at_0.1"
+        seen = measured(LOW, HIGH, results=True, assessments=[Pgd(sizes=(0.1,))])
+        trials = seen.trials.rename(columns={f"final/{NORM}": f"final/{metric}"})
+        analysis = Measurements(metrics=(metric,), baseline="baseline")
+        found = measure(Results(seen.study, trials, seen.curves, seen.at), analysis)
+        assert [m.finding.evidence if m.finding else None for m in found] == [None, Evidence.ABOVE]

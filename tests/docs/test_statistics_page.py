@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from imagined_assessments import Fgsm, Pgd, Transfer, WhiteNoise
 from synthetic_results import Outcome, synthetic_results, synthetic_study
 
 from grokgrid.analyses import acceleration_rows, make_report, measurement_rows
+from grokgrid.analyses.masking import Seen, Sign
 from grokgrid.analyses.wording import BUT_P
 from grokgrid.results import State
 from grokgrid.statistics import WhyOpen
@@ -38,6 +40,8 @@ def reports() -> Iterator[Any]:
         REFERENCE | {"metric": "test_accuracy", "value": 0.9, "error": 0.1},
     ]
     yield eventful([0.01], [acceleration, measurements], reference=published)
+    sizes = [Pgd(), WhiteNoise(), Fgsm(), Transfer(), Pgd(label="pgd_l2", norm="l2")]
+    yield eventful([0.01, 0.1], [{"kind": "robustness_curve", "baseline": "baseline"}], assessments=sizes)
 
 
 def is_explained(name: str) -> bool:
@@ -62,8 +66,12 @@ def test_it_has_every_finding():
     assert "open" in told
 
 
+def test_it_has_every_sign_of_masked_gradients():
+    assert [each for each in (*Sign, *Seen) if f"*{each}*" not in PAGE] == []
+
+
 def test_it_has_every_column_that_people_see():
     labels = {c.label for found in reports() for s in found.sections for table in s.tables for c in table.columns}
-    told = {label.replace("baseline’s", "BASELINE’s").replace("minus baseline", "minus BASELINE") for label in labels}
+    told = {label.replace("baseline’s", "BASELINE’s").replace("s baseline", "s BASELINE") for label in labels}
     assert len(told) > 20
     assert sorted(label for label in told - OF_THE_STUDY if not is_explained(label)) == []

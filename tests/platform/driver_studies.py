@@ -117,7 +117,9 @@ def drive(
     console = Console(file=told or io.StringIO())
     try:
         with engine or InlineEngine() as engine, Progress(study.name, engine.num_slots, console) as progress:
-            return Driver(WholeStudy(study, tracking), engine, tracking, report, progress, How(storage=storage, **how)).run()
+            return Driver(
+                WholeStudy(study, tracking), engine, tracking, report, progress, How(storage=storage, **how)
+            ).run()
     finally:
         report.abandon()
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from fontTools.ttLib import TTFont
+from imagined_assessments import Pgd, WhiteNoise
 from matplotlib.figure import Figure
 from rich.console import Console
 from synthetic_results import Outcome, synthetic_results, synthetic_study
@@ -79,13 +80,35 @@ def against_lambda() -> Report:
 
 
 @functools.cache
+def robust() -> Report:
+    """Under an attack and noise, with signs of masked gradients, one trial diverged and one size not measured."""
+    trial = {name: value for name, value in synthetic_study().trial.items() if name != "goal"}
+    study = synthetic_study(
+        trial=trial,
+        assessments=[Pgd(sizes=(8 / 255, 0.1)), WhiteNoise(sizes=(8 / 255, 0.1))],
+        analyses=[{"kind": "robustness_curve", "baseline": "baseline"}],
+    )
+    end: Outcome = (State.FINISHED, 991)
+    found = synthetic_results(study, {"baseline": [end] * 5, "jacobian": [end] * 4 + [(State.DIVERGED, 51)]})
+    starts = [
+        (start, size) for start in ("pgd_", "pgd_early_", "pgd_late_", "white_noise_") for size in (0, 8 / 255, 0.1)
+    ]
+    values = {
+        f"final/{start}accuracy_at_{size:.4g}": 0.5 + 0.4 * np.sin(np.arange(10) + index)
+        for index, (start, size) in enumerate(starts)
+        if (start, size) != ("pgd_early_", 0.1)
+    }
+    return make_report(Results(study, found.trials.assign(**values), found.curves, found.at))
+
+
+@functools.cache
 def not_begun() -> Report:
     return make_report(synthetic_results(synthetic_study(), {}))
 
 
 MEASURES = ("steps", "seconds", "phase_seconds")
 REPORTS = pytest.mark.parametrize(
-    "found", [complete, troubled, measured, against_lambda, not_begun], ids=lambda found: found.__name__
+    "found", [complete, troubled, measured, against_lambda, robust, not_begun], ids=lambda found: found.__name__
 )
 
 

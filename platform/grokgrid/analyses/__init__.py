@@ -10,6 +10,8 @@ reaching        the fraction of seeds that has reached the goal
 curves          metrics against steps
 measurements    metrics where trials ended, and differences from a baseline
 strengths       metrics at every strength of a method, and the best strength; `lambda_curves` the section of them
+robustness      accuracy against the size of a perturbation; `masking` signs that attacks are weak because gradients are
+                masked; `robustness_curves` the section of them
 searches        a search for the best settings, and what the best come to on other seeds
 trials          how many trials are where, and where they ran
 headlines       the one sentence

@@ -14,7 +14,7 @@ from grokgrid.analyses.wording import labels
 from grokgrid.statistics import Estimator, RatioKind, Times, WhyOpen, fraction_reached
 from grokgrid.statistics.times import Floats
 from search_spaces import Study
-from search_spaces.study import Acceleration, LambdaCurve, Measurements
+from search_spaces.study import Acceleration, LambdaCurve, Measurements, RobustnessCurve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,7 +46,7 @@ _BEYOND = 1e12
 
 def colours(study: Study) -> dict[str, str]:
     """By the name of the cell: its arm's colour; an arm of several cells goes from light to dark along its grid."""
-    kinds = Acceleration | Measurements | LambdaCurve
+    kinds = Acceleration | Measurements | LambdaCurve | RobustnessCurve
     compared = [analysis for analysis in study.analyses if isinstance(analysis, kinds)]
     baselines = {analysis.baseline for analysis in compared if analysis.baseline} or {"baseline"}
     found: dict[str, str] = {}
@@ -60,12 +60,12 @@ def colours(study: Study) -> dict[str, str]:
 
 
 def fractions(study: Study, times: Mapping[str, Times], unit: str) -> "Figure":
-    told = _in_legend(study)
+    told = in_legend(study)
     figure, axes = new_figure(height=max(3.6, LEGEND_LINE * len(told)))
     ends = [mine.value.max() for mine in times.values() if mine.n]
     first = min(mine.value[mine.value > 0].min(initial=math.inf) for mine in times.values() if mine.n)
     end = max(ends) if ends else 1.0
-    for cell, style in _styles(study).items():
+    for cell, style in styles(study).items():
         mine = times[cell]
         if not mine.n:
             continue
@@ -83,19 +83,19 @@ def fractions(study: Study, times: Mapping[str, Times], unit: str) -> "Figure":
     axes.set_ylim(-0.03, 1.03)
     axes.set_ylabel("fraction of seeds")
     log_axis(axes, unit)
-    _legend(axes, _cut(study, told))
+    _legend(axes, cut(study, told))
     return figure
 
 
 def curves(study: Study, metric: str, seed_curves: Mapping[str, Sequence[Floats]], means: pd.DataFrame) -> "Figure":
     from matplotlib.collections import LineCollection, PolyCollection
 
-    told, styles = _in_legend(study), _styles(study)
+    told, style_of = in_legend(study), styles(study)
     # Step 0 has no place on a logarithmic axis.
     means = means[means["steps"] > 0]
     figure, axes = new_figure(height=max(4.0, LEGEND_LINE * len(told)))
     lines = [line for those in seed_curves.values() for line in those]
-    inks = [styles[cell]["color"] for cell, those in seed_curves.items() for _ in those]
+    inks = [style_of[cell]["color"] for cell, those in seed_curves.items() for _ in those]
     values = np.concatenate([line[:, 1] for line in lines])
     # What is alike is one artist: each one costs a millisecond in every file.
     axes.add_collection(LineCollection(lines, colors=inks, linewidths=0.6, alpha=0.45))
@@ -103,7 +103,7 @@ def curves(study: Study, metric: str, seed_curves: Mapping[str, Sequence[Floats]
     axes.scatter(last_steps, last_values, s=16, marker=".", color=inks, zorder=2)
     bands = {}
     for cell, mean in means.groupby("cell", sort=False):
-        style = styles[str(cell)]
+        style = style_of[str(cell)]
         # Once the quick trials have ended, the mean would be that of the slow ones.
         whole = mean[mean["n"] == mean["n"].max()]
         steps, low, high = whole[["steps", "low", "high"]].to_numpy(float).T
@@ -111,12 +111,12 @@ def curves(study: Study, metric: str, seed_curves: Mapping[str, Sequence[Floats]
             ends = np.clip(np.concatenate([low, high[::-1]]), values.min(), values.max())
             bands[str(cell)] = np.column_stack([np.concatenate([steps, steps[::-1]]), ends])
         axes.plot(steps, whole["mean"].to_numpy(float), label=told.get(str(cell)), **style)
-    shades = [styles[cell]["color"] for cell in bands]
+    shades = [style_of[cell]["color"] for cell in bands]
     axes.add_collection(PolyCollection([*bands.values()], facecolors=shades, alpha=0.13, linewidths=0))
     axes.set_ylabel(metric.replace("_", " "))
     _goal_line(study, metric, axes)
     log_axis(axes, "steps")
-    _legend(axes, _cut(study, told))
+    _legend(axes, cut(study, told))
     return figure
 
 
@@ -288,12 +288,12 @@ def _legend(axes: "Axes", title: str | None = None) -> None:
         )
 
 
-def _cut(study: Study, told: Mapping[str, str]) -> str | None:
+def cut(study: Study, told: Mapping[str, str]) -> str | None:
     """What is said above a legend that does not tell all."""
     return f"{len(told)} of {len(study.cells)} cells" if len(told) < len(study.cells) else None
 
 
-def _in_legend(study: Study) -> dict[str, str]:
+def in_legend(study: Study) -> dict[str, str]:
     """The names for people of the cells that a legend tells: of an arm of many, a few from the first to the last."""
     names, found = labels(study), []
     for arm in study.arms:
@@ -310,7 +310,7 @@ def _goal_line(study: Study, metric: str, axes: "Axes") -> None:
         axes.axhline(at, color=BASELINE, linewidth=0.8, linestyle="--")
 
 
-def _styles(study: Study) -> dict[str, dict[str, Any]]:
+def styles(study: Study) -> dict[str, dict[str, Any]]:
     """Colour by arm and, with more arms than colours, dashes."""
     palette, arms = colours(study), list(study.arms)
     return {

@@ -7,7 +7,7 @@ in which table.
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from grokgrid.analyses import acceleration_rows, measurement_rows
 from grokgrid.analyses.acceleration_rows import Row
@@ -150,10 +150,7 @@ def _not_compared(cells: Sequence[object]) -> str:
 
 def _differences(rows: Sequence[MeasurementRow], baseline: str, place: str) -> str:
     """An arm of one cell by its figures; of an arm of several how many cells are what."""
-    arms: dict[str, list[MeasurementRow]] = {}
-    for row in rows:
-        if row.m.finding is not None:
-            arms.setdefault(row.m.cell.arm, []).append(row)
+    arms = _by_arm(rows)
     if not arms:
         return _means(rows, place)
     clauses = []
@@ -161,9 +158,7 @@ def _differences(rows: Sequence[MeasurementRow], baseline: str, place: str) -> s
         if len(mine) == 1:
             clauses.append(_difference(mine[0]))
         else:
-            counts = Counter(row.finding for row in mine)
-            found = listed([f"{num} “{finding}”" for finding, num in counts.items()])
-            clauses.append(f"of {arm}’s {len(mine)} cells {found} ({place})")
+            clauses.append(f"of {arm}’s {len(mine)} cells {_findings(mine)} ({place})")
     return f"{rows[0].metric} at the end beside {baseline}’s: {first_of(clauses, 'arm', place)}"
 
 
@@ -177,6 +172,64 @@ def _difference(row: MeasurementRow) -> str:
         return f"{row.cell} shows no clear difference ({figures})"
     but_p = _but_p(row.is_but_p, row.m.family, row.holms_p, row.p, row.least_p)
     return f"{row.cell} is {measurement_rows.SIDES[evidence]} ({figures}){but_p}"
+
+
+def robust(
+    rows: Sequence[MeasurementRow], baseline: str | None, under: str, masked: Collection[str], place: str
+) -> str:
+    """Of accuracy over the sizes of one assessment, arm by arm.
+
+    masked: names of cells whose gradients may be masked
+    """
+    if baseline is None or all(row.m.finding is None for row in rows):
+        if all(row.m.found is None for row in rows):
+            return f"{under} is open because {WhyOpen.NO_VALUE}"
+        told = [(row.m.cell.arm, f"{row.cell} {_mean(row)}{_masked([row], masked)}") for row in rows]
+        return f"{under} is: {_cell_by_cell(told, place)}{_not_compared(rows)}"
+    reference = next(row for row in rows if row.m.finding is None)
+    clauses = [
+        _robust(mine[0], reference, masked)
+        if len(mine) == 1
+        else f"of {arm}’s {len(mine)} cells {_findings(mine)} ({place}){_masked(mine, masked)}"
+        for arm, mine in _by_arm(rows).items()
+    ]
+    of_reference = f"; {reference.cell}’s gradients may be masked" if reference.m.cell.name in masked else ""
+    return f"{under} beside {baseline}’s: {first_of(clauses, 'arm', place)}{of_reference}"
+
+
+def _robust(row: MeasurementRow, reference: MeasurementRow, masked: Collection[str]) -> str:
+    assert row.m.finding is not None
+    evidence, why = row.m.finding
+    both = f"{row.mean} against {reference.mean}" if row.m.found and reference.m.found else f"{row.n} seeds"
+    figures = f"{both}, {_known_difference(row)}" if row.m.difference else f"{both}{_and(row.others)}"
+    told = {
+        Evidence.ABOVE: f"{row.cell} stays more accurate ({figures})",
+        Evidence.BELOW: f"{row.cell} stays less accurate ({figures})",
+        Evidence.NO_CLEAR_DIFFERENCE: f"{row.cell} shows no clear difference ({figures})",
+        Evidence.OPEN: f"whether {row.cell} differs is open because {why} ({figures})",
+    }
+    but_p = _but_p(row.is_but_p, row.m.family, row.holms_p, row.p, row.least_p)
+    return f"{told[evidence]}{but_p}{_masked([row], masked)}"
+
+
+def _masked(rows: Sequence[MeasurementRow], masked: Collection[str]) -> str:
+    num = sum(row.m.cell.name in masked for row in rows)
+    of_some = f", and the gradients of {num} of them may be masked"
+    return "" if not num else ", and its gradients may be masked" if len(rows) == 1 else of_some
+
+
+def _findings(rows: Sequence[MeasurementRow]) -> str:
+    counts = Counter(row.finding for row in rows)
+    return listed([f"{num} “{finding}”" for finding, num in counts.items()])
+
+
+def _by_arm(rows: Sequence[MeasurementRow]) -> dict[str, list[MeasurementRow]]:
+    """Rows of which something is found, beside the baseline."""
+    arms: dict[str, list[MeasurementRow]] = {}
+    for row in rows:
+        if row.m.finding is not None:
+            arms.setdefault(row.m.cell.arm, []).append(row)
+    return arms
 
 
 def _known_difference(row: MeasurementRow) -> str:

@@ -3,7 +3,7 @@ that the table and the headline print.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -35,6 +35,7 @@ class Measurement:
     """A metric of a cell's trials that ended.
 
     found       None if there is none
+    is_measured whether its trials measure it, as far as that is known beforehand
     num_ended   that ended, whether the metric is a number there or not
     difference  from the baseline; None for the baseline itself, without one, and without a common seed
     finding     what the difference's interval says: ABOVE, the cell's is higher. None where none is asked for
@@ -46,6 +47,7 @@ class Measurement:
     cell: Cell
     metric: str
     found: SampleMean | None
+    is_measured: bool
     num_ended: int
     difference: PairedDifference | None
     finding: Finding | None
@@ -60,11 +62,24 @@ class Measurement:
 
 def measure(results: Results, analysis: Measurements) -> tuple[Measurement, ...]:
     """Metric by metric, every cell."""
-    found = [m for metric in analysis.metrics for m in _by_metric(results, analysis, metric)]
+    found: list[Measurement] = []
+    afterwards = {f"{each.title}_{metric}" for each in results.study.assessments for metric in each.metrics}
+    for metric in analysis.metrics:
+        values = {cell.name: end_values(results, cell, metric) for cell in results.study.cells}
+        is_assessed = metric in afterwards
+        measured = {cell.name: is_assessed or measures(cell, metric) for cell in results.study.cells}
+        is_accuracy = measured_by(metric).endswith("_accuracy") or is_assessed and "accuracy_at_" in metric
+        found += compared(results, metric, values, analysis.baseline, measured=measured, is_accuracy=is_accuracy)
+    return with_holm(found, [m.metric for m in found])
+
+
+def with_holm(found: Sequence[Measurement], families: Sequence[str]) -> tuple[Measurement, ...]:
+    """With p values that allow for all tests of a family. families: that of each."""
     tests = [m.difference.test if m.difference else None for m in found]
-    adjusted = holm_within([m.metric for m in found], [test.p if test else None for test in tests])
-    families = Counter(m.metric for m in found if m.finding)
-    return tuple(replace(m, p_holm=p, family=families[m.metric]) for m, p in zip(found, adjusted, strict=True))
+    adjusted = holm_within(families, [test.p if test else None for test in tests])
+    sizes = Counter(family for m, family in zip(found, families, strict=True) if m.finding)
+    both = zip(found, adjusted, families, strict=True)
+    return tuple(replace(m, p_holm=p, family=sizes[family]) for m, p, family in both)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +122,7 @@ def rows_of(study: Study, found: Sequence[Measurement]) -> tuple[Row, ...]:
 def _row(m: Measurement, cell: str, num_seeds: int) -> Row:
     mean, apart = m.found, m.difference.mean if m.difference else None
     test = m.difference.test if m.difference else None
-    nothing = WhyOpen.NO_VALUE if measures(m.cell, m.metric) else WhyOpen.NOT_MEASURED
+    nothing = WhyOpen.NO_VALUE if m.is_measured else WhyOpen.NOT_MEASURED
     why = m.finding.why if m.finding else mean.why_open if mean else nothing
     return Row(
         m=m,
@@ -144,24 +159,37 @@ def _finding(m: Measurement) -> str:
     return SIDES.get(evidence, str(evidence)) + (BUT_P if m.finding.has_side and not is_significant(m.p_holm) else "")
 
 
-def _by_metric(results: Results, analysis: Measurements, metric: str) -> Iterator[Measurement]:
-    values = {cell.name: end_values(results, cell, metric) for cell in results.study.cells}
-    baseline = next((cell for cell in results.study.cells if cell.arm == analysis.baseline), None)
+def compared(
+    results: Results,
+    metric: str,
+    values: "Mapping[str, pd.Series[float]]",
+    baseline: str | None,
+    *,
+    measured: Mapping[str, bool],
+    is_accuracy: bool,
+) -> Iterator[Measurement]:
+    """Every cell, without p values that allow for several tests: `with_holm` gives them.
+
+    values: of each cell's trials that ended, finite, by seed
+    measured: of each cell, whether its trials measure the metric
+    """
+    reference = next((cell for cell in results.study.cells if cell.arm == baseline), None)
     for cell in results.study.cells:
         mine, difference, finding = values[cell.name], None, None
-        if baseline is not None and cell is not baseline:
-            theirs = values[baseline.name]
+        if reference is not None and cell is not reference:
+            theirs = values[reference.name]
             difference = paired_difference(theirs, mine)
             # Of trials that diverged, or ended without a number, nothing enters: what is left flatters.
-            is_left_out = any(_num_lost(results, each, len(values[each.name])) for each in (baseline, cell))
-            finding = _judged(metric, difference, theirs, is_left_out=is_left_out)
-            if not (measures(baseline, metric) and measures(cell, metric)):
+            is_left_out = any(_num_lost(results, each, len(values[each.name])) for each in (reference, cell))
+            finding = _judged(difference, theirs, is_left_out=is_left_out, is_accuracy=is_accuracy)
+            if not (measured[reference.name] and measured[cell.name]):
                 finding = Finding(Evidence.OPEN, WhyOpen.NOT_MEASURED)
         yield Measurement(
             cell=cell,
             metric=metric,
             found=SampleMean.of(mine) if len(mine) else None,
-            num_ended=num_ended(results, cell) if measures(cell, metric) else 0,
+            is_measured=measured[cell.name],
+            num_ended=num_ended(results, cell) if measured[cell.name] else 0,
             difference=difference,
             finding=finding,
             p_holm=None,
@@ -180,13 +208,13 @@ def _num_lost(results: Results, cell: Cell, num_values: int) -> int:
 
 
 def _judged(
-    metric: str, difference: PairedDifference | None, baseline: "pd.Series[float]", *, is_left_out: bool
+    difference: PairedDifference | None, baseline: "pd.Series[float]", *, is_left_out: bool, is_accuracy: bool
 ) -> Finding:
     if difference is None:
         return Finding(Evidence.OPEN, WhyOpen.LEFT_OUT if is_left_out else WhyOpen.NO_PAIR)
     why, mean = difference.mean.why_open, float(baseline.mean())
     # Of an accuracy near 1 the error is what may differ by much.
-    sizes = [mean, mean - 1] if measured_by(metric).endswith("_accuracy") else [mean]
+    sizes = [mean, mean - 1] if is_accuracy else [mean]
     if why is None and is_left_out:
         why = WhyOpen.LEFT_OUT
     return judge_difference(difference.mean.confidence_interval(LEVEL), why, sizes)

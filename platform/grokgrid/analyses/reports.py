@@ -11,10 +11,19 @@ from grokgrid.analyses.lambda_curves import lambda_curve_section
 from grokgrid.analyses.measurements import measurements_section
 from grokgrid.analyses.parts import Report, Section
 from grokgrid.analyses.reaching import reaching_section
+from grokgrid.analyses.robustness_curves import robustness_section
 from grokgrid.analyses.strengths import lambda_curves
 from grokgrid.analyses.trials import trials_section
 from grokgrid.results import Results
-from search_spaces.study import Acceleration, Analysis, ArmsBySetting, Curves, LambdaCurve, Measurements
+from search_spaces.study import (
+    Acceleration,
+    Analysis,
+    ArmsBySetting,
+    Curves,
+    LambdaCurve,
+    Measurements,
+    RobustnessCurve,
+)
 
 
 def make_report(results: Results) -> Report:
@@ -27,7 +36,7 @@ def make_report(results: Results) -> Report:
         names[analysis.kind] += 1
         num = names[analysis.kind]
         section = _section(results, analysis, analysis.kind if num == 1 else f"{analysis.kind}-{num}")
-        compares_times |= not isinstance(analysis, Curves | Measurements) and bool(section.sentence)
+        compares_times |= not isinstance(analysis, Curves | Measurements | RobustnessCurve) and bool(section.sentence)
         sections.append(section)
     if results.study.goal is not None:
         first_curves = next((i for i, section in enumerate(sections) if section.title == "Curves"), len(sections))
@@ -42,11 +51,14 @@ def _section(results: Results, analysis: Analysis, name: str) -> Section:
     if isinstance(analysis, Acceleration):
         return acceleration_section(results, analysis, name=name)
     if isinstance(analysis, Curves):
-        is_told = results.study.goal is None and not any(isinstance(a, Measurements) for a in results.study.analyses)
+        at_end = Measurements | RobustnessCurve
+        is_told = results.study.goal is None and not any(isinstance(a, at_end) for a in results.study.analyses)
         return curves_section(results, analysis, name=name, is_told=is_told)
     if isinstance(analysis, Measurements):
         return measurements_section(results, analysis, name=name)
     if isinstance(analysis, ArmsBySetting):
         return table_section(results, analysis, name=name)
+    if isinstance(analysis, RobustnessCurve):
+        return robustness_section(results, analysis, name=name)
     assert isinstance(analysis, LambdaCurve)
     return lambda_curve_section(results, lambda_curves(results, analysis), name=name)

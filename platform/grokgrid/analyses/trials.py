@@ -12,7 +12,7 @@ from grokgrid.analyses.wording import NOTHING, cell_label, count, labels, listed
 from grokgrid.plurals import plural
 from grokgrid.results import Results, State
 from search_spaces import Cell
-from search_spaces.study import Acceleration, Measurements
+from search_spaces.study import Acceleration, Measurements, RobustnessCurve
 
 _FOLDERS = re.compile(r"(?<![\w.:/])(?:/|[A-Za-z]:[\\/])(?:[^\s/\\'\"]+[\\/])+")
 """All of an absolute path but its last part."""
@@ -42,7 +42,8 @@ def without_folders(reason: str) -> str:
 def trials_section(results: Results) -> Section:
     found = states(results)
     # Where an analysis says itself what becomes of them, they stand beside it.
-    told = any(isinstance(analysis, Acceleration | Measurements) for analysis in results.study.analyses)
+    kinds = Acceleration | Measurements | RobustnessCurve
+    told = any(isinstance(analysis, kinds) for analysis in results.study.analyses)
     notes = () if told else absent(results)
     return Section(
         title="Trials",

@@ -9,6 +9,7 @@ typical         which of them to print, and whether to trust it: of times, of ra
 multiplicity    p values of many comparisons at once: `holm`, `holm_within`
 accelerations   all of it for an arm and the baseline: `acceleration`
 samples         a metric at the end of training: its mean, its difference from the baseline's
+robustness      accuracy against size: its area, the front of clean and robust accuracy, who dominates whom
 choices         how sure the choice of the best candidate is
 sequential      a paired test that may be looked at after every seed
 verdicts        a published figure beside ours: `verdict`
@@ -32,6 +33,7 @@ from grokgrid.statistics.evidence import (
 from grokgrid.statistics.multiplicity import holm, holm_within
 from grokgrid.statistics.pairs import Improvement, PairedTest, PairedTestKind, RatioKind
 from grokgrid.statistics.reading import phase_seconds, time_to_goal
+from grokgrid.statistics.robustness import Dominance, Share, dominance, dominates, mean_over_sizes, on_front
 from grokgrid.statistics.samples import PairedDifference, SampleMean, paired_difference, sample_verdict
 from grokgrid.statistics.sequential import e_values, is_greater
 from grokgrid.statistics.times import Times, restricted_mean
@@ -47,6 +49,7 @@ __all__ = [
     "Bound",
     "CensoredFit",
     "Direction",
+    "Dominance",
     "Estimator",
     "Evidence",
     "Finding",
@@ -64,6 +67,7 @@ __all__ = [
     "SIGNIFICANT",
     "RatioKind",
     "SampleMean",
+    "Share",
     "Times",
     "Typical",
     "VAGUE",
@@ -71,6 +75,8 @@ __all__ = [
     "WhyOpen",
     "acceleration",
     "by_trial",
+    "dominance",
+    "dominates",
     "e_values",
     "fraction_reached",
     "holm",
@@ -80,6 +86,8 @@ __all__ = [
     "judge_difference",
     "judge_ratio",
     "mean_curve",
+    "mean_over_sizes",
+    "on_front",
     "p_not_behind",
     "paired_difference",
     "phase_seconds",
