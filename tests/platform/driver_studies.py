@@ -117,9 +117,8 @@ def drive(
     console = Console(file=told or io.StringIO())
     try:
         with engine or InlineEngine() as engine, Progress(study.name, engine.num_slots, console) as progress:
-            return Driver(
-                WholeStudy(study, tracking), engine, tracking, report, progress, How(storage=storage, **how)
-            ).run()
+            source, settings = WholeStudy(study, tracking), How(storage=storage, **how)
+            return Driver(source, engine, tracking, report, progress, settings).run()
     finally:
         report.abandon()
 

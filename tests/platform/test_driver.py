@@ -204,7 +204,7 @@ class TestFailures:
         assert all("DataError" in reason for reason in outcome.failed.values())
         assert states(failing, "broken") == ["failed"] * 2
         assert states(failing, "baseline") == ["finished"] * 2
-        assert "broken, seed 1 failed: trainables.data.place.DataError" in told.getvalue()
+        assert "broken seed 1 failed: trainables.data.place.DataError" in told.getvalue()
         assert "4/4 trials, 0 running, 2 failed, 2 finished" in told.getvalue()
         settled(keys(failing))
 
@@ -302,7 +302,7 @@ class TestLostTrials:
         outcome = drive(study(), Losing(key, make(key)), told=told)
         assert set(outcome.lost) == {key} and reason in outcome.lost[key]
         assert outcome.finished == keys(study()) - {key}
-        assert f"slow, seed 1 was lost: {reason}" in told.getvalue()
+        assert f"slow seed 1 was lost: {reason}" in told.getvalue()
         assert states(study(), "slow") == ["censored", "missing"]
         settled(keys(study()) - {key})
 

@@ -84,7 +84,7 @@ def test_interrupted_and_gone_on_with(
 
     ran = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert ran.returncode == 1, ran.stderr
-    assert "broken, seed 1 failed: failing.py, line 4: RuntimeError" in ran.stderr or "1 failed" in log.read_text()
+    assert "broken seed 1 failed: failing.py, line 4: RuntimeError" in ran.stderr or "1 failed" in log.read_text()
     assert "2 of 6 trials are not over: 2 failed" in ran.stderr.splitlines()[-1]
     assert "\x1b" not in ran.stdout + ran.stderr
     page = Path(ran.stdout.splitlines()[-1])
