@@ -25,6 +25,7 @@ from grokgrid.cli_options import (
     SlotsOption,
     StudyArgument,
     ThreadsOption,
+    TimeOption,
     errors,
     find_study,
     new_console,
@@ -35,6 +36,7 @@ from grokgrid.terminals import outlive_terminals
 
 if TYPE_CHECKING:
     from grokgrid.api import StudyReport
+    from grokgrid.planning import Plan
     from search_spaces import Study
     from trainables.trial import TrialConfig
 
@@ -135,6 +137,24 @@ def show(study: StudyArgument, settings: SetOption = None, seeds: SeedsOption = 
     sys.stdout.write(to_yaml(find_study(study, settings, seeds, arms)))
 
 
+def _how_long(made: "Plan", *, timed: bool) -> str:
+    from datetime import timedelta
+
+    from grokgrid.estimates import Pace
+
+    if made.at_most_s is None:
+        told = "How long it takes is not known before a trial of each cell has run"
+        return f"{told}." if timed else f"{told}; --time estimates it."
+    if not made.at_most_s:
+        return ""
+    limit = timedelta(seconds=round(made.at_most_s))
+    less = " on one slot, less where trials reach their goal before the budget's end."
+    if set(made.paces) <= {Pace.OWN}:
+        return f"At most {limit}{less}"
+    rests_on = "; ".join(f"{plural(num, 'cell')} by {pace}" for pace, num in made.paces.items())
+    return f"An estimate: at most {limit}{less} It rests on: {rests_on}."
+
+
 def _schedule_beside_budget(config: "TrialConfig") -> str | None:
     """Where a schedule is much longer or shorter than training is now; the budget may grow."""
     schedule, last, unit = getattr(config, "schedule", None), config.last_evaluation, config.budget.unit
@@ -146,10 +166,14 @@ def _schedule_beside_budget(config: "TrialConfig") -> str | None:
 
 
 @app.command()
-def plan(study: StudyArgument, settings: SetOption = None, seeds: SeedsOption = None, arms: ArmsOption = None) -> None:
+def plan(
+    study: StudyArgument,
+    settings: SetOption = None,
+    seeds: SeedsOption = None,
+    arms: ArmsOption = None,
+    timed: TimeOption = False,
+) -> None:
     """Tell what would run: trials, what is done already, estimated time. Nothing starts."""
-    from datetime import timedelta
-
     from rich.table import Table
 
     from grokgrid import api
@@ -157,7 +181,7 @@ def plan(study: StudyArgument, settings: SetOption = None, seeds: SeedsOption = 
     from trainables.data.place import DataError
 
     with errors():
-        made = api.plan(find_study(study, settings, seeds, arms))
+        made = api.plan(find_study(study, settings, seeds, arms), timed=timed)
     used = [need for need in Need if need in made.needs]
     table = Table("cell", *(need.value for need in used), box=None, pad_edge=False)
     for cell, needs in made.cells.items():
@@ -186,11 +210,8 @@ def plan(study: StudyArgument, settings: SetOption = None, seeds: SeedsOption = 
         console.print(f"Not yet: {missing}", markup=False, soft_wrap=True)
     for warning in made.warnings:
         console.print(f"Warning: {warning}", markup=False, soft_wrap=True)
-    if made.at_most_s is None:
-        console.print("How long it takes is not known before a trial of each cell has run.")
-    elif made.at_most_s:
-        limit = timedelta(seconds=round(made.at_most_s))
-        console.print(f"At most {limit} on one slot, less where trials reach their goal before the budget's end.")
+    if told := _how_long(made, timed=timed):
+        console.print(told, soft_wrap=True)
 
 
 @app.command()
