@@ -142,14 +142,18 @@ class LambdaCurve(Analysis):
 
 class ArmsBySetting(Analysis):
     """A metric where training ends as papers print it: arms down, the values of one setting of their grids across, the
-    mean over seeds and its 95% interval.
+    mean over seeds and its 95% interval; with a baseline also the differences from it, paired by seed.
 
-    setting  the path of the setting; arms that have it alone on their grid are in the table
+    setting   the path of the setting; arms that have it alone on their grid are in the table
+    baseline  the arm with which each other one is compared at the same value of the setting
+    null_as   what a value of null is called: `all`, say, where the setting is a number of examples
     """
 
     kind: Literal["table"] = "table"
     metric: str
     setting: str
+    baseline: str | None = None
+    null_as: Annotated[str, Field(min_length=1)] = "null"
 
 
 class RobustnessCurve(Analysis):
@@ -468,11 +472,16 @@ def _problems_of_robustness(analysis: dict[str, Any], given: Any) -> Iterator[Pr
 def _problems_of_table(analysis: dict[str, Any], cells: list[Cell], measured: list[str]) -> Iterator[Problem]:
     setting, metric = analysis.get("setting"), analysis.get("metric")
     on_grids = list(dict.fromkeys(path for cell in cells for path, _ in cell.point))
-    if cells and isinstance(setting, str) and not any([p for p, _ in cell.point] == [setting] for cell in cells):
+    inside = list(dict.fromkeys(cell.arm for cell in cells if [path for path, _ in cell.point] == [setting]))
+    if cells and isinstance(setting, str) and not inside:
         told = f"; {nearest(setting, on_grids)}" if on_grids else ""
         yield Problem(("setting",), f"{setting!r} is on no arm's grid by itself{told}")
     if measured and isinstance(metric, str) and measured_by(metric) not in measured:
         yield Problem(("metric",), f"{metric!r} is not measured; {nearest(metric, measured)}")
+    baseline = analysis.get("baseline")
+    if isinstance(baseline, str) and inside and baseline not in inside:
+        wrong = f"{baseline!r} is no arm of the table, which has {setting} alone on its grid"
+        yield Problem(("baseline",), f"{wrong}; {nearest(baseline, inside)}")
 
 
 def _problems_of_strengths(analysis: dict[str, Any], arms: list[str], cells: list[Cell]) -> Iterator[Problem]:

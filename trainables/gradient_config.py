@@ -121,6 +121,12 @@ class GradientConfig(TrialConfig):
         return config.model_copy(update=changes) if changes else config
 
     # Validators of fields, not of the whole: pydantic asks them also where other fields are wrong.
+    @field_validator("data")
+    @classmethod
+    def _can_be_trained_on(cls, data: Dataset) -> Dataset:
+        data.refuse_if_test_only()
+        return data
+
     @field_validator("model")
     @classmethod
     def _takes_the_examples(cls, model: Model, info: ValidationInfo) -> Model:

@@ -22,6 +22,13 @@ class ProcedureConfig(TrialConfig):
     budget: Budget
     goal: Annotated[Goal | None, NOT_IN_KEY] = None
 
+    @field_validator("data")
+    @classmethod
+    def _can_be_trained_on(cls, data: Dataset | None) -> Dataset | None:
+        if data is not None:
+            data.refuse_if_test_only()
+        return data
+
     @field_validator("procedure")
     @classmethod
     def _has_data_if_it_needs_some(cls, procedure: Procedure, info: ValidationInfo) -> Procedure:

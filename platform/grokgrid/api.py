@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -26,6 +27,7 @@ from grokgrid.study_checks import check_study
 from grokgrid.tracking import ReportRun, Tracking, TrackingAway, TrackingError, TrackingRefused
 from search_spaces import Study, digest, pinned, read_study, to_yaml
 from trainables.data.place import DataError
+from trainables.trial import Trial
 from trainables.validation import Problem, ValidationErrors
 
 if TYPE_CHECKING:
@@ -61,9 +63,11 @@ class StudyReport:
     searched: "Searched | None" = None
 
 
-def plan(study: Study | str | Path) -> Plan:
+def plan(study: Study | str | Path, *, timed: bool = False) -> Plan:
     """What would run: nothing starts, and no database is created. The study's plugins and data are checked as `run`
     checks them.
+
+    timed: trains for a second in each cell that is like none that has been run, to estimate how long it takes.
 
     Raises:
         ValidationErrors: the study is wrong, or a plugin in it.
@@ -72,7 +76,8 @@ def plan(study: Study | str | Path) -> Plan:
     study = pinned(_study(study))
     check_home()
     checked = check_study(study, is_needed=False, calls_functions=True)
-    made = make_plan(study, Tracking(), data_digests=checked.digests)
+    trial_s = partial(_trial_s, device=_device_of(study)) if timed else None
+    made = make_plan(study, Tracking(), data_digests=checked.digests, trial_s=trial_s)
     if study.assessments:
         made = replace(made, assessments=stages_of(load_results(study, Tracking())))
     return replace(made, warnings=checked.warnings, not_yet=tuple(_not_yet(study, _device_of(study))))
@@ -367,6 +372,20 @@ class _Run:
         self._how = replace(self._how, data_digests=checked.digests)
         for warning in checked.warnings:
             self._console.print(f"Warning: {warning}", markup=False, soft_wrap=True)
+
+
+def _trial_s(trial: Trial, *, device: str) -> float | None:
+    """How long it takes here; None where that cannot be found out: `_not_yet` says why."""
+    from trainables.gradient_config import GradientConfig
+    from trainables.timing import timed
+
+    if not isinstance(trial.config, GradientConfig):
+        return None
+    try:
+        check_device(device)
+        return timed(trial, device).trial_s(trial.config)
+    except (DataError, EngineError):
+        return None
 
 
 def _device_of(study: Study) -> str:

@@ -25,6 +25,7 @@ from grokgrid.cli_options import (
     SlotsOption,
     StudyArgument,
     ThreadsOption,
+    TimeOption,
     TrainAgainOption,
     errors,
     find_study,
@@ -36,6 +37,7 @@ from grokgrid.terminals import outlive_terminals
 
 if TYPE_CHECKING:
     from grokgrid.api import StudyReport
+    from grokgrid.planning import Plan
     from search_spaces import Study
     from trainables.trial import TrialConfig
 
@@ -136,6 +138,24 @@ def show(study: StudyArgument, settings: SetOption = None, seeds: SeedsOption = 
     sys.stdout.write(to_yaml(find_study(study, settings, seeds, arms)))
 
 
+def _how_long(made: "Plan", *, timed: bool) -> str:
+    from datetime import timedelta
+
+    from grokgrid.estimates import Pace
+
+    if made.at_most_s is None:
+        told = "How long it takes is not known before a trial of each cell has run"
+        return f"{told}." if timed else f"{told}; --time estimates it."
+    if not made.at_most_s:
+        return ""
+    limit = timedelta(seconds=round(made.at_most_s))
+    less = " on one slot, less where trials reach their goal before the budget's end."
+    if set(made.paces) <= {Pace.OWN}:
+        return f"At most {limit}{less}"
+    rests_on = "; ".join(f"{plural(num, 'cell')} by {pace}" for pace, num in made.paces.items())
+    return f"An estimate: at most {limit}{less} It rests on: {rests_on}."
+
+
 def _schedule_beside_budget(config: "TrialConfig") -> str | None:
     """Where a schedule is much longer or shorter than training is now; the budget may grow."""
     schedule, last, unit = getattr(config, "schedule", None), config.last_evaluation, config.budget.unit
@@ -147,10 +167,14 @@ def _schedule_beside_budget(config: "TrialConfig") -> str | None:
 
 
 @app.command()
-def plan(study: StudyArgument, settings: SetOption = None, seeds: SeedsOption = None, arms: ArmsOption = None) -> None:
+def plan(
+    study: StudyArgument,
+    settings: SetOption = None,
+    seeds: SeedsOption = None,
+    arms: ArmsOption = None,
+    timed: TimeOption = False,
+) -> None:
     """Tell what would run: trials, what is done already, estimated time. Nothing starts."""
-    from datetime import timedelta
-
     from rich.table import Table
 
     from grokgrid import api
@@ -158,7 +182,7 @@ def plan(study: StudyArgument, settings: SetOption = None, seeds: SeedsOption = 
     from trainables.data.place import DataError
 
     with errors():
-        made = api.plan(find_study(study, settings, seeds, arms))
+        made = api.plan(find_study(study, settings, seeds, arms), timed=timed)
     used = [need for need in Need if need in made.needs]
     table = Table("cell", *(need.value for need in used), box=None, pad_edge=False)
     for cell, needs in made.cells.items():
@@ -190,11 +214,8 @@ def plan(study: StudyArgument, settings: SetOption = None, seeds: SeedsOption = 
     for title, stages in made.assessments.items():
         told = ", ".join(f"{num} {stage}" for stage, num in stages.items())
         console.print(f"Assessment {title}: {told}", markup=False, soft_wrap=True)
-    if made.at_most_s is None:
-        console.print("How long it takes is not known before a trial of each cell has run.")
-    elif made.at_most_s:
-        limit = timedelta(seconds=round(made.at_most_s))
-        console.print(f"At most {limit} on one slot, less where trials reach their goal before the budget's end.")
+    if told := _how_long(made, timed=timed):
+        console.print(told, soft_wrap=True)
 
 
 @app.command()

@@ -43,6 +43,12 @@ SetOption = Annotated[
 ]
 SeedsOption = Annotated[str | None, typer.Option("--seeds", help="A number of seeds, or a list: 3, or 0,4,7.")]
 ArmsOption = Annotated[str | None, typer.Option("--arms", help="Some of the arms: baseline,jacobian.")]
+TimeOption = Annotated[
+    bool,
+    typer.Option(
+        "--time", help="Train for a second in each cell that is like none that has run, to estimate how long."
+    ),
+]
 SlotsOption = Annotated[int | None, _number(int, least=1, help="Trials at a time; by default as many as fit.")]
 CpusOption = Annotated[float | None, _number(float, least=0.01, help="CPUs a trial; by default the study's.")]
 GpusOption = Annotated[float | None, _number(float, least=0, help="GPUs a trial, or a share of one.")]

@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from grokgrid.data_digests import DataDigests
+from grokgrid.estimates import Estimates, Pace, TrialSeconds
 from search_spaces import Study
 from trainables.records import ending
 from trainables.work import Work
@@ -49,6 +50,7 @@ class Plan:
     needs      the same over the whole study, each trial counted once
     at_most_s  seconds of one slot until all is done, should no trial reach its goal early; None if nothing is known of
                how fast the missing trials are
+    paces      how that is known -> of how many cells
     warnings   about the study's plugins and data
     assessments  title -> how many of them are at which stage
     not_yet    what must still be put right where the study runs: data that is missing here, a device
@@ -58,16 +60,23 @@ class Plan:
     cells: Mapping[str, Mapping[Need, int]]
     needs: Mapping[Need, int]
     at_most_s: float | None
+    paces: Mapping[Pace, int]
     warnings: tuple[str, ...] = ()
     not_yet: tuple[str, ...] = ()
     assessments: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 def make_plan(
-    study: Study, tracking: "Tracking", *, retry_failed: bool = False, data_digests: Mapping[str, str] | None = None
+    study: Study,
+    tracking: "Tracking",
+    *,
+    retry_failed: bool = False,
+    data_digests: Mapping[str, str] | None = None,
+    trial_s: TrialSeconds | None = None,
 ) -> Plan:
     """What `run` would do now; nothing starts.
 
+    trial_s: how long a trial takes that is like none that has been run; asked once for all that are alike
     data_digests: of what functions of data make; if they are given, the trials must have been trained on that
 
     Raises:
@@ -76,19 +85,32 @@ def make_plan(
     records = tracking.find(study.trials_by_key)
     needs: dict[str, Need] = {}
     cells: dict[str, Counter[Need]] = {}
-    left_s: dict[str, float | None] = {}
+    paces: dict[str, float] = {}
     for cell in study.cells:
         trials = {key: study.trials_by_key[key] for key in map(cell.key_of, study.seed_list)}
         needs |= {key: need_of(trial, records.get(key), retry_failed=retry_failed) for key, trial in trials.items()}
         cells[cell.name] = Counter(needs[key] for key in trials)
-        paces = [pace for key, trial in trials.items() if (pace := _pace_s(trial, records.get(key))) is not None]
-        for key, trial in trials.items():
-            if needs[key] in (Need.START, Need.CONTINUE):
-                left_s[key] = fmean(paces) * _left(trial, records.get(key)) if paces else None
+        known = [pace for key, trial in trials.items() if (pace := _pace_s(trial, records.get(key))) is not None]
+        if known:
+            paces[cell.name] = fmean(known)
+    left_s: dict[str, float | None] = {}
+    how = dict[str, Pace]()
+    estimate = Estimates(study, paces, trial_s)
+    for cell in study.cells:
+        missing = [key for key in map(cell.key_of, study.seed_list) if needs[key] in (Need.START, Need.CONTINUE)]
+        if not missing:
+            continue
+        found = (paces[cell.name], Pace.OWN) if cell.name in paces else estimate(cell)
+        if found is not None:
+            how[cell.name] = found[1]
+        for key in missing:
+            left = _left(study.trials_by_key[key], records.get(key))
+            left_s[key] = found[0] * left if found is not None else None
     if data_digests is not None and set(needs.values()) - {Need.NOTHING, Need.LEAVE}:
         DataDigests(data_digests).check(study.trials_by_key, records)
-    known = [seconds for seconds in left_s.values() if seconds is not None]
-    return Plan(study, cells, Counter(needs.values()), sum(known) if len(known) == len(left_s) else None)
+    seconds = [each for each in left_s.values() if each is not None]
+    at_most_s = sum(seconds) if len(seconds) == len(left_s) else None
+    return Plan(study, cells, Counter(needs.values()), at_most_s, Counter(how.values()))
 
 
 def _pace_s(work: Work, record: "TrialRecord | None") -> float | None:

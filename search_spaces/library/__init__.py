@@ -3,7 +3,13 @@
 from collections.abc import Callable
 
 from search_spaces.library.demo import demo
-from search_spaces.library.hoffman import hoffman_table1, hoffman_table1_small
+from search_spaces.library.hoffman import hoffman_table1, hoffman_table1_all, hoffman_table1_small
+from search_spaces.library.hoffman_assessed import (
+    hoffman_figure3,
+    hoffman_figure3_small,
+    hoffman_table2,
+    hoffman_table2_small,
+)
 from search_spaces.library.jacobians import figure9_ce, figure9_mse, table2_ce, table2_mse
 from search_spaces.library.lambdas import lambda_ce, lambda_ce_small, lambda_mse, lambda_mse_small
 from search_spaces.library.table1 import table1_ce, table1_mse
@@ -23,4 +29,9 @@ LIBRARY: dict[str, Callable[[], Study]] = {
     "lambda-mse-small": lambda_mse_small,
     "hoffman-table1": hoffman_table1,
     "hoffman-table1-small": hoffman_table1_small,
+    "hoffman-table1-all": hoffman_table1_all,
+    "hoffman-table2": hoffman_table2,
+    "hoffman-table2-small": hoffman_table2_small,
+    "hoffman-figure3": hoffman_figure3,
+    "hoffman-figure3-small": hoffman_figure3_small,
 }

@@ -47,6 +47,13 @@ STUDIES: dict[str, dict[str, Any]] = {
         "analyses": [CURVE | {"metrics": ["test_accuracy"]}],
         "trial": NO_GOAL,
     },
+    "a table": {
+        "arms": {"baseline": {}, "jacobian": GRID, "twice": {"optimiser": {"lr": 0.002}} | GRID},
+        "analyses": [
+            {"kind": "table", "metric": "test_accuracy", "setting": "regulariser.strength", "baseline": "jacobian"},
+            MEASURED | {"baseline": None},
+        ],
+    },
     "curves alone": {"analyses": [{"kind": "curves"}], "trial": NO_GOAL},
     "means alone": {"arms": many_arms(8), "analyses": [MEASURED | {"baseline": None}], "trial": NO_GOAL},
     "a goal alone": {"arms": many_arms(8), "analyses": []},

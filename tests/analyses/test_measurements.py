@@ -339,6 +339,66 @@ class TestTable:
         text = shown(self.found(outcomes=few), "table")["0.1"][0]
         assert text.endswith(" (3)")
 
+    def beside(self, *, of: Mapping[str, Sequence[float]] | None = None, **changes: Any) -> Report:
+        """mean_square beside jacobian, at either strength. of: cell -> its values in the place of HIGH."""
+        table = self.ANALYSES[0] | {"baseline": "jacobian"} | changes
+        found = measured(LOW, HIGH, arms=self.ARMS, analyses=[table, self.ANALYSES[1]], results=True)
+        trials = found.trials.copy()
+        for cell, values in (of or {}).items():
+            trials.loc[trials["cell"] == cell, f"final/{NORM}"] = values
+        return make_report(Results(found.study, trials, found.curves, found.at))
+
+    def test_is_compared_with_the_baseline_at_the_same_value(self):
+        weak, strong = ([value + more for value, more in zip(HIGH, by, strict=True)] for by in ([0.1] * 5, LOW))
+        found = self.beside(of={"jacobian strength=1.0": weak, "mean_square strength=1.0": strong})
+        rows = found.tables["table-differences"].set_index("cell")
+        assert rows.index.tolist() == ["mean_square strength=0.1", "mean_square strength=1.0"]
+        apart = np.array(LOW) - 0.1
+        ends = stats.t.interval(0.95, 4, apart.mean(), stats.sem(apart))
+        assert rows.loc["mean_square strength=1.0", "difference"] == pytest.approx(0.2)
+        assert rows.loc["mean_square strength=1.0", ["difference_low", "difference_high"]].tolist() == (
+            pytest.approx(ends)
+        )
+        assert rows.loc["mean_square strength=0.1", "difference"] == 0
+        assert found.metrics[f"table/mean_square/strength/1.0/{NORM}/difference"] == pytest.approx(0.2)
+        assert f"table/jacobian/strength/1.0/{NORM}/difference" not in found.metrics
+
+    def test_the_differences_allow_for_one_another(self):
+        """Of five pairs that all have one sign Wilcoxon's exact p is 2 / 2^5; Holm's of two such is twice that."""
+        up = [value + more for value, more in zip(HIGH, LOW, strict=True)]
+        found = self.beside(of={"mean_square strength=0.1": up, "mean_square strength=1.0": up})
+        rows = found.tables["table-differences"]
+        assert rows["p"].tolist() == pytest.approx([0.0625] * 2)
+        assert rows["p_holm"].tolist() == pytest.approx([0.125] * 2)
+        assert "With 5 pairs the Wilcoxon" in " ".join(found.notes)
+        seen = shown(found, "table-differences")
+        assert seen["finding"] == ("higher, p above 0.05",) * 2 and seen["Holm’s p"] == ("0.12",) * 2
+        assert seen["regulariser.strength"] == ("0.1", "1.0")
+
+    def test_the_headline_says_how_the_arms_compare(self):
+        up = [value + more for value, more in zip(HIGH, LOW, strict=True)]
+        found = self.beside(of={"mean_square strength=0.1": up, "mean_square strength=1.0": HIGH[::-1]})
+        assert found.headline == (
+            f"{NORM} at the end beside jacobian’s: of mean_square’s 2 cells 1 “higher, p above 0.05” and 1 “no clear "
+            f"difference” (the table “{NORM} minus jacobian’s”)."
+        )
+
+    def test_a_null_has_the_name_that_it_is_given(self):
+        arms = {"baseline": {}, "some": {"grid": {"batch_size": [100, None]}}}
+        table = {"kind": "table", "metric": NORM, "setting": "batch_size"}
+        for name, more in (("null", {}), ("all", {"null_as": "all"})):
+            found = measured(LOW, HIGH, arms=arms, analyses=[table | more])
+            assert list(shown(found, "table")) == ["arm", "100", name]
+            assert found.tables["table"]["value"].isna().tolist() == [False, True]
+
+    @pytest.mark.parametrize(
+        ("baseline", "said"),
+        [("jacobain", "did you mean 'jacobian'?"), ("baseline", "'baseline' is no arm of the table, which has reg")],
+    )
+    def test_a_baseline_outside_the_table_is_refused(self, baseline: str, said: str):
+        with pytest.raises(ValueError, match=re.escape(said)):
+            self.beside(baseline=baseline)
+
     def test_a_published_figure_stands_beside_its_own_cell(self):
         reference = REFERENCE | {"at": {"regulariser.strength": 0.1}, "error_is": "ci95", "num_seeds": 10}
         rows = self.found(reference=[reference]).tables["measurements-published"]

@@ -99,7 +99,9 @@ class TestPlan:
         assert before.exit_code == 0
         assert [line.split()[-1] for line in before.stdout.splitlines()[:4]] == ["run", "2", "2", "2"]
         assert "6 trials, each of at most 56 steps and 12 evaluations." in before.stdout
-        assert "not known before" in before.stdout
+        assert "not known before a trial of each cell has run; --time estimates it." in before.stdout
+        timed = " ".join(grokgrid("plan", file, "--time").stdout.split())
+        assert "An estimate: at most 0:0" in timed and "It rests on: 3 cells by a second of training here." in timed
         assert grokgrid("run", file, "--engine", "inline").exit_code == 0
         after = grokgrid("plan", file, "--seeds", "3", "--set", "trial.budget.steps=500")
         lines = after.stdout.splitlines()
@@ -348,7 +350,7 @@ class TestDebug:
         code = f"""
 import sys
 from grokgrid import api, cli
-def plan(study):
+def plan(study, timed):
     raise KeyError("postgresql://me:hidden@host/db")
 api.plan = plan
 sys.argv = {["grokgrid", *arguments]}

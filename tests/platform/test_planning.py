@@ -9,9 +9,11 @@ from driver_records import record
 from driver_studies import study
 
 from grokgrid import api
+from grokgrid.estimates import Pace
 from grokgrid.planning import Need, Plan, make_plan, need_of
 from grokgrid.tracking import TrialRecord, TrialStatus
 from search_spaces import Study
+from trainables.trial import Trial
 
 LOW = {1: 0.1, 6: 0.1}
 
@@ -95,8 +97,40 @@ class TestPlans:
         small = study(seeds=1)
         assert plan(small).at_most_s is None
         baseline, slow, wild = (small.trial_of(cell, 0) for cell in small.cells)
+        # Another learning rate makes no difference, another optimiser may.
         assert plan(small, record(baseline, {56: 0.1})).at_most_s is None
         assert plan(small, *(record(trial, {56: 0.1}) for trial in (baseline, slow, wild))).at_most_s == 0
+
+    def test_estimate_cells_by_those_that_differ_in_numbers_alone(self):
+        strengths = {"grid": {"regulariser.strength": [0.1, 0.2, 0.4]}}
+        arms = {
+            "jacobian": {"regulariser": {"name": "jacobian"}} | strengths,
+            "exact": {"regulariser": {"name": "jacobian", "projections": "exact"}} | strengths,
+        }
+        small = study(seeds=1, arms=arms)
+        done = [record(small.trial_of(small.cells[i], 0), {56: 0.1}, wall_seconds=56.0 * (i + 1)) for i in (0, 1, 3)]
+        made = plan(small, *done)
+        # 1 s and 2 s a step, on average 1.5 s; exact projections 4 s, and two trials of those are missing.
+        assert made.at_most_s == pytest.approx(1.5 * 56 + 2 * 4 * 56)
+        assert made.paces == {Pace.ALIKE: 3}
+        assert plan(small, *done[:2]).at_most_s is None
+
+    def test_ask_how_long_a_trial_takes_once_for_all_that_are_alike(self):
+        small, asked = study(seeds=3), list[Trial]()
+
+        def trial_s(trial: Trial) -> float:
+            asked.append(trial)
+            return 100.0 if "sgd" in str(trial.config) else 28.0
+
+        made = plan(small, trial_s=trial_s)
+        assert made.at_most_s == pytest.approx(3 * (28 + 28 + 100)) and made.paces == {Pace.TIMED: 3}
+        assert [trial.seed for trial in asked] == [0, 0] and len({trial.key for trial in asked}) == 2
+        # What has run is not asked for, nor what nothing is left of.
+        baseline, slow, wild = (small.trial_of(cell, 0) for cell in small.cells)
+        made = plan(small, record(baseline, {56: 0.1}, wall_seconds=56.0), trial_s=trial_s)
+        assert made.paces == {Pace.OWN: 1, Pace.ALIKE: 1, Pace.TIMED: 1} and len(asked) == 3
+        assert made.at_most_s == pytest.approx(2 * 56 + 3 * 56 + 3 * 100)
+        assert plan(small, trial_s=lambda trial: None).at_most_s is None
 
     def test_do_not_count_the_time_of_what_is_left_alone(self):
         small = study(seeds=2, arms={"baseline": {}})

@@ -60,7 +60,14 @@ EVALUATIONS: dict[str, dict[str, Any]] = {
     },
 }
 
-COMPONENTS = [(field, name) for field, kind in kinds().items() if field not in SHORT_FORMS for name in kind.names()]
+COMPONENTS = [
+    (field, name)
+    for field, kind in kinds().items()
+    if field not in SHORT_FORMS
+    for name in kind.names()
+    # Nothing trains on those.
+    if not getattr(kind.named(name), "test_only", False)
+]
 
 
 def trial_with(field: str, name: str, evaluations: dict[str, Any], folder: Path) -> Trial:

@@ -85,7 +85,8 @@ def num_outputs(arrays: Arrays, task: Task) -> int:
         return 1
     if task == "regression":
         return arrays["y_train"].shape[1] if arrays["y_train"].ndim > 1 else 1
-    return 1 + max(int(arrays[f"y_{part}"].max()) for part in ("train", "test"))
+    # Data to test on has no training labels.
+    return 1 + max(int(arrays[f"y_{part}"].max(initial=0)) for part in ("train", "test"))
 
 
 def _wrong_targets(y: Array, num_examples: int) -> str | None:

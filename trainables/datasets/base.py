@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from pydantic import model_validator
 
@@ -34,7 +34,11 @@ class Dataset(Component):
 
     task            what a network is asked for
     num_validation  so many of the training examples behind the first `num_train` are held out, to choose by
+
+    test_only       whether it has test examples alone, which assessments measure trained networks on
     """
+
+    test_only: ClassVar[bool] = False
 
     task: Task = "classification"
     num_train: PositiveInt | None = None
@@ -121,6 +125,16 @@ class Dataset(Component):
         Raises:
             DataError: it cannot be downloaded, or is not what studies declare.
         """
+
+    def refuse_if_test_only(self) -> None:
+        """Raises:
+        ValueError: nothing can be trained on it.
+        """
+        if self.test_only:
+            raise ValueError(
+                f"{self.name!r} has test examples alone, and nothing can be trained on it: assessments measure trained"
+                f" networks on it, with `on: {self.name}`"
+            )
 
     @model_validator(mode="after")
     def _are_enough(self) -> Self:

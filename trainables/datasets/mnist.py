@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from trainables.configuration import NOT_IN_KEY, PositiveInt
-from trainables.datasets.base import Dataset
+from trainables.configuration import PositiveInt
+from trainables.datasets._torchvision import DownloadedDataset
 from trainables.validation import Problem, ValidationErrors
 
 if TYPE_CHECKING:
@@ -19,25 +17,23 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from trainables.data.arrays import Arrays
-    from trainables.data.inspection import Inspection
 
 _DIGEST = "sha256:d3bba0ce073901b7c0c5264630a1d97b21d250061900b89e8cafc17b2d4840de"
 _FILES = {
-    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    "MNIST/raw/train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "MNIST/raw/train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "MNIST/raw/t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "MNIST/raw/t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
 """Unpacked, as torchvision leaves them and insists on; and their SHA-256."""
 
 
-class Mnist(Dataset):
+class Mnist(DownloadedDataset):
     """MNIST: the first `num_train` and `num_test` examples in file order, pixels scaled to [0, 1], then normalised with
     mean 0.1307 and standard deviation 0.3081.
 
     per_class  so many training examples of each class, drawn from all by the trial's seed, in the place of the first
                `num_train`: all arms have the same ones for the same seed. Those held out are drawn from the rest
-    root       torchvision's folder; by default GROKGRID_DATA, else the data folder under grokgrid's home
     """
 
     name: Literal["mnist"] = "mnist"
@@ -45,7 +41,6 @@ class Mnist(Dataset):
     num_train: Annotated[PositiveInt, Field(le=60000)] = 60000
     num_test: Annotated[PositiveInt, Field(le=10000)] = 10000
     per_class: Annotated[PositiveInt, Field(le=5000)] | None = None
-    root: Annotated[Path | None, NOT_IN_KEY] = None
 
     @model_validator(mode="before")
     @classmethod
@@ -94,24 +89,13 @@ class Mnist(Dataset):
         return (0.1307,), (0.3081,)
 
     @property
-    def title(self) -> str:
-        return "data mnist"
+    def files(self) -> Mapping[str, str]:
+        return _FILES
 
-    def require(self) -> None:
-        from trainables.data.place import DataError, DataMissing, data_root, known_checksum
+    def download(self, root: Path) -> None:
+        from torchvision.datasets import MNIST
 
-        root = data_root(self.root)
-        raw = root / "MNIST" / "raw"
-        if not all((raw / name).exists() for name in _FILES):
-            raise DataMissing(
-                f"data mnist: not found under {root}. `grokgrid data get mnist` downloads it there;"
-                " GROKGRID_DATA or data.root points to another folder in torchvision's layout (MNIST/raw/…)."
-            ) from FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(root))
-        if damaged := [raw / name for name, wanted in _FILES.items() if known_checksum(raw / name) != wanted]:
-            raise DataError(
-                f"data mnist: not the file that the trial was defined on: {', '.join(map(str, damaged))}. Remove what"
-                " is damaged, and `grokgrid data get mnist` downloads it anew."
-            )
+        MNIST(root, download=True)
 
     def read(self) -> Arrays:
         from torchvision.datasets import MNIST
@@ -130,19 +114,3 @@ class Mnist(Dataset):
         }
         same_digest(self, arrays)
         return arrays
-
-    def inspect(self) -> Inspection | None:
-        return None
-
-    def fetch(self) -> Path:
-        from torchvision.datasets import MNIST
-
-        from trainables.data.place import DataError, data_root
-
-        folder = data_root(self.root)
-        try:
-            MNIST(folder, download=True)
-        except (RuntimeError, OSError, ValueError) as error:
-            raise DataError(f"data mnist: cannot be downloaded to {folder}: {error}") from None
-        self.read()
-        return folder

@@ -1,29 +1,58 @@
 """A metric of every arm at every value of one setting, as papers print it: arms down, the setting's values across."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import pandas as pd
 
-from grokgrid.analyses.measurement_rows import Measurement, measure
+from grokgrid.analyses.headlines import measured
+from grokgrid.analyses.measurement_rows import Measurement, at_the_end, rows_of, with_holm
+from grokgrid.analyses.measurement_tables import caption_of_differences, differences, logged, of_few_pairs, tidy, why
 from grokgrid.analyses.parts import Column, Section, Table
 from grokgrid.analyses.wording import LEVEL, NOTHING, PERCENT, precise
 from grokgrid.results import Results
 from grokgrid.statistics import SampleMean
-from search_spaces.study import ArmsBySetting, Measurements
+from search_spaces.study import ArmsBySetting
 from trainables.names import written
-
-FEWER = "of fewer seeds"
 
 
 def table_section(results: Results, analysis: ArmsBySetting, *, name: str = "table") -> Section:
-    found = {
-        (m.cell.arm, dict(m.cell.point)[analysis.setting]): m
-        for m in measure(results, Measurements(metrics=(analysis.metric,)))
+    measurements = [
+        m
+        for m in at_the_end(results, analysis.metric, analysis.baseline, at_same_point=True)
         if [path for path, _ in m.cell.point] == [analysis.setting]
+    ]
+    found = {
+        (m.cell.arm, m.cell.point[0][1]): m for m in with_holm(measurements, [analysis.metric] * len(measurements))
     }
+    table = _table(results, analysis, found, name)
+    if analysis.baseline is None:
+        return Section(title=table.title, tables=(table,))
+    compared = [m for m in found.values() if m.finding is not None]
+    beside = _differences(results, analysis, compared, name)
+    return Section(
+        title=table.title,
+        tables=(table, beside),
+        notes=tuple(of_few_pairs(compared)),
+        metrics=dict(logged(list(found.values()), name)),
+        sentence=measured(rows_of(results.study, compared), analysis.baseline, f"the table “{beside.title}”")
+        if compared
+        else "",
+    )
+
+
+def _table(results: Results, analysis: ArmsBySetting, found: dict[tuple[str, Any], Measurement], name: str) -> Table:
     arms, values = (list(dict.fromkeys(each)) for each in zip(*found, strict=True))
     num_seeds = len(results.study.seed_list)
     columns = (
         Column("arm", tuple(arms), "name"),
-        *(Column(written(value), tuple(_text(found.get((arm, value)), num_seeds) for arm in arms)) for value in values),
+        *(
+            Column(
+                analysis.null_as if value is None else written(value),
+                tuple(_text(found.get((arm, value)), num_seeds) for arm in arms),
+            )
+            for value in values
+        ),
     )
     few = any(m.n < num_seeds for m in found.values())
     caption = (
@@ -31,8 +60,30 @@ def table_section(results: Results, analysis: ArmsBySetting, *, name: str = "tab
         f" {PERCENT} interval, Student's."
     )
     more = " Where fewer seeds have come to the end with a number, how many is in brackets." if few else ""
-    table = Table(name, f"{analysis.metric} by {analysis.setting}", _tidy(found, num_seeds), columns, caption + more)
-    return Section(title=table.title, tables=(table,))
+    return Table(name, f"{analysis.metric} by {analysis.setting}", _tidy(found, num_seeds), columns, caption + more)
+
+
+def _differences(results: Results, analysis: ArmsBySetting, compared: Sequence[Measurement], name: str) -> Table:
+    """A row a cell that is compared with the baseline at the same value."""
+    rows, baseline = rows_of(results.study, compared), analysis.baseline
+    assert baseline is not None
+    columns = (
+        Column("arm", tuple(m.cell.arm for m in compared), "name"),
+        Column(
+            analysis.setting,
+            tuple(analysis.null_as if (value := m.cell.point[0][1]) is None else written(value) for m in compared),
+            "name",
+        ),
+        *differences(rows, baseline),
+        *why(rows),
+    )
+    caption = [
+        f"{analysis.metric} at the end of training, each arm beside {baseline} at the same {analysis.setting}.",
+        *caption_of_differences(results.study, rows, baseline, "In all"),
+    ]
+    data = tidy(rows, baseline, len(results.study.seed_list))
+    title = f"{analysis.metric} minus {baseline}’s"
+    return Table(f"{name}-differences", title, data, columns if rows else (), " ".join(caption))
 
 
 def _text(m: Measurement | None, num_seeds: int) -> str:

@@ -24,6 +24,7 @@ from grokgrid.statistics import (
     paired_difference,
 )
 from search_spaces import Cell, Study
+from search_spaces.assessing import metrics_of_assessments
 from search_spaces.search import measured_by
 from search_spaces.study import Measurements
 
@@ -62,15 +63,21 @@ class Measurement:
 
 def measure(results: Results, analysis: Measurements) -> tuple[Measurement, ...]:
     """Metric by metric, every cell."""
-    found: list[Measurement] = []
-    afterwards = {f"{each.title}_{metric}" for each in results.study.assessments for metric in each.metrics}
-    for metric in analysis.metrics:
-        values = {cell.name: end_values(results, cell, metric) for cell in results.study.cells}
-        is_assessed = metric in afterwards
-        measured = {cell.name: is_assessed or measures(cell, metric) for cell in results.study.cells}
-        is_accuracy = measured_by(metric).endswith("_accuracy") or is_assessed and "accuracy_at_" in metric
-        found += compared(results, metric, values, analysis.baseline, measured=measured, is_accuracy=is_accuracy)
+    found = [m for metric in analysis.metrics for m in at_the_end(results, metric, analysis.baseline)]
     return with_holm(found, [m.metric for m in found])
+
+
+def at_the_end(
+    results: Results, metric: str, baseline: str | None, *, at_same_point: bool = False
+) -> Iterator[Measurement]:
+    """A metric where training ended: see `compared`."""
+    values = {cell.name: end_values(results, cell, metric) for cell in results.study.cells}
+    is_assessed = metric in metrics_of_assessments(results.study.assessments)
+    measured = {cell.name: is_assessed or measures(cell, metric) for cell in results.study.cells}
+    is_accuracy = measured_by(metric).endswith("_accuracy") or (is_assessed and "accuracy_at_" in metric)
+    return compared(
+        results, metric, values, baseline, measured=measured, is_accuracy=is_accuracy, at_same_point=at_same_point
+    )
 
 
 def with_holm(found: Sequence[Measurement], families: Sequence[str]) -> tuple[Measurement, ...]:
@@ -167,14 +174,17 @@ def compared(
     *,
     measured: Mapping[str, bool],
     is_accuracy: bool,
+    at_same_point: bool = False,
 ) -> Iterator[Measurement]:
     """Every cell, without p values that allow for several tests: `with_holm` gives them.
 
     values: of each cell's trials that ended, finite, by seed
     measured: of each cell, whether its trials measure the metric
+    at_same_point: whether each cell is compared with the baseline's cell at the same point of the grid
     """
-    reference = next((cell for cell in results.study.cells if cell.arm == baseline), None)
+    references = [cell for cell in results.study.cells if cell.arm == baseline]
     for cell in results.study.cells:
+        reference = next((each for each in references if not at_same_point or each.point == cell.point), None)
         mine, difference, finding = values[cell.name], None, None
         if reference is not None and cell is not reference:
             theirs = values[reference.name]

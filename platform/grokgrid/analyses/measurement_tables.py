@@ -7,43 +7,75 @@ import pandas as pd
 
 from grokgrid.analyses.measurement_rows import Measurement, Row
 from grokgrid.analyses.parts import Column
-from grokgrid.analyses.wording import LEVEL, NOTHING, PERCENT, cell_label, listed, open_because
+from grokgrid.analyses.wording import LEVEL, NOTHING, PERCENT, cell_label, finite, listed, open_because, slug
 from grokgrid.plurals import plural
-from grokgrid.statistics import FEW_SEEDS, Interval, SampleMean
+from grokgrid.statistics import FEW_SEEDS, SIGNIFICANT, Interval, SampleMean
 from search_spaces import Study
 
 
 def columns_of(study: Study, rows: Sequence[Row], baseline: str | None, first: Column) -> tuple[Column, ...]:
     """first: what a row is about, beside its cell."""
-
-    def column(label: str, text: Callable[[Row], str], kind: Literal["name", "value", "prose"] = "value") -> Column:
-        return Column(label, tuple(map(text, rows)), kind)
-
     some = any(row.others != NOTHING for row in rows)
-    family = max((row.m.family for row in rows), default=0)
     columns = [
         first,
-        column(cell_label(study), lambda row: row.cell, "name"),
-        column("mean ± sd", lambda row: row.mean),
-        column(f"{PERCENT} interval", lambda row: row.interval),
-        column("min", lambda row: row.min),
-        column("max", lambda row: row.max),
-        column("n", lambda row: row.n),
-        *([column("the others", lambda row: row.others)] if some else []),
+        _column(rows, cell_label(study), lambda row: row.cell, "name"),
+        _column(rows, "mean ± sd", lambda row: row.mean),
+        _column(rows, f"{PERCENT} interval", lambda row: row.interval),
+        _column(rows, "min", lambda row: row.min),
+        _column(rows, "max", lambda row: row.max),
+        _column(rows, "n", lambda row: row.n),
+        *([_column(rows, "the others", lambda row: row.others)] if some else []),
+        *(differences(rows, baseline) if baseline is not None else ()),
+        *why(rows),
     ]
-    if baseline is not None:
-        columns += [
-            column(f"minus {baseline}", lambda row: row.difference),
-            column("its interval", lambda row: row.its_interval),
-            column("finding", lambda row: row.finding),
-            column("pairs", lambda row: row.pairs),
-            column("p", lambda row: row.p),
-            *([column("Holm’s p", lambda row: row.holms_p)] if family > 1 else []),
-            column("least p", lambda row: row.least_p),
-        ]
-    if any(row.why != NOTHING for row in rows):
-        columns.append(column("why", lambda row: open_because(row.why), "prose"))
     return tuple(columns)
+
+
+def differences(rows: Sequence[Row], baseline: str) -> tuple[Column, ...]:
+    """What the differences from a baseline say."""
+    return (
+        _column(rows, f"minus {baseline}", lambda row: row.difference),
+        _column(rows, "its interval", lambda row: row.its_interval),
+        _column(rows, "finding", lambda row: row.finding),
+        _column(rows, "pairs", lambda row: row.pairs),
+        _column(rows, "p", lambda row: row.p),
+        *((_column(rows, "Holm’s p", lambda row: row.holms_p),) if _family(rows) > 1 else ()),
+        _column(rows, "least p", lambda row: row.least_p),
+    )
+
+
+def why(rows: Sequence[Row]) -> tuple[Column, ...]:
+    """Why rows are open; nothing where none is."""
+    some = any(row.why != NOTHING for row in rows)
+    return (_column(rows, "why", lambda row: open_because(row.why), "prose"),) if some else ()
+
+
+def caption_of_differences(study: Study, rows: Sequence[Row], baseline: str, among: str) -> Iterator[str]:
+    """among: which comparisons Holm's p allows for."""
+    family = _family(rows)
+    yield (
+        f"Minus {baseline}: the difference, paired by seed, its mean ± sd and {PERCENT} interval. p is of "
+        "Wilcoxon's signed-rank test, in which pairs without a difference do not count; least p: what the others "
+        "could give at best."
+    )
+    if family > 1:
+        yield (
+            f"{among} {family} {cell_label(study)}s are compared with {baseline}: Holm’s p "
+            "allows for so many tests, p and the interval do not."
+        )
+    if any(row.is_but_p for row in rows):
+        tested = "Holm’s p" if family > 1 else "p"
+        yield f"P above {SIGNIFICANT:g}: the interval shows a side, and {tested} does not."
+
+
+def _family(rows: Sequence[Row]) -> int:
+    return max((row.m.family for row in rows), default=0)
+
+
+def _column(
+    rows: Sequence[Row], label: str, text: Callable[[Row], str], kind: Literal["name", "value", "prose"] = "value"
+) -> Column:
+    return Column(label, tuple(map(text, rows)), kind)
 
 
 def tidy(
@@ -98,10 +130,22 @@ def interval_of(mean: SampleMean | None) -> Interval | None:
     return mean.confidence_interval(LEVEL) if mean else None
 
 
+def logged(found: Sequence[Measurement], name: str) -> Iterator[tuple[str, float]]:
+    """MLflow's metrics."""
+    for m in found:
+        for key, value in finite(figures(m)).items():
+            yield f"{name}/{slug(m.cell)}/{m.metric}/{key}", value
+
+
 def of_few_seeds(found: Sequence[Measurement]) -> Iterator[str]:
     if few := sorted({m.n for m in found if 0 < m.n < FEW_SEEDS}):
         sizes = listed([str(n) for n in few])
         yield f"n = {sizes}: with fewer than {FEW_SEEDS} seeds the spread, and so any interval, is hardly known."
+    yield from of_few_pairs(found)
+
+
+def of_few_pairs(found: Sequence[Measurement]) -> Iterator[str]:
+    """Where so few are compared that p must be above 0.05."""
     tests = {m.difference.test.num_pairs: m.difference.test for m in found if m.difference}
     if weak := [tests[num] for num in sorted(tests) if num and tests[num].floor > 1 - LEVEL]:
         sizes = listed([plural(test.num_pairs, "pair") for test in weak])

@@ -4,13 +4,18 @@ from collections.abc import Iterator, Sequence
 
 from grokgrid.analyses.headlines import measured
 from grokgrid.analyses.measurement_rows import Measurement, Row, measure, rows_of
-from grokgrid.analyses.measurement_tables import columns_of, figures, of_few_seeds, tidy
+from grokgrid.analyses.measurement_tables import (
+    caption_of_differences,
+    columns_of,
+    logged,
+    of_few_seeds,
+    tidy,
+)
 from grokgrid.analyses.parts import Column, Section, Table
 from grokgrid.analyses.published import published_measurements
 from grokgrid.analyses.trials import absent
-from grokgrid.analyses.wording import PERCENT, cell_label, finite, labels, listed, slug
+from grokgrid.analyses.wording import PERCENT, labels, listed
 from grokgrid.results import Results, State
-from grokgrid.statistics import SIGNIFICANT
 from search_spaces.search import measured_by
 from search_spaces.study import Measurements
 
@@ -25,7 +30,10 @@ LEFT_OUT = {
 }
 
 
-def measurements_section(results: Results, analysis: Measurements, *, name: str = "measurements") -> Section:
+def measurements_section(
+    results: Results, analysis: Measurements, *, name: str = "measurements", is_told: bool = True
+) -> Section:
+    """is_told: whether the headline says something of it."""
     found = measure(results, analysis)
     rows = rows_of(results.study, found)
     tables = [_table(results, analysis, rows, name)]
@@ -36,37 +44,24 @@ def measurements_section(results: Results, analysis: Measurements, *, name: str 
         title="At the end of training",
         tables=tuple(tables),
         notes=(*absent(results, LEFT_OUT), *_notes(results, found)),
-        metrics=dict(_metrics(found, name)),
-        sentence=measured(rows, analysis.baseline, f"the table “{TITLE}”"),
+        metrics=dict(logged(found, name)),
+        sentence=measured(rows, analysis.baseline, f"the table “{TITLE}”") if is_told else "",
     )
 
 
 def _table(results: Results, analysis: Measurements, rows: Sequence[Row], name: str) -> Table:
-    family = max((row.m.family for row in rows), default=0)
     first = Column("metric", tuple(row.metric for row in rows), "name")
     columns = columns_of(results.study, rows, analysis.baseline, first)
-    caption = " ".join(_caption(results, analysis, rows, family))
+    caption = " ".join(_caption(results, analysis, rows))
     return Table(name, TITLE, tidy(rows, analysis.baseline, len(results.study.seed_list)), columns, caption)
 
 
-def _caption(results: Results, analysis: Measurements, rows: Sequence[Row], family: int) -> Iterator[str]:
+def _caption(results: Results, analysis: Measurements, rows: Sequence[Row]) -> Iterator[str]:
     yield f"Where training ended, over seeds; the {PERCENT} interval is Student's of the mean."
     if results.study.goal is not None:
         yield f"A trial ends when it reaches {results.study.goal}: not all at the same time."
     if analysis.baseline is not None:
-        yield (
-            f"Minus {analysis.baseline}: the difference, paired by seed, its mean ± sd and {PERCENT} interval. p is of "
-            "Wilcoxon's signed-rank test, in which pairs without a difference do not count; least p: what the others "
-            "could give at best."
-        )
-    if family > 1:
-        yield (
-            f"By each metric {family} {cell_label(results.study)}s are compared with {analysis.baseline}: Holm’s p "
-            "allows for so many tests, p and the interval do not."
-        )
-    if any(row.is_but_p for row in rows):
-        tested = "Holm’s p" if family > 1 else "p"
-        yield f"P above {SIGNIFICANT:g}: the interval shows a side, and {tested} does not."
+        yield from caption_of_differences(results.study, rows, analysis.baseline, "By each metric")
 
 
 def _notes(results: Results, found: Sequence[Measurement]) -> Iterator[str]:
@@ -83,9 +78,3 @@ def _notes(results: Results, found: Sequence[Measurement]) -> Iterator[str]:
         if short:
             those = listed([f"{m.num_ended - m.n} of {m.num_ended} of {names[m.cell.name]}" for m in short])
             yield f"{metric} is no number at the end of trials that ended, which are left out: {those}."
-
-
-def _metrics(found: Sequence[Measurement], name: str) -> Iterator[tuple[str, float]]:
-    for m in found:
-        for key, value in finite(figures(m)).items():
-            yield f"{name}/{slug(m.cell)}/{m.metric}/{key}", value

@@ -36,7 +36,8 @@ def make_report(results: Results) -> Report:
         names[analysis.kind] += 1
         num = names[analysis.kind]
         section = _section(results, analysis, analysis.kind if num == 1 else f"{analysis.kind}-{num}")
-        compares_times |= not isinstance(analysis, Curves | Measurements | RobustnessCurve) and bool(section.sentence)
+        of_times = not isinstance(analysis, Curves | Measurements | RobustnessCurve | ArmsBySetting)
+        compares_times |= of_times and bool(section.sentence)
         sections.append(section)
     if results.study.goal is not None:
         first_curves = next((i for i, section in enumerate(sections) if section.title == "Curves"), len(sections))
@@ -55,7 +56,10 @@ def _section(results: Results, analysis: Analysis, name: str) -> Section:
         is_told = results.study.goal is None and not any(isinstance(a, at_end) for a in results.study.analyses)
         return curves_section(results, analysis, name=name, is_told=is_told)
     if isinstance(analysis, Measurements):
-        return measurements_section(results, analysis, name=name)
+        # A table that compares the same metric says more.
+        compared = {a.metric for a in results.study.analyses if isinstance(a, ArmsBySetting) and a.baseline is not None}
+        is_told = analysis.baseline is not None or analysis.metrics[0] not in compared
+        return measurements_section(results, analysis, name=name, is_told=is_told)
     if isinstance(analysis, ArmsBySetting):
         return table_section(results, analysis, name=name)
     if isinstance(analysis, RobustnessCurve):
