@@ -31,10 +31,10 @@ class Ball:
         offset = point - x
         limit = min([each for each in (self._pixel_limit, self.saturation) if each is not None], default=None)
         if limit is not None:
-            offset = offset.clamp(-limit, limit)
+            offset.clamp_(-limit, limit)
         if self.norm == "l2":
-            offset = offset * (self.size / norms(offset, "l2").clamp(min=_TINY)).clamp(max=1.0)
-        return (x + offset).clamp(0.0, 1.0)
+            offset.mul_((self.size / norms(offset, "l2").clamp(min=_TINY)).clamp(max=1.0))
+        return offset.add_(x).clamp_(0.0, 1.0)
 
     def contains(self, point: Tensor, x: Tensor) -> Tensor:
         """Whether each point lies in the ball and in [0, 1], up to rounding: (examples,)."""
@@ -72,7 +72,7 @@ def are_pixels(x: Tensor) -> Tensor:
 def steepest(gradient: Tensor, norm: Norm) -> Tensor:
     """The direction of length 1 in which a gradient rises most; 0 where the gradient is 0 or not a number."""
     if norm == "linf":
-        return gradient.sign().nan_to_num()
+        return gradient.sign().nan_to_num_()
     # First by the largest value, for the squares of very small gradients would be 0.
     gradient = gradient.nan_to_num()
     scaled = gradient / norms(gradient, "linf").clamp(min=torch.finfo(gradient.dtype).tiny)

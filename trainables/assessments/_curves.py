@@ -26,11 +26,13 @@ from trainables.tables import Columns
 class Found:
     """What an attack found.
 
-    points  (examples, …): adversarial examples, or whatever it has where it found none
-    flags   name -> (examples,), for columns `is_fooled_NAME`
+    points   (examples, …): adversarial examples, or whatever it has where it found none
+    outputs  of the network that is assessed, at the points (examples, outputs), if the attack has evaluated it there
+    flags    name -> (examples,), for columns `is_fooled_NAME`
     """
 
     points: Tensor
+    outputs: Tensor | None = None
     flags: Mapping[str, Tensor] = field(default_factory=dict)
 
 
@@ -60,7 +62,7 @@ def attacked(
             found = attack(rest, ball)
             if not ball.contains(found.points, rest.x).all():
                 raise AssertionError(f"an attack left its ball of size {size:g}, or [0, 1]: an error of grokgrid")
-            outputs = evaluated(at.network, found.points)
+            outputs = evaluated(at.network, found.points) if found.outputs is None else found.outputs
             wrong = ~are_right(outputs, rest.y)
             predicted[left] = predictions(outputs)
             near[left] = distances(found.points, rest.x, norm).where(wrong, torch.nan)

@@ -19,6 +19,7 @@ class Run(NamedTuple):
     """A run of all steps, for each example.
 
     found             (examples, …): the first point of the run that the network misclassifies, else the last one
+    outputs           (examples, outputs): the network's, at `found`
     last              (examples, …): the last point
     is_fooled         (examples,): whether any point is misclassified
     is_fooled_early   whether the point after a quarter of the steps is
@@ -26,6 +27,7 @@ class Run(NamedTuple):
     """
 
     found: Tensor
+    outputs: Tensor
     last: Tensor
     is_fooled: Tensor
     is_fooled_early: Tensor
@@ -38,21 +40,18 @@ def run(network: AssessedNetwork, at: AssessmentInput, ball: Ball, settings: Des
     length = settings.step_at(ball.size)
     quarter = max(1, settings.steps // 4)
     point = _start(at, ball, settings, restart)
-    found, fooled, early = point, torch.zeros_like(y, dtype=torch.bool), None
-    for step in range(settings.steps):
-        outputs, gradient = ascent(network, point, y)
+    fooled = early = torch.zeros_like(y, dtype=torch.bool)
+    found, of_found = point.clone(), torch.zeros(len(x), network.num_outputs, dtype=network.dtype, device=x.device)
+    for step in range(settings.steps + 1):
+        is_last = step == settings.steps
+        outputs, gradient = (evaluated(network, point), None) if is_last else ascent(network, point, y)
         wrong = ~are_right(outputs, y)
-        found, fooled = _first(found, fooled, point), fooled | wrong
-        early = wrong if step == quarter else early
-        point = ball.project(point + length * steepest(gradient, ball.norm), x)
-    wrong = ~are_right(evaluated(network, point), y)
-    found, fooled = _first(found, fooled, point), fooled | wrong
-    return Run(found, point, fooled, wrong if early is None else early, wrong)
-
-
-def _first(found: Tensor, fooled: Tensor, point: Tensor) -> Tensor:
-    """`found` where that is misclassified already, else the present point, whatever it is classified as."""
-    return torch.where(fooled.reshape(-1, *[1] * (point.dim() - 1)), found, point)
+        kept = ~fooled if is_last else wrong & ~fooled
+        found[kept], of_found[kept], fooled = point[kept], outputs[kept], fooled | wrong
+        early = wrong if step <= quarter else early
+        if gradient is not None:
+            point = ball.project(steepest(gradient, ball.norm).mul_(length).add_(point), x)
+    return Run(found, of_found, point, fooled, early, wrong)
 
 
 def _start(at: AssessmentInput, ball: Ball, settings: Descent, restart: int) -> Tensor:

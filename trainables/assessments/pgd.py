@@ -46,11 +46,11 @@ class Pgd(Descent):
         from trainables.assessments._pgd import run
 
         first = run(at.network, at, ball, self, 0)
-        points, left = first.found, ~first.is_fooled
+        points, outputs, left = first.found, first.outputs, ~first.is_fooled
         for restart in range(1, self.restarts):
             if not left.any():
                 break
             again = run(at.network, some(at, left), ball, self, restart)
-            points[left] = again.found
+            points[left], outputs[left] = again.found, again.outputs
             left[left.clone()] = ~again.is_fooled
-        return Found(points, {"early": first.is_fooled_early, "late": first.is_fooled_late})
+        return Found(points, outputs, {"early": first.is_fooled_early, "late": first.is_fooled_late})
