@@ -23,6 +23,10 @@ def _grow(sizes: tuple[float, ...]) -> tuple[float, ...]:
     for before, after in pairwise(sizes):
         if before >= after:
             raise ValueError(f"{after:g} comes after {before:g}: each should be larger than the one before it")
+        if accuracy_at(before) == accuracy_at(after):
+            raise ValueError(
+                f"{before!r} and {after!r} differ too little: both would be the metric {accuracy_at(after)}"
+            )
     return sizes
 
 
@@ -33,5 +37,5 @@ Sizes = Annotated[tuple[Size, ...], Field(min_length=1), AfterValidator(_grow)]
 
 
 def accuracy_at(size: float) -> str:
-    """The name of the metric: accuracy_at_0.0314. Sizes that differ in the fifth digit alone would share one."""
+    """The name of the metric: accuracy_at_0.0314. Size 0 is the clean examples: accuracy_at_0."""
     return f"accuracy_at_{size:.4g}"
