@@ -127,8 +127,9 @@ class WholeStudy:
         work = study.trials_by_key | {key: item for key, (item, _) in (again or {}).items()}
         self._left = [
             Asked(work[cell.key_of(seed)], label_of(study, cell, seed))
-            for cell in study.cells
+            # One that is stopped early has all arms for the first seeds.
             for seed in study.seed_list
+            for cell in study.cells
         ]
         self._settled: set[str] = set()
         self._given: set[str] = set()
