@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Callable, Iterator
+from functools import cache
 
 import pytest
-from small_blocks import block, collect, curves, ended, long_trial
+from small_blocks import KINDS, Kind, block, collect, curves, ended
 
 from grokgrid.engine import Engine, InlineEngine
 
@@ -52,10 +53,22 @@ def engine(new_engine: Callable[[], Engine]) -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="session")
-def long_curves(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
-    """Those of the long trial when nobody disturbs it."""
-    storage = tmp_path_factory.mktemp("undisturbed")
-    with InlineEngine() as engine:
-        engine.submit(block("undisturbed", storage, long_trial()))
-        collect(engine, ended(long_trial()))
-    return curves(storage, long_trial())
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Kind], list[dict[str, str]]]:
+    """The curves of the long work of a kind when nobody disturbs it."""
+
+    @cache
+    def run(kind: Kind) -> list[dict[str, str]]:
+        storage = tmp_path_factory.mktemp("undisturbed")
+        long = kind.long(storage)
+        with InlineEngine() as engine:
+            engine.submit(block("undisturbed", storage, long))
+            collect(engine, ended(long))
+        return curves(storage, long)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def long_curves(undisturbed: Callable[[Kind], list[dict[str, str]]]) -> list[dict[str, str]]:
+    """Those of the long trial."""
+    return undisturbed(KINDS["trial"])

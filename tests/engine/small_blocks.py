@@ -3,12 +3,19 @@
 import csv
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+from safetensors.torch import save_file
+
 from grokgrid.engine import Block, Engine, Evaluated, Event, Failed, Finished, Lost
+from trainables.laid_networks import write_networks
 from trainables.records import TrialFolder
+from trainables.training import Training
 from trainables.trial import Trial, TrialConfig
+from trainables.work import Work
 
 
 def trial(seed: int, *, num_evaluations: int = 5, data: dict[str, Any] | None = None) -> Trial:
@@ -38,8 +45,59 @@ def failing_trial(folder: Path) -> Trial:
     return trial(0, data={"name": "npz", "path": path, "digest": f"sha256:{'0' * 64}"})
 
 
-def block(id: str, storage: Path, *trials: Trial, checkpoint_every_s: float = 60) -> Block:
-    return Block(id=id, work=trials, storage=storage, checkpoint_every_s=checkpoint_every_s)
+def assessment(storage: Path, seed: int, **settings: Any) -> Work:
+    """Of the network that the trial starts with, which is laid where a worker finds it: 20 examples an evaluation."""
+    settings = {"name": "pgd", "sizes": [0.1], "steps": 4, "num_examples": 100, "batch_size": 20, **settings}
+    work = Work.model_validate(
+        {"config": {"trial": trial(seed).config, "step": 0, "assessment": settings}, "seed": seed}
+    )
+    folder = TrialFolder(storage, work.key)
+    if not folder.networks_path.exists():
+        state = Training(trial(seed), torch.device("cpu")).state()
+        folder.path.mkdir(parents=True, exist_ok=True)
+        write_networks(folder.networks_path, lambda path: save_file(state, path / work.needs[0].file_name))
+    return work
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of work, for the contract to be tried on.
+
+    item     (storage, seed) -> some milliseconds of work
+    failing  fails at once
+    long     some seconds
+    steps    at the evaluations of an item
+    stride   steps from one evaluation of the long one to the next
+    """
+
+    item: Callable[[Path, int], Work]
+    failing: Callable[[Path], Work]
+    long: Callable[[Path], Work]
+    steps: tuple[int, ...]
+    stride: int
+
+
+KINDS = {
+    "trial": Kind(
+        item=lambda storage, seed: trial(seed),
+        failing=failing_trial,
+        long=lambda storage: long_trial(),
+        steps=(1, 6, 11, 16, 21),
+        stride=5,
+    ),
+    "assessment": Kind(
+        item=assessment,
+        # Its network is not there.
+        failing=lambda storage: assessment(storage.with_name("elsewhere"), 7),
+        long=lambda storage: assessment(storage, 0, num_examples=None, batch_size=1, steps=60),
+        steps=(20, 40, 60, 80, 100),
+        stride=1,
+    ),
+}
+
+
+def block(id: str, storage: Path, *work: Work, checkpoint_every_s: float = 60) -> Block:
+    return Block(id=id, work=work, storage=storage, checkpoint_every_s=checkpoint_every_s)
 
 
 def collect(engine: Engine, done: Callable[[list[Event]], bool], *, timeout_s: float = 240) -> list[Event]:
@@ -52,28 +110,28 @@ def collect(engine: Engine, done: Callable[[list[Event]], bool], *, timeout_s: f
     return events
 
 
-def ended(*trials: Trial) -> Callable[[list[Event]], bool]:
-    keys = {trial.key for trial in trials}
+def ended(*work: Work) -> Callable[[list[Event]], bool]:
+    keys = {item.key for item in work}
     return lambda events: keys <= {event.key for event in events if isinstance(event, Finished | Failed | Lost)}
 
 
-def looking(trial: Trial) -> Callable[[list[Event]], bool]:
-    """Until a trial is in its midst."""
+def looking(item: Work) -> Callable[[list[Event]], bool]:
+    """Until it is in its midst."""
 
     def done(events: list[Event]) -> bool:
-        assert not ended(trial)(events), f"it has ended already: {of(trial, events)[-1]}"
-        return any(isinstance(event, Evaluated) for event in of(trial, events))
+        assert not ended(item)(events), f"it has ended already: {of(item, events)[-1]}"
+        return any(isinstance(event, Evaluated) for event in of(item, events))
 
     return done
 
 
-def of(trial: Trial, events: list[Event]) -> list[Event]:
-    return [event for event in events if event.key == trial.key]
+def of(item: Work, events: list[Event]) -> list[Event]:
+    return [event for event in events if event.key == item.key]
 
 
-def curves(storage: Path, trial: Trial) -> list[dict[str, str]]:
-    """A trial's curves as they were written, without the times, which no two runs share."""
-    snapshot = TrialFolder(storage, trial.key).latest()
+def curves(storage: Path, item: Work) -> list[dict[str, str]]:
+    """The curves as they were written, without the times, which no two runs share."""
+    snapshot = TrialFolder(storage, item.key).latest()
     assert snapshot is not None
     with snapshot.curves_path.open(newline="") as file:
         return [{name: value for name, value in row.items() if name != "seconds"} for row in csv.DictReader(file)]
