@@ -12,7 +12,6 @@ from pydantic import PlainValidator, TypeAdapter
 from trainables.component import Component
 from trainables.configuration import NOT_IN_KEY, PositiveInt, spelled
 from trainables.datasets.base import Dataset
-from trainables.randomness import Stream, generator, words
 from trainables.tasks import Task
 from trainables.validation import nearest
 
@@ -71,6 +70,8 @@ class AssessmentInput:
         which other examples are assessed. what: tells apart the draws of an assessment.
         """
         import torch
+
+        from trainables.randomness import Stream, generator, words
 
         index = words(what)
         drawn = [make(generator(self.seed, Stream.ASSESSMENTS, *index, int(number))) for number in self.examples]
