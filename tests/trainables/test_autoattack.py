@@ -90,7 +90,7 @@ def test_fools_at_least_as_many_as_pgd(norm: str):
     assert auto[large] < auto[small] < auto[clean]
 
 
-def test_nothing_else_notices(capfd: pytest.CaptureFixture[str]):
+def test_nothing_else_notices(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture):
     """It seeds global generators, ends tracing, and has warnings of a network whose outputs are probabilities."""
     of = trained(0, dtype=FLOAT)
     at = seen(network(lambda x: of(x).softmax(1), 10, FLOAT), num=10)
@@ -106,7 +106,7 @@ def test_nothing_else_notices(capfd: pytest.CaptureFixture[str]):
     finally:
         sys.settrace(tracing)
     assert torch.equal(torch.get_rng_state(), before)
-    assert capfd.readouterr() == ("", "")
+    assert capfd.readouterr() == ("", "") and not caplog.records
 
 
 def test_is_the_seeds_and_the_batchs():
@@ -181,6 +181,19 @@ def test_what_it_returns_is_checked(what: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(pyautoattack.AutoAttack, "run_standard_evaluation", run)
     rows = assessment("autoattack", sizes=[0.1]).assess(at)
     np.testing.assert_array_equal(at_size(rows, 0.1)["is_fooled"], at_size(rows, 0)["is_fooled"])
+
+
+def test_a_network_whose_outputs_are_its_inputs_is_attacked_as_any_other():
+    """square writes into the outputs."""
+    x = 0.4 + 0.2 * torch.rand(30, 1, 1, 10, generator=torch.Generator().manual_seed(0))
+    at = seen(network(lambda x: x.flatten(1), 10, FLOAT), x, x.flatten(1).argmax(1))
+    top = x.flatten(1).topk(2).values
+    size = 0.03
+    rows = at_size(assessment("autoattack", sizes=[size], parts=["square"]).assess(at), size)
+    # The two largest pixels approach each other by the size each. Not all are found, for square draws at random.
+    possible = (top[:, 0] - top[:, 1] < 2 * size).numpy()
+    assert not (rows["is_fooled"] & ~possible).any()
+    assert rows["is_fooled"].sum() > 0.8 * possible.sum()
 
 
 class TestPartsThatNeedMoreClasses:

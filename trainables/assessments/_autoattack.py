@@ -16,9 +16,8 @@ import torch
 from torch import Tensor
 
 from trainables.assessments._balls import Ball
-from trainables.assessments._curves import Found, evaluated
+from trainables.assessments._curves import Found
 from trainables.assessments.base import AssessedNetwork, AssessmentInput
-from trainables.probes.accuracy import are_right
 from trainables.randomness import Stream, seed_of, words
 from trainables.validation import Problem, ValidationErrors
 
@@ -33,7 +32,7 @@ _SILENT = logging.Logger("autoattack", level=logging.CRITICAL + 1)
 
 
 def attack(at: AssessmentInput, ball: Ball, parts: Sequence[str], restarts: int | None, batch: int) -> Found:
-    """All parts, on all examples of `at` at once; the clean example where what they found does not count.
+    """All parts, on all examples of `at` at once; the clean example where what they found lies outside of the ball.
 
     batch  the number of the first example of the batch, of which `at` may be a part
     """
@@ -60,8 +59,8 @@ def attack(at: AssessmentInput, ball: Ball, parts: Sequence[str], restarts: int 
     with unnoticed():
         found, _ = made.run_standard_evaluation(images.float(), labels, batch_size=len(images))
     points = found.reshape(at.x.shape).to(at.x.dtype)
-    counts = ball.contains(points, at.x) & ~are_right(evaluated(at.network, points), at.y)
-    return Found(torch.where(counts.reshape(-1, *[1] * (points.dim() - 1)), points, at.x))
+    is_inside = ball.contains(points, at.x)
+    return Found(torch.where(is_inside.reshape(-1, *[1] * (points.dim() - 1)), points, at.x))
 
 
 def logits(network: AssessedNetwork, shape: torch.Size) -> Callable[[Tensor], Tensor]:
