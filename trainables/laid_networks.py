@@ -1,5 +1,6 @@
 """Networks that a driver lays beside an assessment, for a worker to find: complete or not there, with checksums."""
 
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ def read_network(folder: Path, need: NetworkAt) -> "Mapping[str, Tensor]":
     """What `write_networks` laid there.
 
     Raises:
-        DataError: it is not there, or is damaged.
+        DataError: it is damaged; or is not seen from here, which may pass, and is the fault of no work.
     """
     from safetensors.torch import load_file
 
@@ -27,6 +28,16 @@ def read_network(folder: Path, need: NetworkAt) -> "Mapping[str, Tensor]":
     except (Damaged, FileNotFoundError) as error:
         wrong = f"the network of trial {need.key} after step {need.step:,} is not at {folder}: {error}"
         raise DataError(wrong) from None
+
+
+def are_whole(folder: Path) -> bool:
+    """Whether networks lie there, complete; what is damaged is removed."""
+    try:
+        checksums.check(folder)
+        return True
+    except Damaged:
+        shutil.rmtree(folder, ignore_errors=True)
+        return False
 
 
 def write_networks(folder: Path, fill: Callable[[Path], None]) -> None:

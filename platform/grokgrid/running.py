@@ -41,7 +41,7 @@ from grokgrid.tracking.records import WITHOUT_CHECKPOINT
 from search_spaces import Cell, Study
 from trainables.checksums import Damaged
 from trainables.interrupts import deferred_interrupts
-from trainables.laid_networks import write_networks
+from trainables.laid_networks import are_whole, write_networks
 from trainables.plugins.loading import source_of
 from trainables.plugins.source import SourceCode
 from trainables.records import Snapshot, TrialFolder, ending
@@ -338,7 +338,7 @@ class Driver:
     def _lay_networks(self, key: str) -> str | None:
         """Brings the networks that it needs from MLflow to where a worker finds them; returns why that cannot be."""
         needs, folder = self._work[key].needs, self._folder(key)
-        if not needs or folder.networks_path.exists():
+        if not needs or are_whole(folder.networks_path):
             return None
         records = self._tracking.find(need.key for need in needs)
 

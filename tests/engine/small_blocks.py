@@ -38,11 +38,15 @@ def long_trial(num_evaluations: int = 1000) -> Trial:
     return trial(0, num_evaluations=num_evaluations)
 
 
-def failing_trial(folder: Path) -> Trial:
-    """Its data is not what it was declared to be."""
+def other_data(folder: Path) -> dict[str, Any]:
+    """It is not what it is declared to be."""
     path = folder / "other.npz"
     path.write_bytes(b"not the data set it was")
-    return trial(0, data={"name": "npz", "path": path, "digest": f"sha256:{'0' * 64}"})
+    return {"name": "npz", "path": path, "digest": f"sha256:{'0' * 64}"}
+
+
+def failing_trial(folder: Path) -> Trial:
+    return trial(0, data=other_data(folder))
 
 
 def assessment(storage: Path, seed: int, **settings: Any) -> Work:
@@ -87,8 +91,7 @@ KINDS = {
     ),
     "assessment": Kind(
         item=assessment,
-        # Its network is not there.
-        failing=lambda storage: assessment(storage.with_name("elsewhere"), 7),
+        failing=lambda storage: assessment(storage, 0, on=other_data(storage)),
         long=lambda storage: assessment(storage, 0, num_examples=None, batch_size=1, steps=60),
         steps=(20, 40, 60, 80, 100),
         stride=1,
