@@ -110,7 +110,8 @@ class Assessing:
         """The rows of all batches so far."""
         if not self._rows:
             return {}
-        whole = {name: np.concatenate([rows[name] for rows in self._rows]) for name in self._rows[0]}
+        # Those of a snapshot come in another order of columns.
+        whole = {name: np.concatenate([rows[name] for rows in self._rows]) for name in self._rows[-1]}
         self._rows = [whole]
         return whole
 

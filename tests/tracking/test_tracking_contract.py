@@ -1,13 +1,14 @@
-"""What the driver relies on, against every kind of place that MLflow keeps runs in."""
+"""What the driver relies on, against every kind of place that MLflow keeps runs in, of both kinds of work."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas
 import pytest
 from mlflow.tracking import MlflowClient
 from tracking_rivals import never
-from tracking_trials import Folders, keys, trial
+from tracking_trials import Folders, assessment, keys, trial
 
 from grokgrid.tracking import TRIALS, Tracking, TrackingError, TrialRecord, TrialResults, TrialStatus
 from grokgrid.tracking.client import Client
@@ -15,6 +16,7 @@ from trainables import checksums
 from trainables.evaluations import Budget, Evaluate
 from trainables.records import End, TrialFolder, ending
 from trainables.trial import Trial
+from trainables.work import Work
 
 
 def mlflow_client(uri: str) -> MlflowClient:
@@ -28,6 +30,12 @@ def runs_in_mlflow(uri: str, key: str) -> list[tuple[str, str]]:
     assert experiment is not None
     found = client.search_runs([experiment.experiment_id], f"tags.`grokgrid.key` = '{key}'")
     return [(run.info.status, run.data.tags["grokgrid.status"]) for run in found]
+
+
+@pytest.fixture(params=["trial", "assessment"])
+def make(request: pytest.FixtureRequest) -> Callable[..., Work]:
+    """Makes work of either kind that no other test has."""
+    return trial if request.param == "trial" else assessment
 
 
 @pytest.fixture
@@ -213,8 +221,8 @@ def test_curves_of_several_trials_make_one_table(tracking, report, folders: Fold
     assert known(tracking, []).evaluations.column_names == ["key", "steps", "epochs", "seconds"]
 
 
-def test_infinities_and_nan_come_back(tracking, report, folders: Folders) -> None:
-    subject = trial()
+def test_infinities_and_nan_come_back(make, tracking, report, folders: Folders) -> None:
+    subject = make()
     snapshot = folders.finished(subject, end=End.DIVERGED)
     odd = {"test_accuracy": math.inf, "train_loss": -math.inf}
     summary = snapshot.summary().model_copy(
@@ -258,8 +266,8 @@ def test_asking_again_for_what_is_held_gives_the_same_claim(tracking, report) ->
     assert tracking.claim(report, [key], never) == first
 
 
-def test_what_was_finished_meanwhile_is_settled(tracking, report, folders: Folders, uri: str) -> None:
-    subject = trial()
+def test_what_was_finished_meanwhile_is_settled(make, tracking, report, folders: Folders, uri: str) -> None:
+    subject = make()
     tracking.ingest(tracking.claim(report, [subject.key], never).won[subject.key], folders.finished(subject))
     claims = tracking.claim(report, [subject.key], lambda known: known.summary is not None)
     assert not claims.won
@@ -302,10 +310,10 @@ def test_a_longer_run_replaces_the_shorter(tracking, report, folders: Folders, u
 
 
 def test_a_restored_snapshot_is_the_recorded_one_to_the_byte(
-    tracking, report, folders: Folders, tmp_path: Path
+    make, tracking, report, folders: Folders, tmp_path: Path
 ) -> None:
     """Those in folders, too: more than a tag has room for."""
-    subject = trial()
+    subject = make()
     snapshot = folders.finished(subject, num_kept=80)
     record = tracking.ingest(tracking.claim(report, [subject.key], never).won[subject.key], snapshot)
     elsewhere = TrialFolder(tmp_path / "elsewhere", subject.key)
@@ -319,17 +327,17 @@ def test_a_restored_snapshot_is_the_recorded_one_to_the_byte(
         assert (restored.path / path).read_bytes() == (snapshot.path / path).read_bytes(), path
 
 
-def test_ingesting_twice_changes_nothing(tracking, report, folders: Folders, uri: str) -> None:
-    subject = trial()
+def test_ingesting_twice_changes_nothing(make, tracking, report, folders: Folders, uri: str) -> None:
+    subject = make()
     snapshot = folders.finished(subject)
     held = tracking.claim(report, [subject.key], never).won[subject.key]
     assert tracking.ingest(held, snapshot) == tracking.ingest(held, snapshot)
     assert runs_in_mlflow(uri, subject.key) == [("FINISHED", "finished")]
 
 
-def test_a_claim_lost_to_nobody_is_claimed_again(tracking, report, folders: Folders, uri: str) -> None:
+def test_a_claim_lost_to_nobody_is_claimed_again(make, tracking, report, folders: Folders, uri: str) -> None:
     """Somebody took us for dead, and went away; or a user deleted the run in MLflow's pages."""
-    subject = trial()
+    subject = make()
     held = tracking.claim(report, [subject.key], never).won[subject.key]
     mlflow_client(uri).delete_run(held.run_id)
     record = tracking.ingest(held, folders.finished(subject))
@@ -337,8 +345,8 @@ def test_a_claim_lost_to_nobody_is_claimed_again(tracking, report, folders: Fold
     assert runs_in_mlflow(uri, subject.key) == [("FINISHED", "finished")]
 
 
-def test_a_claim_lost_to_another_is_dropped(tracking, report, study: str, folders: Folders, uri: str) -> None:
-    subject = trial()
+def test_a_claim_lost_to_another_is_dropped(make, tracking, report, study: str, folders: Folders, uri: str) -> None:
+    subject = make()
     snapshot = folders.finished(subject)
     held = tracking.claim(report, [subject.key], never).won[subject.key]
     tracking.withdraw([held])
@@ -353,8 +361,8 @@ def test_a_claim_lost_to_another_is_dropped(tracking, report, study: str, folder
     other.abandon()
 
 
-def test_a_failed_trial_keeps_its_log(tracking, report, folders: Folders, uri: str) -> None:
-    subject = trial(seed=3)
+def test_a_failed_trial_keeps_its_log(make, tracking, report, folders: Folders, uri: str) -> None:
+    subject = make(seed=3)
     log = "Traceback …\nValueError: no such luck\n"
     tracking.fail(tracking.claim(report, [subject.key], never).won[subject.key], subject, log)
     found = tracking.find([subject.key])[subject.key]
@@ -377,8 +385,8 @@ def test_a_failed_trial_keeps_its_log(tracking, report, folders: Folders, uri: s
     assert runs_in_mlflow(uri, subject.key) == [("FINISHED", "finished")]
 
 
-def test_a_failed_continuation_leaves_the_result(tracking, report, folders: Folders, uri: str) -> None:
-    subject = trial()
+def test_a_failed_continuation_leaves_the_result(make, tracking, report, folders: Folders, uri: str) -> None:
+    subject = make()
     tracking.ingest(tracking.claim(report, [subject.key], never).won[subject.key], folders.finished(subject))
     tracking.fail(tracking.claim(report, [subject.key], never).won[subject.key], subject, "out of memory")
     found = tracking.find([subject.key])[subject.key]
@@ -388,8 +396,8 @@ def test_a_failed_continuation_leaves_the_result(tracking, report, folders: Fold
     assert sorted(runs_in_mlflow(uri, subject.key)) == [("FAILED", "failed"), ("FINISHED", "finished")]
 
 
-def test_a_run_deleted_in_mlflows_pages_is_missing(tracking, report, folders: Folders, uri: str) -> None:
-    subject = trial()
+def test_a_run_deleted_in_mlflows_pages_is_missing(make, tracking, report, folders: Folders, uri: str) -> None:
+    subject = make()
     record = tracking.ingest(tracking.claim(report, [subject.key], never).won[subject.key], folders.finished(subject))
     mlflow_client(uri).delete_run(record.run_id)
     assert tracking.find([subject.key]) == {}

@@ -1,4 +1,4 @@
-"""Trials that nobody trained: their folders are written by hand."""
+"""Trials that nobody trained, and assessments that nobody made: their folders are written by hand."""
 
 import csv
 import secrets
@@ -10,6 +10,7 @@ from safetensors.numpy import save_file
 
 from trainables.records import End, Segment, Snapshot, Summary, TrialFolder
 from trainables.trial import Trial, TrialConfig
+from trainables.work import Work
 
 SEGMENT = Segment(
     from_steps=0,
@@ -39,6 +40,12 @@ def trial(seed: int = 0, **settings: object) -> Trial:
     return Trial(config=config, seed=seed)
 
 
+def assessment(seed: int = 0) -> Work:
+    """An assessment of the network of such a trial."""
+    config = {"trial": trial(seed).config, "step": 40, "assessment": {"name": "accuracy"}}
+    return Work.model_validate({"config": config, "seed": seed})
+
+
 def keys(count: int) -> list[str]:
     """Of one configuration, as far as tracking can see."""
     cell = secrets.token_hex(12)
@@ -54,7 +61,7 @@ class Folders:
     def __getitem__(self, key: str) -> TrialFolder:
         return TrialFolder(self.root, key)
 
-    def finished(self, trial: Trial, steps: int = 40, end: End = End.GOAL, *, num_kept: int = 0) -> Snapshot:
+    def finished(self, trial: Work, steps: int = 40, end: End = End.GOAL, *, num_kept: int = 0) -> Snapshot:
         """A snapshot after so many steps, 4 an epoch, an evaluation every 10: accuracy rises by 0.25 an evaluation.
 
         The norm is due at every second evaluation only, and the third evaluation's loss is not a number. So many
