@@ -72,7 +72,7 @@ def misfit(assessment: Assessment, cell: Cell) -> str | None:
                 f"{on.title} has examples of shape {on.shape[0]} and {on.shape[1]} outputs; the network takes"
                 f" {data.shape[0]} and has {data.shape[1]}"
             )
-    there = _num_examples(assessment, data)
+    there = _num_there(assessment, data)
     if assessment.num_examples is not None and there is not None and assessment.num_examples > there:
         return f"num_examples: {assessment.num_examples:,} is more than the {there:,} that there are"
     if data.shape is None:
@@ -80,8 +80,12 @@ def misfit(assessment: Assessment, cell: Cell) -> str | None:
     return assessment.unfit(task=data.task, num_outputs=data.shape[1], dtype=config.dtype)
 
 
-def _num_examples(assessment: Assessment, data: Dataset) -> int | None:
-    """None if only the data itself tells."""
+def num_examples(assessment: Assessment, data: Dataset) -> int | None:
+    """How many it takes of a trial with this data; None if only the data itself tells."""
+    return assessment.num_examples or _num_there(assessment, data)
+
+
+def _num_there(assessment: Assessment, data: Dataset) -> int | None:
     on = assessment.on
     if isinstance(on, Dataset):
         return on.num_test

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 from rich.console import Console
 
 from grokgrid import home
-from grokgrid.assessments import Stage, stages_of, without_networks
+from grokgrid.assessments import Stage, seconds_left, stages_of, without_networks
 from grokgrid.checks import check_before_start, check_device, check_home
 from grokgrid.engine.interface import Engine, EngineError
 from grokgrid.planning import Need, Plan, make_plan, need_of
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from grokgrid.exchange import Imported
     from grokgrid.running import Source
     from grokgrid.search.searching import Searched
+    from trainables.timing import Timing
 
 MakeEngine = Callable[[], AbstractContextManager[Engine]]
 Result = TypeVar("Result")
@@ -79,7 +80,9 @@ def plan(study: Study | str | Path, *, timed: bool = False) -> Plan:
     trial_s = partial(_trial_s, device=_device_of(study)) if timed else None
     made = make_plan(study, Tracking(), data_digests=checked.digests, trial_s=trial_s)
     if study.assessments:
-        made = replace(made, assessments=stages_of(load_results(study, Tracking())))
+        found = load_results(study, Tracking())
+        example_s = partial(_example_s, device=_device_of(study)) if timed else lambda trial: None
+        made = replace(made, assessments=stages_of(found), assess_s=seconds_left(found, example_s))
     return replace(made, warnings=checked.warnings, not_yet=tuple(_not_yet(study, _device_of(study))))
 
 
@@ -377,13 +380,26 @@ class _Run:
 def _trial_s(trial: Trial, *, device: str) -> float | None:
     """How long it takes here; None where that cannot be found out: `_not_yet` says why."""
     from trainables.gradient_config import GradientConfig
+
+    timing = _timing(trial, device)
+    return timing.trial_s(trial.config) if timing is not None and isinstance(trial.config, GradientConfig) else None
+
+
+def _example_s(trial: Trial, *, device: str) -> float | None:
+    """How long a forward and a backward pass for one example take here."""
+    timing = _timing(trial, device)
+    return timing.example_s if timing is not None else None
+
+
+def _timing(trial: Trial, device: str) -> "Timing | None":
+    from trainables.gradient_config import GradientConfig
     from trainables.timing import timed
 
     if not isinstance(trial.config, GradientConfig):
         return None
     try:
         check_device(device)
-        return timed(trial, device).trial_s(trial.config)
+        return timed(trial, device)
     except (DataError, EngineError):
         return None
 

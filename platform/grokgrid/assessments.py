@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from search_spaces import Cell, Study
+from search_spaces.assessing import num_examples
 from trainables.assessment_config import AssessmentConfig
 from trainables.assessments.base import Assessment
 from trainables.evaluations import Keep
@@ -201,6 +202,33 @@ def stages_of(results: "Results") -> dict[str, dict[str, int]]:
         each.title: {stage.value: num for stage in Stage if (num := found[each.title, stage])}
         for each in results.study.assessments
     }
+
+
+def seconds_left(results: "Results", example_s: Callable[[Trial], float | None]) -> float | None:
+    """About how long the missing assessments take on one slot: as those of their title that are made, else by their
+    passes; None if of some nothing is known.
+
+    example_s: seconds of a forward and a backward pass for one example of a trial; None if that is not known
+    """
+    assert results.assessments is not None
+    study, table = results.study, results.assessments
+    pass_s: dict[str, float | None] = {}
+    total = 0.0
+    for assessment in study.assessments:
+        mine = table[table["assessment"] == assessment.title]
+        made_s = mine.loc[mine["stage"] == Stage.DONE, "seconds"].mean()
+        left = Counter(mine.loc[mine["stage"].isin([Stage.TO_DO, Stage.NOT_TRAINED]), "cell"])
+        for cell in (each for each in study.cells if left[each.name]):
+            seconds: float | None = made_s
+            if math.isnan(made_s):
+                if cell.name not in pass_s:
+                    pass_s[cell.name] = example_s(study.trial_of(cell, study.seed_list[0]))
+                num, each_s = num_examples(assessment, cell.config.data_sets[0]), pass_s[cell.name]
+                seconds = num * assessment.passes * each_s if num is not None and each_s is not None else None
+            if seconds is None:
+                return None
+            total += left[cell.name] * seconds
+    return total
 
 
 def without_networks(results: "Results") -> dict[str, tuple[Work, str]]:

@@ -214,6 +214,14 @@ def plan(
     for title, stages in made.assessments.items():
         told = ", ".join(f"{num} {stage}" for stage, num in stages.items())
         console.print(f"Assessment {title}: {told}", markup=False, soft_wrap=True)
+    if made.assess_s is None:
+        rest = "" if timed else "; --time estimates it"
+        console.print(f"How long the assessments take is not known before one of each has been made{rest}.")
+    elif made.assess_s:
+        from datetime import timedelta
+
+        limit = timedelta(seconds=round(made.assess_s))
+        console.print(f"The assessments take about {limit} on one slot, an estimate.")
     if told := _how_long(made, timed=timed):
         console.print(told, soft_wrap=True)
 

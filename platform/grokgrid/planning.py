@@ -52,6 +52,7 @@ class Plan:
                how fast the missing trials are
     paces      how that is known -> of how many cells
     warnings   about the study's plugins and data
+    assess_s   seconds of one slot for the missing assessments; None if nothing is known of how long they take
     assessments  title -> how many of them are at which stage
     not_yet    what must still be put right where the study runs: data that is missing here, a device
     """
@@ -64,6 +65,7 @@ class Plan:
     warnings: tuple[str, ...] = ()
     not_yet: tuple[str, ...] = ()
     assessments: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    assess_s: float | None = 0.0
 
 
 def make_plan(

@@ -47,6 +47,10 @@ class Descent(Perturbation):
             raise ValidationErrors(self.name, problems)
         return self
 
+    @property
+    def passes(self) -> float:
+        return float(self.steps * self.restarts * len(self.sizes))
+
     def step_at(self, size: float) -> float:
         """The length of a step."""
         if self.step_size is not None:

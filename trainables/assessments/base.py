@@ -130,6 +130,13 @@ class Assessment(Component):
     def summarise(self, rows: Columns) -> Mapping[str, float]:
         """Metric -> value, from the rows of all batches."""
 
+    @property
+    def passes(self) -> float:
+        """About how many forward and backward passes an example costs, for a plan's estimates; a forward pass alone is
+        about half of one.
+        """
+        return 0.5
+
     def unfit(self, *, task: Task, num_outputs: int, dtype: str) -> str | None:
         """Why it cannot be made of a network with so many outputs, if so: `serves` and `needs_pixels` are checked
         beside it.

@@ -25,6 +25,10 @@ class Fgsm(Perturbation):
 
     name: Literal["fgsm"] = "fgsm"
 
+    @property
+    def passes(self) -> float:
+        return float(len(self.sizes))
+
     def assess(self, at: AssessmentInput) -> Columns:
         from trainables.assessments._curves import attacked
 

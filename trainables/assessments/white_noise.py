@@ -27,6 +27,10 @@ class WhiteNoise(Perturbation):
 
     name: Literal["white_noise"] = "white_noise"
 
+    @property
+    def passes(self) -> float:
+        return 0.5 * (1 + len(self.sizes))
+
     def assess(self, at: AssessmentInput) -> Columns:
         import torch
 

@@ -27,6 +27,17 @@ def assessments_section(results: Results) -> Section:
     )
 
 
+def _precisions(results: Results) -> Iterator[str]:
+    """Where an assessment computes in another precision than the network."""
+    names = labels(results.study)
+    for each in results.study.assessments:
+        own = getattr(each, "computes_in", None)
+        others = [c for c in results.study.cells if own is not None and getattr(c.config, "dtype", own) != own]
+        if others:
+            of, theirs = listed([names[cell.name] for cell in others]), getattr(others[0].config, "dtype", "")
+            yield f"{each.title} computes in {own}, and the networks of {of} in {theirs}."
+
+
 def _plain(results: Results) -> pd.DataFrame:
     assert results.assessments is not None
     return results.assessments.assign(stage=[str(Stage(stage).value) for stage in results.assessments["stage"]])
@@ -68,6 +79,7 @@ def _notes(results: Results, assessed: pd.DataFrame) -> Iterator[str]:
         more = f" and {plural(len(reasons) - 1, 'other')}" if len(reasons) > 1 else ""
         told = f": {reasons[0].rstrip('.')}{more}" if reasons else ""
         yield f"{title} is missing of {plural(len(rows), 'network')}, {stage} ({'; '.join(parts)}){told}."
+    yield from _precisions(results)
     devices = sorted(str(device) for device in assessed["device"].dropna().unique())
     if len(devices) > 1:
         yield f"The assessments were made on different devices: {listed(devices)}."
