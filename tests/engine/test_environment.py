@@ -172,7 +172,8 @@ def test_data_that_are_gone_are_waited_for(name: str, tmp_path: Path):
     where = (
         {"path": str(tmp_path / "x.npz"), "digest": f"sha256:{'0' * 64}"} if name == "npz" else {"root": str(tmp_path)}
     )
-    mine = trial(0, data={"name": name, **where})
+    # A part that no other test uses: processes share what they have read.
+    mine = trial(0, data={"name": name, "num_train": 59_993, **where})
     with InlineEngine() as engine:
         engine.submit(block("one", tmp_path, mine))
         events = collect(engine, waiting(2))
