@@ -1,6 +1,9 @@
 """Assessments of trained networks: what a study asks for is made of the networks that its trials have left."""
 
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ from grokgrid.assessments import Stage
 from grokgrid.engine import InlineEngine
 from grokgrid.results import Results
 from grokgrid.tracking import Tracking
-from search_spaces import Study
+from search_spaces import Study, to_yaml
 
 pytestmark = pytest.mark.usefixtures("ready_home")
 
@@ -242,9 +245,41 @@ def test_mistakes_are_told_before_anything_starts(
 
 
 def test_the_plan_counts_assessments(grokgrid: Grokgrid, tmp_path: Path) -> None:
-    from search_spaces import to_yaml
-
     (tmp_path / "study.yaml").write_text(to_yaml(study(ACCURACY, seeds=1)))
     assert "Assessment again: 2 not trained yet" in grokgrid("plan", tmp_path / "study.yaml").stdout
     run(study(seeds=1))
     assert "Assessment again: 2 to do" in grokgrid("plan", tmp_path / "study.yaml").stdout
+
+
+@pytest.mark.slow
+def test_a_driver_that_is_killed_in_the_midst_of_an_assessment_loses_nothing(
+    ready_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_database: Path
+) -> None:
+    slow = {"name": "pgd", "sizes": [0.05, 0.1], "steps": 100, "batch_size": 2, "num_examples": 400}
+    asked = study(slow, seeds=1, arms={"baseline": {}})
+    (tmp_path / "study.yaml").write_text(to_yaml(asked))
+    storage = ready_home / "storage" / "trials"
+    command = [sys.executable, "-m", "grokgrid", "run", str(tmp_path / "study.yaml"), "--engine", "inline"]
+    running = subprocess.Popen([*command, "--checkpoint-every", "0"], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not _is_half_assessed(storage):
+        assert running.poll() is None and time.monotonic() < deadline, "it was not caught in its midst"
+        time.sleep(0.01)
+    running.kill()
+    running.wait()
+    assert stages(results(asked)) == ["to do"]
+    continued = run(asked)
+
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    shutil.copyfile(empty_database, elsewhere / "mlflow.db")
+    monkeypatch.setenv("GROKGRID_HOME", str(elsewhere))
+    undisturbed = run(asked)
+    metrics = [f"final/pgd_{metric}" for metric in asked.assessments[0].metrics]
+    assert continued.trials[metrics].equals(undisturbed.trials[metrics])
+
+
+def _is_half_assessed(storage: Path) -> bool:
+    """Whether an assessment has a snapshot of some examples, and is not over."""
+    snapshots = [path for path in storage.glob("*/at-*") if (path.parent / "networks").exists()]
+    return any(10 <= int(path.name[3:12]) < 300 for path in snapshots)

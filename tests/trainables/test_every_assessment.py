@@ -25,6 +25,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "autoattack": {"sizes": [0.1], "parts": ["apgd-ce", "square"], "restarts": 1},
 }
 BATCH, NUM = 10, 40
+EACH = [pytest.param(name, marks=pytest.mark.slow if name == "autoattack" else ()) for name in SETTINGS]
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +99,7 @@ def test_every_one_that_ships_is_tried() -> None:
     assert set(SETTINGS) == set(Assessment.names())
 
 
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("name", EACH)
 def test_killed_and_continued_equals_undisturbed(
     name: str, networks: tuple[Trial, dict[int, Snapshot]], tmp_path: Path
 ) -> None:
@@ -109,7 +110,7 @@ def test_killed_and_continued_equals_undisturbed(
         assert result(assessed(work, storage, killed_after=batches)) == expected
 
 
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("name", EACH)
 def test_all_examples_are_there_once_and_have_their_metrics(
     name: str, networks: tuple[Trial, dict[int, Snapshot]], tmp_path: Path
 ) -> None:
