@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from search_spaces.cells import cells_of
 from search_spaces.study import Acceleration, Analysis, LambdaCurve, Measurements, RobustnessCurve, Study
 from trainables.limits import wrong_size
 from trainables.reading import parse_value
@@ -36,6 +37,8 @@ def narrow(
     if changed:
         for reference in content["reference"]:
             reference["not_comparable"] = reference["not_comparable"] or f"changed: {', '.join(changed)}"
+    if any(".grid." in setting for setting in changed):
+        content["reference"] = _of_cells(content)
     if seeds is not None:
         content["seeds"] = seeds if isinstance(seeds, int) else tuple(seeds)
     if arms:
@@ -49,6 +52,19 @@ def narrow(
             r for r in content["reference"] if r["arm"] in arms and (compares or r["measure"] is None)
         ]
     return validate(Study, content, source=study.name)
+
+
+def _of_cells(content: dict[str, Any]) -> list[dict[str, Any]]:
+    """The published figures but those of points that are not on the grids any more."""
+    cells, problems = cells_of(content["trial"], content["arms"])
+    if problems:
+        return list(content["reference"])
+    points = [(cell.arm, dict(cell.point).items()) for cell in cells]
+    return [
+        reference
+        for reference in content["reference"]
+        if any(arm == reference["arm"] and point >= (reference["at"] or {}).items() for arm, point in points)
+    ]
 
 
 def _without_absent(analysis: Analysis, arms: Sequence[str]) -> Analysis | None:

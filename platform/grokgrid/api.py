@@ -83,7 +83,7 @@ def plan(study: Study | str | Path, *, timed: bool = False) -> Plan:
         found = load_results(study, Tracking())
         example_s = partial(_example_s, device=_device_of(study)) if timed else lambda trial: None
         made = replace(made, assessments=stages_of(found), assess_s=seconds_left(found, example_s))
-    return replace(made, warnings=checked.warnings, not_yet=tuple(_not_yet(study, _device_of(study))))
+    return replace(made, warnings=checked.warnings, not_yet=tuple(dict.fromkeys(_not_yet(study, _device_of(study)))))
 
 
 def load(study: Study | str | Path) -> "pd.DataFrame":

@@ -342,3 +342,11 @@ class TestAProcedureInOneArm:
             self.study(self.RIDGE | self.NULLS | {"probes": None}, **probe)
         assert "trial.goal.metric: 'train_ntk_trace' is not measured by this trial" in str(raised.value)
         assert "(in ridge)" in str(raised.value)
+
+
+def test_published_figures_of_points_that_are_taken_off_a_grid_go_with_them() -> None:
+    whole = read_study("hoffman-table1")
+    arms = list(whole.arms)
+    narrowed = narrow(whole, settings=[f"arms.{arm}.grid.data.per_class=[1, 10]" for arm in arms])
+    assert {reference.at["data.per_class"] for reference in narrowed.reference} == {1, 10}
+    assert len(narrowed.reference) == 2 * len(arms)
