@@ -70,12 +70,12 @@ def plain_tune(num_trials: int, first_seed: int, num_slots: int) -> tuple[float,
     trials = list(study(num_trials, first_seed).trials)
 
     def train(config: dict[str, Any]) -> None:
-        from trainables.records import TrialFolder
-        from trainables.run import TrialRun
+        from trainables.records import WorkFolder
+        from trainables.run import WorkRun
 
         start = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
-            for evaluation in TrialRun(trials[config["index"]], TrialFolder(Path(folder), "trial")):
+            for evaluation in WorkRun(trials[config["index"]], WorkFolder(Path(folder), "trial")):
                 tune.report({**evaluation.values, "trained_s": time.perf_counter() - start})
 
     ray.init(num_cpus=num_slots, include_dashboard=False, log_to_driver=False, logging_level="ERROR")

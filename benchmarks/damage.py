@@ -172,8 +172,8 @@ def damage_snapshots(num: int, seed: int, *, driven: bool = True) -> Tally:
 
 def _one_snapshot(number: int, kind: str, life: str, reader: str, draw: random.Random, root: Path) -> str:
     """What came of it. Raises if that is not the undisturbed result."""
-    from trainables.records import TrialFolder
-    from trainables.run import How, TrialRun
+    from trainables.records import WorkFolder
+    from trainables.run import How, WorkRun
     from trainables.trial import Trial, TrialConfig
 
     def trial(of_seed: int, **changes: Any) -> Trial:
@@ -183,11 +183,11 @@ def _one_snapshot(number: int, kind: str, life: str, reader: str, draw: random.R
     less = {"steps": 2 * draw.randrange(2, NUM_EVALUATIONS)}
     shorter = trial(number, budget=less)
     undisturbed, others = root.parent / f"undisturbed-{number}", root.parent / f"others-{number}"
-    evaluations = list(TrialRun(wanted, TrialFolder(undisturbed, wanted.key)))
+    evaluations = list(WorkRun(wanted, WorkFolder(undisturbed, wanted.key)))
     for of, place in ((wanted, root), *([] if kind in FILES else [(other, others)])):
         until = max(1, NUM_EVALUATIONS if life == OVER else less["steps"] // 2 - (0 if life == LESS else 1))
         asked = iter([evaluation >= until - 1 for evaluation in range(1, NUM_EVALUATIONS + 1)])
-        running = TrialRun(of, TrialFolder(place, of.key), How(snapshot_asked=lambda asked=asked: next(asked)))
+        running = WorkRun(of, WorkFolder(place, of.key), How(snapshot_asked=lambda asked=asked: next(asked)))
         for _, _ in zip(range(until), running, strict=False):
             pass
         # What was killed saves nothing more.
@@ -195,22 +195,22 @@ def _one_snapshot(number: int, kind: str, life: str, reader: str, draw: random.R
     said: list[str] = []
     with _said(said):
         if life in (LESS, RECORDED):
-            list(TrialRun(shorter, TrialFolder(root, wanted.key)))
+            list(WorkRun(shorter, WorkFolder(root, wanted.key)))
         if life == RECORDED:
             recorded = _drive(shorter, root, said)
             folders = [Path(recorded.artifact_uri.removeprefix("file://"))]
         else:
-            folders = [snapshot.path for snapshot in reversed(TrialFolder(root, wanted.key).snapshots())]
+            folders = [snapshot.path for snapshot in reversed(WorkFolder(root, wanted.key).snapshots())]
             if draw.random() < 0.3:
                 folders = draw.sample(folders, 1)
             elif draw.random() < 0.7:
                 folders = folders[:1]
-        theirs = None if kind in FILES else TrialFolder(others, other.key).snapshots()[-1].path
+        theirs = None if kind in FILES else WorkFolder(others, other.key).snapshots()[-1].path
         for folder in folders:
             _damage(kind, folder, theirs, draw)
         _read(reader, wanted, root, said)
     _compare(
-        reader, wanted, root, TrialFolder(undisturbed, wanted.key), [evaluation.values for evaluation in evaluations]
+        reader, wanted, root, WorkFolder(undisturbed, wanted.key), [evaluation.values for evaluation in evaluations]
     )
     for place in (undisturbed, others):
         shutil.rmtree(place, ignore_errors=True)
@@ -294,7 +294,7 @@ def _compare(reader: str, trial: Any, root: Path, undisturbed: Any, evaluations:
     from safetensors.torch import load_file
 
     from grokgrid.tracking import Tracking
-    from trainables.records import TrialFolder
+    from trainables.records import WorkFolder
     from trainables.run import _read_curves
 
     wanted = undisturbed.latest()
@@ -305,7 +305,7 @@ def _compare(reader: str, trial: Any, root: Path, undisturbed: Any, evaluations:
         table = trial_results.of(trial.key).to_pylist()
         found = [{name: row[name] for name in evaluations[0]} for row in table]
     else:
-        snapshot = TrialFolder(root, trial.key).latest()
+        snapshot = WorkFolder(root, trial.key).latest()
         summary, state = snapshot.summary(), snapshot.state_path
         found = [evaluation.values for evaluation in _read_curves(snapshot)]
     assert found == evaluations, "other evaluations"

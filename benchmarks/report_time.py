@@ -56,7 +56,7 @@ def store(chosen: Study, num_evaluations: int) -> None:
     from mlflow.tracking import MlflowClient
 
     from grokgrid import home
-    from grokgrid.tracking import TRIALS, TrialStatus
+    from grokgrid.tracking import TRIALS, WorkStatus
     from grokgrid.tracking.client import Client, Point, RunState
     from grokgrid.tracking.records import KEY, OWNER, STATUS, params, summary_metrics, summary_tags
 
@@ -87,7 +87,7 @@ def store(chosen: Study, num_evaluations: int) -> None:
             end=End.GOAL if len(met) else End.BUDGET, goal=str(trial.config.goal), diverged_at=None, low=low, high=high,
             last=last, final=last, segments=(place,),
         )  # fmt: skip
-        run = client.create_run(experiment, trial.key, {KEY: trial.key, OWNER: "", STATUS: TrialStatus.FINISHED.value})
+        run = client.create_run(experiment, trial.key, {KEY: trial.key, OWNER: "", STATUS: WorkStatus.FINISHED.value})
         points = [Point(name, value, end, run.started_ms) for name, value in summary_metrics(summary).items()]
         settings = params({**trial.config.model_dump(mode="json"), "seed": trial.seed})
         client.log(run.id, points=points, params=settings, tags=summary_tags(summary))

@@ -7,7 +7,7 @@
 Nothing here knows Ray, MLflow, Optuna or pandas; `python -m trainables trial.yaml` runs one trial by itself.
 """
 
-from trainables.records import End, Evaluation, Summary, TrialFolder
+from trainables.records import End, Evaluation, Summary, WorkFolder
 from trainables.trial import Trial, TrialConfig
 
-__all__ = ["End", "Evaluation", "Summary", "Trial", "TrialConfig", "TrialFolder"]
+__all__ = ["End", "Evaluation", "Summary", "Trial", "TrialConfig", "WorkFolder"]

@@ -16,7 +16,7 @@ from trainables.data.place import DataError
 from trainables.gradient_config import GradientConfig
 from trainables.interrupts import deferred_interrupts
 from trainables.reading import read_yaml
-from trainables.records import End, Evaluation, Snapshot, TrialFolder, Waiting, ending
+from trainables.records import End, Evaluation, Snapshot, Waiting, WorkFolder, ending
 from trainables.snapshot_requests import snapshot_requests
 from trainables.trial import Trial
 from trainables.validation import ValidationErrors, validate
@@ -56,7 +56,7 @@ def main() -> int:
             return _refuse("--device cuda: torch finds no CUDA device here")
         # Now, not at the first snapshot a minute later.
         arguments.out.mkdir(parents=True, exist_ok=True)
-        return _run(trial, TrialFolder(arguments.out, trial.key), arguments)
+        return _run(trial, WorkFolder(arguments.out, trial.key), arguments)
     except (ValidationErrors, DataError) as error:
         return _refuse(str(error))
     except OSError as error:
@@ -71,8 +71,8 @@ def _check_content(config: WorkConfig) -> None:
             print(f"Warning: {config.data.title}: {warning}", file=sys.stderr)
 
 
-def _run(trial: Work, folder: TrialFolder, arguments: argparse.Namespace) -> int:
-    from trainables.run import How, TrialRun
+def _run(trial: Work, folder: WorkFolder, arguments: argparse.Namespace) -> int:
+    from trainables.run import How, WorkRun
 
     before = folder.latest(_tell)
     going_on = f", going on after step {before.summary().steps:,}" if before is not None else ""
@@ -84,7 +84,7 @@ def _run(trial: Work, folder: TrialFolder, arguments: argparse.Namespace) -> int
         snapshot_asked=snapshot_requests(),
         say=_tell,
     )
-    evaluations = TrialRun(trial, folder, how)
+    evaluations = WorkRun(trial, folder, how)
     printed = -_LINE_EVERY_S
     with deferred_interrupts(_announce_stop) as stopped_by:
         for evaluation in evaluations:

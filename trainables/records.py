@@ -210,7 +210,7 @@ def warn(sentence: str) -> None:
 
 
 @dataclass(frozen=True)
-class TrialFolder:
+class WorkFolder:
     """All paths of one trial on storage."""
 
     root: Path

@@ -25,7 +25,7 @@ from trainables.kept_networks import KeptNetworks
 from trainables.plugins.loading import source_of
 from trainables.procedure_config import ProcedureConfig
 from trainables.procedure_training import ProcedureTraining
-from trainables.records import End, Evaluation, Segment, Snapshot, Summary, TrialFolder, Waiting, ending, warn
+from trainables.records import End, Evaluation, Segment, Snapshot, Summary, Waiting, WorkFolder, ending, warn
 from trainables.snapshot_requests import never
 from trainables.tables import Columns, Tables
 from trainables.training import Training
@@ -53,7 +53,7 @@ class How:
 
 
 @final
-class TrialRun(Iterator[Evaluation | Waiting]):
+class WorkRun(Iterator[Evaluation | Waiting]):
     """Trains a trial from its latest snapshot, or from the start, and yields every evaluation.
 
     A snapshot that cannot be saved, because a disk is full, say, is tried again: meanwhile the trial trains on, and
@@ -67,7 +67,7 @@ class TrialRun(Iterator[Evaluation | Waiting]):
         ValidationErrors: a plugin is missing, is not what the configuration declares, or gives what it should not.
     """
 
-    def __init__(self, work: Work, folder: TrialFolder, how: How | None = None) -> None:
+    def __init__(self, work: Work, folder: WorkFolder, how: How | None = None) -> None:
         self._work, self._folder, self._how = work, folder, how or How()
         self._progress: _Progress | None = None
         self._yielded = self._run()
@@ -117,7 +117,7 @@ class TrialRun(Iterator[Evaluation | Waiting]):
 class _Progress:
     """A trial that trains: its curves so far, and its snapshots."""
 
-    def __init__(self, work: Work, folder: TrialFolder, how: How, latest: Snapshot | None) -> None:
+    def __init__(self, work: Work, folder: WorkFolder, how: How, latest: Snapshot | None) -> None:
         torch.set_num_threads(how.num_threads)
         self._work, self._folder, self._how = work, folder, how
         self._sources = [source_of(plugin) for _, plugin in work.config.plugins]
@@ -304,7 +304,7 @@ class Trainer(Protocol):
     def close(self) -> None: ...
 
 
-def _trainer(work: Work, folder: TrialFolder, how: How) -> Trainer:
+def _trainer(work: Work, folder: WorkFolder, how: How) -> Trainer:
     device = torch.device(how.device)
     if isinstance(work.config, AssessmentConfig):
         return Assessing(work, folder.networks_path, device, data_digest=how.data_digest)

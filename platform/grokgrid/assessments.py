@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from grokgrid.results import Results
-    from grokgrid.tracking import TrialRecord
+    from grokgrid.tracking import WorkRecord
 
-Networks = Callable[["TrialRecord"], frozenset[int]]
+Networks = Callable[["WorkRecord"], frozenset[int]]
 """Record of a trial -> the steps after which its network is there."""
 
 
@@ -70,7 +70,7 @@ class Wanted:
 def wanted(
     study: Study,
     trials: "pd.DataFrame",
-    records: "Mapping[str, TrialRecord]",
+    records: "Mapping[str, WorkRecord]",
     networks: Networks,
     *,
     settled: Iterable[str] = (),
@@ -96,7 +96,7 @@ class _Known:
     def __init__(
         self,
         trials: "pd.DataFrame",
-        records: "Mapping[str, TrialRecord]",
+        records: "Mapping[str, WorkRecord]",
         networks: Networks,
         settled: frozenset[str],
     ) -> None:
@@ -263,7 +263,7 @@ def _as_long(trial: Trial, summary: Summary, kept_at: int) -> Trial:
     return trial.model_copy(update={"config": longer})
 
 
-def table_of(study: Study, wants: Iterable[Wanted], records: "Mapping[str, TrialRecord]") -> "pd.DataFrame":
+def table_of(study: Study, wants: Iterable[Wanted], records: "Mapping[str, WorkRecord]") -> "pd.DataFrame":
     """What is known of each assessment, a row each: arm, cell, seed, trial, assessment, step, key, stage, why, run_id,
     seconds, device and a column a metric. records: of the assessments
     """
@@ -275,7 +275,7 @@ def table_of(study: Study, wants: Iterable[Wanted], records: "Mapping[str, Trial
     return pd.DataFrame(rows).reindex(columns=[*columns, "device", *metrics])
 
 
-def _row(want: Wanted, record: "TrialRecord | None") -> dict[str, Any]:
+def _row(want: Wanted, record: "WorkRecord | None") -> dict[str, Any]:
     row = {
         "arm": want.cell.arm,
         "cell": want.cell.name,

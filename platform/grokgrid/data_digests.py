@@ -12,7 +12,7 @@ from trainables.validation import Problem, ValidationErrors
 from trainables.work import Work
 
 if TYPE_CHECKING:
-    from grokgrid.tracking import TrialRecord
+    from grokgrid.tracking import WorkRecord
 
 
 @final
@@ -40,7 +40,7 @@ class DataDigests:
             f" what the function reads; or give data.digest: {known} in the study, for new trials on that data"
         )
 
-    def check(self, work: Mapping[str, Work], records: "Mapping[str, TrialRecord]") -> None:
+    def check(self, work: Mapping[str, Work], records: "Mapping[str, WorkRecord]") -> None:
         """Raises:
         ValidationErrors: a trial was trained on other data than this study has.
         """

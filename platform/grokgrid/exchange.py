@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from grokgrid.assessments import wanted
 from grokgrid.results import results_of
-from grokgrid.tracking import ReportRun, Tracking, TrialRecord
+from grokgrid.tracking import ReportRun, Tracking, WorkRecord
 from grokgrid.tracking.curves import POSITION, from_csv, to_csv
 from grokgrid.tracking.kept import read_table
 from grokgrid.tracking.records import WITHOUT_CHECKPOINT
@@ -35,7 +35,7 @@ from trainables.checksums import Damaged
 from trainables.evaluations import NOT_YET
 from trainables.gradient_config import GradientConfig
 from trainables.names import IMPORTS_EXPERIMENT
-from trainables.records import Snapshot, Summary, TrialFolder, ending
+from trainables.records import Snapshot, Summary, WorkFolder, ending
 from trainables.validation import Problem, ValidationErrors
 from trainables.work import Work
 
@@ -105,7 +105,7 @@ def import_trials(folder: Path, tracking: Tracking) -> Imported:
 def _record(snapshot: Snapshot, tags: Mapping[str, str], tracking: Tracking, owner: ReportRun) -> bool:
     summary = snapshot.summary()
 
-    def has_as_much(known: TrialRecord) -> bool:
+    def has_as_much(known: WorkRecord) -> bool:
         return known.summary is not None and known.summary.steps >= summary.steps
 
     known = tracking.find([summary.key]).get(summary.key)
@@ -240,12 +240,12 @@ def _snapshot(trial: Work, summary: Summary, evaluations: "pyarrow.Table", root:
         if tables.exists():
             shutil.copytree(tables, snapshot.tables_path)
 
-    return TrialFolder(root, trial.key).write(summary.steps, fill)
+    return WorkFolder(root, trial.key).write(summary.steps, fill)
 
 
 def _of_storage(folder: Path) -> Iterator[tuple[Snapshot, Mapping[str, str]]]:
     for path in sorted(folder.iterdir()):
-        snapshots = TrialFolder(folder, path.name).snapshots() if path.is_dir() else []
+        snapshots = WorkFolder(folder, path.name).snapshots() if path.is_dir() else []
         if not snapshots:
             continue
         snapshot = snapshots[-1]
@@ -282,7 +282,7 @@ def _check(snapshot: Snapshot, trial: Work, summary: Summary) -> None:
         raise ValidationErrors(str(snapshot.tables_path), [Problem((), wrong)])
 
 
-def _tags(record: TrialRecord, folder: Path) -> Mapping[str, str]:
+def _tags(record: WorkRecord, folder: Path) -> Mapping[str, str]:
     """Who ran it stays; that it was imported, and without its checkpoint, is added."""
     own = {name: value for name, value in record.tags.items() if name in ("grokgrid.version", "grokgrid.commit")}
     return own | {_IMPORTED: folder.resolve().name, WITHOUT_CHECKPOINT: "true"}

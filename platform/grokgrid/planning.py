@@ -14,7 +14,7 @@ from trainables.records import ending
 from trainables.work import Work
 
 if TYPE_CHECKING:
-    from grokgrid.tracking import Tracking, TrialRecord
+    from grokgrid.tracking import Tracking, WorkRecord
 
 
 class Need(StrEnum):
@@ -27,9 +27,9 @@ class Need(StrEnum):
     ELSEWHERE = "running elsewhere"
 
 
-def need_of(work: Work, record: "TrialRecord | None", *, retry_failed: bool = False) -> Need:
+def need_of(work: Work, record: "WorkRecord | None", *, retry_failed: bool = False) -> Need:
     """What is to be done for a trial or an assessment, given what MLflow has of it."""
-    from grokgrid.tracking import TrialStatus
+    from grokgrid.tracking import WorkStatus
 
     if record is None:
         return Need.START
@@ -39,7 +39,7 @@ def need_of(work: Work, record: "TrialRecord | None", *, retry_failed: bool = Fa
         return Need.LEAVE
     if record.summary is not None:
         return Need.CONTINUE if record.can_continue else Need.START
-    return Need.START if record.status is TrialStatus.FAILED else Need.ELSEWHERE
+    return Need.START if record.status is WorkStatus.FAILED else Need.ELSEWHERE
 
 
 @dataclass(frozen=True)
@@ -115,18 +115,18 @@ def make_plan(
     return Plan(study, cells, Counter(needs.values()), at_most_s, Counter(how.values()))
 
 
-def _pace_s(work: Work, record: "TrialRecord | None") -> float | None:
+def _pace_s(work: Work, record: "WorkRecord | None") -> float | None:
     """Wall time an epoch or step, whichever the budget counts, of a trial that has been run."""
     done = _done(work, record)
     return record.summary.wall_seconds / done if record is not None and record.summary is not None and done else None
 
 
-def _left(work: Work, record: "TrialRecord | None") -> float:
+def _left(work: Work, record: "WorkRecord | None") -> float:
     done = _done(work, record) if record is not None and record.can_continue else 0.0
     return max(0.0, work.config.last_evaluation - done)
 
 
-def _done(work: Work, record: "TrialRecord | None") -> float:
+def _done(work: Work, record: "WorkRecord | None") -> float:
     if record is None or record.summary is None:
         return 0.0
     return work.config.budget.position(steps=record.summary.steps, epochs=record.summary.epochs)

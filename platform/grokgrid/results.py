@@ -24,7 +24,7 @@ from trainables.trial import Trial, TrialConfig
 if TYPE_CHECKING:
     import pandas as pd
 
-    from grokgrid.tracking import Tracking, TrialRecord, TrialResults
+    from grokgrid.tracking import Tracking, TrialResults, WorkRecord
 
 
 _PROGRESS = ("steps", "epochs", "seconds")
@@ -134,7 +134,7 @@ def load_results(study: Study, tracking: "Tracking") -> Results:
     return replace(found, trials=trials, assessments=table, trial_results=trial_results.and_also(assessed))
 
 
-def results_of(study: Study, records: "Mapping[str, TrialRecord]", curves: "pd.DataFrame") -> Results:
+def results_of(study: Study, records: "Mapping[str, WorkRecord]", curves: "pd.DataFrame") -> Results:
     """The study's results of these records and their curves (key, steps, epochs, seconds, metrics)."""
     import numpy as np
     import pandas as pd
@@ -216,16 +216,16 @@ class _Asked:
         return self._last.get(key)
 
 
-def state_of(trial: Trial, record: "TrialRecord | None", *, reached: bool) -> State:
+def state_of(trial: Trial, record: "WorkRecord | None", *, reached: bool) -> State:
     """The state of a trial, given what MLflow has of it, and whether an evaluation that the study asked for met the
     goal.
     """
-    from grokgrid.tracking import TrialStatus
+    from grokgrid.tracking import WorkStatus
 
     if record is None:
         return State.MISSING
     if record.summary is None:
-        return State.FAILED if record.status is TrialStatus.FAILED else State.RUNNING
+        return State.FAILED if record.status is WorkStatus.FAILED else State.RUNNING
     goal, summary = trial.config.goal, record.summary
     if reached:
         return State.REACHED
@@ -236,7 +236,7 @@ def state_of(trial: Trial, record: "TrialRecord | None", *, reached: bool) -> St
     return State.FAILED if record.failed_run is not None else State.STOPPED
 
 
-def _metrics(cell: Cell, study: Study, records: "Mapping[str, TrialRecord]") -> Sequence[str]:
+def _metrics(cell: Cell, study: Study, records: "Mapping[str, WorkRecord]") -> Sequence[str]:
     """What a cell measures; where only its evaluations say, what its trials have measured so far."""
     if cell.config.metrics is not None:
         return cell.config.metrics
@@ -254,7 +254,7 @@ def _is_within(config: TrialConfig, *, steps: int, epochs: float) -> bool:
 
 
 def _trial_results(
-    trial: Trial, state: State, record: "TrialRecord | None", last: "Mapping[str, float] | None"
+    trial: Trial, state: State, record: "WorkRecord | None", last: "Mapping[str, float] | None"
 ) -> dict[str, Any]:
     """What the trials table tells beside the state."""
     if record is None:

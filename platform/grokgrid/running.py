@@ -36,7 +36,7 @@ from grokgrid.planning import Need, need_of
 from grokgrid.progress import Progress
 from grokgrid.provenance import provenance
 from grokgrid.results import results_of
-from grokgrid.tracking import Claim, Label, ReportRun, Tracking, TrackingAway, TrackingRefused, TrialRecord
+from grokgrid.tracking import Claim, Label, ReportRun, Tracking, TrackingAway, TrackingRefused, WorkRecord
 from grokgrid.tracking.records import WITHOUT_CHECKPOINT
 from search_spaces import Cell, Study
 from trainables.checksums import Damaged
@@ -44,7 +44,7 @@ from trainables.interrupts import deferred_interrupts
 from trainables.laid_networks import are_whole, write_networks
 from trainables.plugins.loading import source_of
 from trainables.plugins.source import SourceCode
-from trainables.records import Snapshot, TrialFolder, ending
+from trainables.records import Snapshot, WorkFolder, ending
 from trainables.work import Work
 
 _ELSEWHERE_CHECKED_EVERY_S = 5.0
@@ -93,7 +93,7 @@ def remove_abandoned(storage: Path, days: float) -> int:
     until = time.time() - days * 24 * 3600
     removed = 0
     for path in storage.iterdir() if storage.is_dir() else ():
-        folder = TrialFolder(storage, path.name)
+        folder = WorkFolder(storage, path.name)
         with suppress(FileNotFoundError):
             if path.is_dir() and folder.last_written() < until:
                 folder.remove()
@@ -400,13 +400,13 @@ class Driver:
         mean_s = sum(self._durations_s) / len(self._durations_s) * self._block_size()
         return max(2, min(8, int(_AHEAD_S / max(mean_s, 1e-3))))
 
-    def _is_enough(self, record: TrialRecord) -> bool:
+    def _is_enough(self, record: WorkRecord) -> bool:
         if record.run_id == self._how.not_enough.get(record.key):
             return False
         need = need_of(self._work[record.key], record, retry_failed=self._how.retry_failed)
         return need in (Need.NOTHING, Need.LEAVE)
 
-    def _is_settled(self, key: str, record: TrialRecord | None) -> bool:
+    def _is_settled(self, key: str, record: WorkRecord | None) -> bool:
         """Whether there is nothing to run, now that MLflow says so; noted if so."""
         if record is None or not self._is_enough(record):
             return False
@@ -539,5 +539,5 @@ class Driver:
             self._tracking.withdraw(self._claims.values())
             self._tracking.clean_up()
 
-    def _folder(self, key: str) -> TrialFolder:
-        return TrialFolder(self._how.storage, key)
+    def _folder(self, key: str) -> WorkFolder:
+        return WorkFolder(self._how.storage, key)

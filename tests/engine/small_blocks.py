@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from grokgrid.engine import Block, Engine, Evaluated, Event, Failed, Finished, Lost
 from trainables.laid_networks import write_networks
-from trainables.records import TrialFolder
+from trainables.records import WorkFolder
 from trainables.training import Training
 from trainables.trial import Trial, TrialConfig
 from trainables.work import Work
@@ -55,7 +55,7 @@ def assessment(storage: Path, seed: int, **settings: Any) -> Work:
     work = Work.model_validate(
         {"config": {"trial": trial(seed).config, "step": 0, "assessment": settings}, "seed": seed}
     )
-    folder = TrialFolder(storage, work.key)
+    folder = WorkFolder(storage, work.key)
     if not folder.networks_path.exists():
         state = Training(trial(seed), torch.device("cpu")).state()
         folder.path.mkdir(parents=True, exist_ok=True)
@@ -134,7 +134,7 @@ def of(item: Work, events: list[Event]) -> list[Event]:
 
 def curves(storage: Path, item: Work) -> list[dict[str, str]]:
     """The curves as they were written, without the times, which no two runs share."""
-    snapshot = TrialFolder(storage, item.key).latest()
+    snapshot = WorkFolder(storage, item.key).latest()
     assert snapshot is not None
     with snapshot.curves_path.open(newline="") as file:
         return [{name: value for name, value in row.items() if name != "seconds"} for row in csv.DictReader(file)]

@@ -7,7 +7,7 @@ import pytest
 from small_blocks import KINDS, Kind, block, collect, curves, ended, looking, of, trial
 
 from grokgrid.engine import Engine, Evaluated, Failed, Finished, Lost, Started
-from trainables.records import TrialFolder
+from trainables.records import WorkFolder
 
 
 @pytest.fixture(params=KINDS)
@@ -28,7 +28,7 @@ def test_work_starts_evaluations_come_in_order_and_it_finishes(engine: Engine, k
             row["steps"] for row in curves(tmp_path, one)
         ]
         assert finished == Finished(one.key)
-        latest = TrialFolder(tmp_path, one.key).latest()
+        latest = WorkFolder(tmp_path, one.key).latest()
         assert latest is not None and latest.summary().end == "budget"
 
 
@@ -41,15 +41,15 @@ def test_failing_work_leaves_its_block_mates_alone(engine: Engine, kind: Kind, t
     started, failed = of(failing, events)
     assert isinstance(started, Started) and isinstance(failed, Failed)
     assert "Traceback" in failed.log and "DataError" in failed.log
-    assert TrialFolder(tmp_path, failing.key).failure() == failed.log
+    assert WorkFolder(tmp_path, failing.key).failure() == failed.log
 
 
 def test_a_failure_is_forgotten_when_it_succeeds(engine: Engine, kind: Kind, tmp_path: Path) -> None:
     item = kind.item(tmp_path, 0)
-    TrialFolder(tmp_path, item.key).write_failure("of another day")
+    WorkFolder(tmp_path, item.key).write_failure("of another day")
     engine.submit(block("again", tmp_path, item))
     collect(engine, ended(item))
-    assert TrialFolder(tmp_path, item.key).failure() is None
+    assert WorkFolder(tmp_path, item.key).failure() is None
 
 
 def test_a_block_is_taken_while_another_runs(engine: Engine, kind: Kind, tmp_path: Path) -> None:
@@ -89,11 +89,11 @@ def test_what_a_closed_engine_leaves_another_one_continues(
         engine.submit(block("both", tmp_path, first, second))
         collect(engine, looking(first))
     engine.close()  # Closing twice does no harm.
-    snapshot = TrialFolder(tmp_path, first.key).latest()
+    snapshot = WorkFolder(tmp_path, first.key).latest()
     assert snapshot is not None
     left = snapshot.summary()
     assert left.end is None, "the long one is too short for this test"
-    assert TrialFolder(tmp_path, second.key).latest() is None  # Its turn had not come.
+    assert WorkFolder(tmp_path, second.key).latest() is None  # Its turn had not come.
 
     with new_engine() as engine:
         engine.submit(block("both", tmp_path, first, second))

@@ -12,7 +12,7 @@ import pytest
 from small_blocks import block, collect, curves, ended, long_trial, looking, of, trial
 
 from grokgrid.engine import Engine, Evaluated, Event, Failed, Finished, InlineEngine, OutOfMemory, Started, Waits
-from trainables.records import Snapshot, TrialFolder
+from trainables.records import Snapshot, WorkFolder
 from trainables.trial import Trial, TrialConfig
 
 
@@ -116,7 +116,7 @@ class TestATrialWaits:
         assert all(words in event.reason and str(storage) in event.reason for event in waits)
         assert isinstance(events[-1], Finished)
         assert [event.evaluation.steps for event in events if isinstance(event, Evaluated)] == [1, 6, 11, 16, 21]
-        latest = TrialFolder(storage, trial(0).key).latest()
+        latest = WorkFolder(storage, trial(0).key).latest()
         assert latest is not None and len(latest.summary().segments) == 1, "it was trained in one go"
 
     @pytest.mark.parametrize("fault", FAULTS)
@@ -163,7 +163,7 @@ class TestATrialWaits:
         with no_large_files():
             collect(engine, waiting(1))
             engine.close()
-        assert TrialFolder(storage, long.key).latest() is not None
+        assert WorkFolder(storage, long.key).latest() is not None
 
 
 @pytest.mark.parametrize("name", ["npz", "mnist"])

@@ -14,7 +14,7 @@ from small_blocks import block, collect, curves, ended, long_trial, looking
 
 from grokgrid.engine import Engine, InlineEngine
 from grokgrid.engine.notices import ask_for_snapshots
-from trainables.records import Snapshot, TrialFolder
+from trainables.records import Snapshot, WorkFolder
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -35,7 +35,7 @@ def watcher(metadata: MetadataServer) -> Iterator[subprocess.Popen[str]]:
 
 
 def snapshot_of_the_long_trial(storage: Path) -> Snapshot | None:
-    return TrialFolder(storage, long_trial().key).latest()
+    return WorkFolder(storage, long_trial().key).latest()
 
 
 def assert_it_goes_on_as_if_nothing_had_been(engine: Engine, storage: Path, long_curves: list[dict[str, str]]) -> None:

@@ -14,7 +14,7 @@ import pytest
 from small_blocks import block, collect, curves, ended, long_trial, looking, of, trial
 
 from grokgrid.engine import Block, Engine, Evaluated, Finished, Lost, OutOfMemory
-from trainables.records import TrialFolder
+from trainables.records import WorkFolder
 
 pytestmark = pytest.mark.ray
 
@@ -67,7 +67,7 @@ def test_a_lost_workers_block_goes_on_from_its_snapshots(
 ) -> None:
     trials = [trial(1), long_trial(), trial(2)]
     engine.submit(block("robbed", tmp_path, *trials, checkpoint_every_s=0.1))
-    folder = TrialFolder(tmp_path, long_trial().key)
+    folder = WorkFolder(tmp_path, long_trial().key)
     events = collect(engine, lambda _: folder.latest() is not None)
     (pid,) = workers["robbed"]
     os.kill(pid, signal.SIGKILL)

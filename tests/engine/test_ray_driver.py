@@ -12,7 +12,7 @@ import pytest
 from processes import descendants, parents
 from small_blocks import long_trial
 
-from trainables.records import TrialFolder
+from trainables.records import WorkFolder
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -62,7 +62,7 @@ def test_ctrl_c_saves_and_sudden_death_leaves_no_process(driver: subprocess.Pope
     # As a terminal does it: to the driver and all that it started.
     os.killpg(driver.pid, signal.SIGINT)
     assert driver.stdout.readline() == "interrupted\n"
-    left = TrialFolder(tmp_path, long_trial().key).latest()
+    left = WorkFolder(tmp_path, long_trial().key).latest()
     assert left is not None and left.summary().end is None
 
     # The second engine goes on.

@@ -14,7 +14,7 @@ from small_blocks import block, collect, curves, ended, long_trial, looking, of,
 
 from grokgrid.engine import EngineError, EngineGone, Evaluated, Event, Finished, Restarted, Started, supervised
 from grokgrid.engine.supervised import SupervisedRay
-from trainables.records import TrialFolder
+from trainables.records import WorkFolder
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")]
 
@@ -70,7 +70,7 @@ def test_trials_go_on_from_their_snapshots_after_each_breakdown(
         assert (kinds.count(Started), kinds.count(Finished)) == (1, 1)
         steps = [event.evaluation.steps for event in of(one, events) if isinstance(event, Evaluated)]
         assert steps == sorted(set(steps))
-    latest = TrialFolder(tmp_path, long.key).latest()
+    latest = WorkFolder(tmp_path, long.key).latest()
     assert latest is not None
     assert len(latest.summary().segments) == 4, "the long trial is too short for this test"
     assert curves(tmp_path, long) == long_curves
@@ -139,5 +139,5 @@ def test_sudden_death_of_the_driver_leaves_no_process(tmp_path: Path) -> None:
         while names(left_behind) and time.monotonic() < until:
             time.sleep(0.1)
         assert not names(left_behind)
-    left = TrialFolder(tmp_path, long_trial().key).latest()
+    left = WorkFolder(tmp_path, long_trial().key).latest()
     assert left is not None and left.summary().steps > 0, "its trial had seconds to save a snapshot"

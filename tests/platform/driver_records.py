@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from grokgrid.tracking import TrialRecord, TrialStatus
+from grokgrid.tracking import WorkRecord, WorkStatus
 from trainables.records import End, Segment, Summary
 from trainables.trial import Trial
 
@@ -26,13 +26,13 @@ def record(
     trial: Trial,
     accuracies: Mapping[int, float] | None = None,
     *,
-    status: TrialStatus = TrialStatus.FINISHED,
+    status: WorkStatus = WorkStatus.FINISHED,
     diverged_at: int | None = None,
     failed_run: str | None = None,
     wall_seconds: float = 10.0,
     final: Mapping[str, float] | None = None,
     steps: int | None = None,
-) -> TrialRecord:
+) -> WorkRecord:
     """Of a finished trial: its test accuracy after so many steps, two an epoch; it ended at the last of these
     evaluations.
     """
@@ -56,7 +56,7 @@ def record(
             final=dict(final or {}),
             segments=(PLACE,),
         )
-    return TrialRecord(
+    return WorkRecord(
         key=trial.key,
         run_id=f"run of {trial.key}",
         status=status,

@@ -19,8 +19,8 @@ from grokgrid.tracking import Tracking, TrackingError
 from grokgrid.tracking.trials import ingest
 from search_spaces import Study
 from trainables import checksums
-from trainables.records import TrialFolder
-from trainables.run import How, TrialRun
+from trainables.records import WorkFolder
+from trainables.run import How, WorkRun
 
 ROOT = Path(__file__).parents[2]
 SLOW = study(seeds=1, arms={"slow": study().arms["slow"]})
@@ -172,7 +172,7 @@ class TestADriver:
         finished = Driver._finished
 
         def damaged(driver: Driver, key: str) -> None:
-            change_a_byte(TrialFolder(home.storage_root(), key).snapshots()[-1].state_path)
+            change_a_byte(WorkFolder(home.storage_root(), key).snapshots()[-1].state_path)
             finished(driver, key)
 
         monkeypatch.setattr(Driver, "_finished", damaged)
@@ -182,10 +182,10 @@ class TestADriver:
 
     def test_tells_what_a_worker_set_aside(self, ready_home: Path, undisturbed):
         (trial,) = SLOW.trials
-        running = TrialRun(trial, TrialFolder(home.storage_root(), trial.key), How(checkpoint_every_s=0.0))
+        running = WorkRun(trial, WorkFolder(home.storage_root(), trial.key), How(checkpoint_every_s=0.0))
         for _ in range(3):
             next(running)
-        _, two = TrialFolder(home.storage_root(), trial.key).snapshots()
+        _, two = WorkFolder(home.storage_root(), trial.key).snapshots()
         os.truncate(two.state_path, 100)
         told, watched = io.StringIO(), Watched()
         drive(SLOW, watched, told=told)

@@ -24,8 +24,8 @@ from grokgrid.results import Results, State, results_of
 from grokgrid.tracking import Tracking
 from search_spaces import Study
 from trainables import checksums
-from trainables.records import TrialFolder
-from trainables.run import TrialRun
+from trainables.records import WorkFolder
+from trainables.run import WorkRun
 from trainables.validation import ValidationErrors
 
 FROM_ZERO = study(
@@ -206,7 +206,7 @@ class TestKeptNetworks:
 
     def test_of_a_worker_s_folder_are_imported(self, ready_home: Path, tmp_path: Path):
         (trial,) = KEEPING.trials
-        list(TrialRun(trial, TrialFolder(tmp_path / "trials", trial.key)))
+        list(WorkRun(trial, WorkFolder(tmp_path / "trials", trial.key)))
         assert api.import_trials(tmp_path / "trials").num_new == 1
         assert files(KEEPING).keys() == networks(*range(61))
         watched = Watched()
@@ -247,9 +247,9 @@ class TestTables:
         assert steps_of(found[SPECTRUM]) == [step for step in (0, 10, 20) for _ in range(5)]
         drive(longer(MEASURING))
         found = files(longer(MEASURING))
-        whole = TrialRun(longer(MEASURING).trials[0], TrialFolder(tmp_path, "whole"))
+        whole = WorkRun(longer(MEASURING).trials[0], WorkFolder(tmp_path, "whole"))
         list(whole)
-        snapshot = TrialFolder(tmp_path, "whole").snapshots()[-1]
+        snapshot = WorkFolder(tmp_path, "whole").snapshots()[-1]
         assert found == {
             f"{path.parent.name}/{path.name}": path.read_bytes()
             for path in (*snapshot.kept_path.iterdir(), *snapshot.tables_path.iterdir())

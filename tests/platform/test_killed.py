@@ -32,7 +32,7 @@ MOMENTS = {
     "having tried out where artifacts go": ("grokgrid.tracking.client:Client.upload", "after", 1),
     "having uploaded a trial": ("grokgrid.tracking.client:Client.upload", "after", 2),
     "having recorded all of a trial but its end": ("grokgrid.tracking.trials:complete", "before", 1),
-    "before removing a folder": ("trainables.records:TrialFolder.remove", "before", 1),
+    "before removing a folder": ("trainables.records:WorkFolder.remove", "before", 1),
     "before answering": ("grokgrid.api:_report", "before", 1),
     "before keeping the report": ("grokgrid.tracking.report_runs:ReportRun.finish", "before", 1),
     "before ending the report's run": ("grokgrid.tracking.report_runs:release", "before", 1),

@@ -11,7 +11,7 @@ from driver_studies import study
 from grokgrid import api
 from grokgrid.estimates import Pace
 from grokgrid.planning import Need, Plan, make_plan, need_of
-from grokgrid.tracking import TrialRecord, TrialStatus
+from grokgrid.tracking import WorkRecord, WorkStatus
 from search_spaces import Study
 from trainables.trial import Trial
 
@@ -25,9 +25,9 @@ NEEDS: dict[str, tuple[dict[str, Any] | None, Need, Need]] = {
     "a part is done": ({"accuracies": LOW}, Need.CONTINUE, Need.CONTINUE),
     "a part is done, more failed": ({"accuracies": LOW, "failed_run": "f"}, Need.LEAVE, Need.CONTINUE),
     "all is done, more failed": ({"accuracies": {56: 0.1}, "failed_run": "f"}, Need.NOTHING, Need.NOTHING),
-    "it failed": ({"status": TrialStatus.FAILED, "failed_run": "f"}, Need.LEAVE, Need.START),
-    "it is being claimed": ({"status": TrialStatus.CLAIMING}, Need.ELSEWHERE, Need.ELSEWHERE),
-    "it is running": ({"status": TrialStatus.RUNNING}, Need.ELSEWHERE, Need.ELSEWHERE),
+    "it failed": ({"status": WorkStatus.FAILED, "failed_run": "f"}, Need.LEAVE, Need.START),
+    "it is being claimed": ({"status": WorkStatus.CLAIMING}, Need.ELSEWHERE, Need.ELSEWHERE),
+    "it is running": ({"status": WorkStatus.RUNNING}, Need.ELSEWHERE, Need.ELSEWHERE),
 }
 
 
@@ -42,14 +42,14 @@ def test_what_a_trial_needs(told: dict[str, Any] | None, need: Need, retrying: N
 class Known:
     """Tracking, as far as a plan goes."""
 
-    def __init__(self, *records: TrialRecord) -> None:
+    def __init__(self, *records: WorkRecord) -> None:
         self._records = {record.key: record for record in records}
 
-    def find(self, keys: list[str]) -> dict[str, TrialRecord]:
+    def find(self, keys: list[str]) -> dict[str, WorkRecord]:
         return {key: self._records[key] for key in keys if key in self._records}
 
 
-def plan(study: Study, *records: TrialRecord, **options: Any) -> Plan:
+def plan(study: Study, *records: WorkRecord, **options: Any) -> Plan:
     return make_plan(study, Known(*records), **options)  # type: ignore[arg-type]
 
 
@@ -63,8 +63,8 @@ class TestPlans:
             small,
             record(baseline, {6: 0.7}),
             record(slow, LOW),
-            record(wild, status=TrialStatus.FAILED, failed_run="f"),
-            record(small.trial_of(small.cells[2], 1), status=TrialStatus.RUNNING),
+            record(wild, status=WorkStatus.FAILED, failed_run="f"),
+            record(small.trial_of(small.cells[2], 1), status=WorkStatus.RUNNING),
         )
         assert made.cells == {
             "baseline": {Need.NOTHING: 1, Need.START: 1},
@@ -134,7 +134,7 @@ class TestPlans:
 
     def test_do_not_count_the_time_of_what_is_left_alone(self):
         small = study(seeds=2, arms={"baseline": {}})
-        failed = record(small.trials[1], status=TrialStatus.FAILED, failed_run="f")
+        failed = record(small.trials[1], status=WorkStatus.FAILED, failed_run="f")
         records = record(small.trials[0], {56: 0.1}, wall_seconds=56.0), failed
         assert plan(small, *records).at_most_s == 0
         assert plan(small, *records, retry_failed=True).at_most_s == pytest.approx(56.0)

@@ -9,7 +9,7 @@ from driver_records import evaluations, record
 from driver_studies import study
 
 from grokgrid.results import Results, State, results_of
-from grokgrid.tracking import TrialRecord, TrialStatus
+from grokgrid.tracking import WorkRecord, WorkStatus
 from search_spaces import Study
 from trainables.trial import Trial
 
@@ -24,7 +24,7 @@ def one(*, above: float | None = 0.6, steps: int = 20, unit: str = "steps", **tr
     )
 
 
-def seen(study: Study, record: TrialRecord | None, curves: pd.DataFrame | None = None) -> Results:
+def seen(study: Study, record: WorkRecord | None, curves: pd.DataFrame | None = None) -> Results:
     (trial,) = study.trials
     return results_of(
         study, {trial.key: record} if record else {}, evaluations(trial, {}) if curves is None else curves
@@ -77,12 +77,12 @@ class TestStates:
     @pytest.mark.parametrize(
         ("status", "state"),
         [
-            (TrialStatus.CLAIMING, State.RUNNING),
-            (TrialStatus.RUNNING, State.RUNNING),
-            (TrialStatus.FAILED, State.FAILED),
+            (WorkStatus.CLAIMING, State.RUNNING),
+            (WorkStatus.RUNNING, State.RUNNING),
+            (WorkStatus.FAILED, State.FAILED),
         ],
     )
-    def test_of_trials_without_a_result(self, status: TrialStatus, state: State):
+    def test_of_trials_without_a_result(self, status: WorkStatus, state: State):
         results = seen(one(), record(the(one()), status=status))
         assert row(results)["state"] == state and not results.is_complete
 

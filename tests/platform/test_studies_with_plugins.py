@@ -22,8 +22,8 @@ from trainables.data.load import load
 from trainables.data.place import DataError
 from trainables.datasets.plugin import PluginDataset
 from trainables.plugins.source import read_source
-from trainables.records import TrialFolder
-from trainables.run import TrialRun
+from trainables.records import WorkFolder
+from trainables.run import WorkRun
 from trainables.validation import ValidationErrors
 
 EXTENDING = (Path(__file__).parents[2] / "docs" / "extending.md").read_text()
@@ -205,12 +205,12 @@ class TestDataThatAFunctionReads:
 
     def test_a_trial_is_not_continued_on_other_data(self, table: Path, tmp_path: Path):
         trial = self.made(table).trials[0]
-        evaluations = TrialRun(trial, TrialFolder(tmp_path / "storage", trial.key))
+        evaluations = WorkRun(trial, WorkFolder(tmp_path / "storage", trial.key))
         next(evaluations)
         evaluations.close()
         self.fill(table, 1)
         with pytest.raises(DataError, match="made other data here than until step 1 of this trial"):
-            list(TrialRun(trial, TrialFolder(tmp_path / "storage", trial.key)))
+            list(WorkRun(trial, WorkFolder(tmp_path / "storage", trial.key)))
 
     @pytest.mark.slow
     def test_trials_on_other_data_are_not_mixed_in(self, table: Path):
@@ -242,7 +242,7 @@ class TestDataThatAFunctionReads:
         drive(self.made(table))
         self.fill(table, 1)
         trial = self.made(table, seeds=2).trials[1]
-        list(TrialRun(trial, TrialFolder(home.storage_root(), trial.key)))
+        list(WorkRun(trial, WorkFolder(home.storage_root(), trial.key)))
         outcome = drive(self.made(table, seeds=2))
         assert "made other data for trial" in outcome.failed[trial.key]
         assert folders() == set()
@@ -287,7 +287,7 @@ print(type(list(work(without))[-1]).__name__, type(list(work(block))[-1]).__name
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.split() == [Failed.__name__, Finished.__name__]
-    assert "is not there" in (TrialFolder(tmp_path / "elsewhere", trial.key).failure() or "")
+    assert "is not there" in (WorkFolder(tmp_path / "elsewhere", trial.key).failure() or "")
 
 
 @pytest.mark.slow

@@ -10,11 +10,11 @@ from mlflow.tracking import MlflowClient
 from tracking_rivals import never
 from tracking_trials import Folders, assessment, keys, trial
 
-from grokgrid.tracking import TRIALS, Tracking, TrackingError, TrialRecord, TrialResults, TrialStatus
+from grokgrid.tracking import TRIALS, Tracking, TrackingError, TrialResults, WorkRecord, WorkStatus
 from grokgrid.tracking.client import Client
 from trainables import checksums
 from trainables.evaluations import Budget, Evaluate
-from trainables.records import End, TrialFolder, ending
+from trainables.records import End, WorkFolder, ending
 from trainables.trial import Trial
 from trainables.work import Work
 
@@ -53,7 +53,7 @@ def test_a_finished_trial_is_read_back_as_it_was(tracking, report, folders: Fold
     found = tracking.find([subject.key])[subject.key]
 
     assert found == ingested
-    assert found.status is TrialStatus.FINISHED
+    assert found.status is WorkStatus.FINISHED
     assert found.summary == snapshot.summary()
     assert ending(subject.config, found.summary) is End.GOAL
     assert found.place is not None and found.place.device_name == "an abacus"
@@ -121,7 +121,7 @@ def recorded(tracking, study: str, folders: Folders, subjects, steps: int = 40) 
     report.finish(study_yaml="", keys=empty, tables={}, files=[], metrics={}, trial_results=trial_results)
 
 
-def has(found: TrialRecord, steps: int) -> bool:
+def has(found: WorkRecord, steps: int) -> bool:
     return found.summary is not None and found.summary.steps >= steps
 
 
@@ -251,7 +251,7 @@ def test_a_claim_is_taken_until_it_is_withdrawn(tracking, report, study: str, ur
     assert set(first.won) == set(wanted[:2])
     assert set(second.won) == {wanted[2]}
     assert second.taken == {key: report.run_id for key in wanted[:2]}
-    assert {found.status for found in tracking.find(wanted).values()} == {TrialStatus.RUNNING}
+    assert {found.status for found in tracking.find(wanted).values()} == {WorkStatus.RUNNING}
 
     tracking.withdraw(first.won.values())
     assert set(tracking.claim(other, wanted, never).won) == set(wanted)
@@ -316,7 +316,7 @@ def test_a_restored_snapshot_is_the_recorded_one_to_the_byte(
     subject = make()
     snapshot = folders.finished(subject, num_kept=80)
     record = tracking.ingest(tracking.claim(report, [subject.key], never).won[subject.key], snapshot)
-    elsewhere = TrialFolder(tmp_path / "elsewhere", subject.key)
+    elsewhere = WorkFolder(tmp_path / "elsewhere", subject.key)
     tracking.restore(record, elsewhere)
     restored = elsewhere.latest()
     assert restored.path.name == snapshot.path.name
@@ -366,13 +366,13 @@ def test_a_failed_trial_keeps_its_log(make, tracking, report, folders: Folders, 
     log = "Traceback …\nValueError: no such luck\n"
     tracking.fail(tracking.claim(report, [subject.key], never).won[subject.key], subject, log)
     found = tracking.find([subject.key])[subject.key]
-    assert found.status is TrialStatus.FAILED
+    assert found.status is WorkStatus.FAILED
     assert found.reason == "ValueError: no such luck"
     assert found.params["seed"] == "3"
     assert tracking.failure_log(found) == log
     assert runs_in_mlflow(uri, subject.key) == [("FAILED", "failed")]
 
-    skipped = tracking.claim(report, [subject.key], lambda known: known.status is TrialStatus.FAILED)
+    skipped = tracking.claim(report, [subject.key], lambda known: known.status is WorkStatus.FAILED)
     assert skipped.settled == {subject.key: found}
 
     retried = tracking.claim(report, [subject.key], never).won[subject.key]
@@ -390,7 +390,7 @@ def test_a_failed_continuation_leaves_the_result(make, tracking, report, folders
     tracking.ingest(tracking.claim(report, [subject.key], never).won[subject.key], folders.finished(subject))
     tracking.fail(tracking.claim(report, [subject.key], never).won[subject.key], subject, "out of memory")
     found = tracking.find([subject.key])[subject.key]
-    assert found.status is TrialStatus.FINISHED and found.summary is not None
+    assert found.status is WorkStatus.FINISHED and found.summary is not None
     assert found.reason == "out of memory"
     assert tracking.failure_log(found) == "out of memory"
     assert sorted(runs_in_mlflow(uri, subject.key)) == [("FAILED", "failed"), ("FINISHED", "finished")]

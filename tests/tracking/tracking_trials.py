@@ -8,7 +8,7 @@ import numpy
 import yaml
 from safetensors.numpy import save_file
 
-from trainables.records import End, Segment, Snapshot, Summary, TrialFolder
+from trainables.records import End, Segment, Snapshot, Summary, WorkFolder
 from trainables.trial import Trial, TrialConfig
 from trainables.work import Work
 
@@ -58,8 +58,8 @@ class Folders:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def __getitem__(self, key: str) -> TrialFolder:
-        return TrialFolder(self.root, key)
+    def __getitem__(self, key: str) -> WorkFolder:
+        return WorkFolder(self.root, key)
 
     def finished(self, trial: Work, steps: int = 40, end: End = End.GOAL, *, num_kept: int = 0) -> Snapshot:
         """A snapshot after so many steps, 4 an epoch, an evaluation every 10: accuracy rises by 0.25 an evaluation.

@@ -215,13 +215,13 @@ if __name__ == "__main__":
 
     from tiny_trials import tiny_trial
 
-    from trainables.records import TrialFolder
-    from trainables.run import How, TrialRun
+    from trainables.records import WorkFolder
+    from trainables.run import How, WorkRun
 
     dropped, snapshots = map(Path, sys.argv[1:])
     for kind, folders in folders_with(dropped).items():
         importlib.import_module(f"trainables.{kind}").__path__ = folders
     trial = tiny_trial(**SETTINGS)
-    for index, _ in enumerate(TrialRun(trial, TrialFolder(snapshots, trial.key), How(checkpoint_every_s=0))):
+    for index, _ in enumerate(WorkRun(trial, WorkFolder(snapshots, trial.key), How(checkpoint_every_s=0))):
         if index == 2:
             os.kill(os.getpid(), signal.SIGKILL)

@@ -15,7 +15,7 @@ from tiny_trials import TINY, assert_same_bits, curves, latest, run, state, summ
 
 from trainables import __main__ as command
 from trainables.data.arrays import digest
-from trainables.records import End, Evaluation, TrialFolder
+from trainables.records import End, Evaluation, WorkFolder
 from trainables.trial import Trial, TrialConfig
 
 ROOT = Path(__file__).parents[2]
@@ -295,7 +295,7 @@ def test_killed_at_any_moment_goes_on_from_its_last_snapshot(tmp_path: Path):
     try:
         for trial, process in zip(trials, processes, strict=True):
             deadline = time.monotonic() + 300
-            while TrialFolder(tmp_path / "out", trial.key).latest() is None and process.poll() is None:
+            while WorkFolder(tmp_path / "out", trial.key).latest() is None and process.poll() is None:
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
             time.sleep(0.05 * trial.seed)

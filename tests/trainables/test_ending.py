@@ -27,8 +27,8 @@ from trainables.data.load import load
 from trainables.evaluations import NOT_YET, Budget, Evaluate, Goal
 from trainables.models.base import Spec
 from trainables.randomness import Stream, generator
-from trainables.records import End, TrialFolder, ending
-from trainables.run import TrialRun
+from trainables.records import End, WorkFolder, ending
+from trainables.run import WorkRun
 from trainables.trial import TrialConfig
 from trainables.validation import ValidationErrors, validate
 
@@ -283,7 +283,7 @@ class TestAnEvaluationBeforeTraining:
 
     def test_closed_before_it_leaves_nothing(self, tmp_path: Path):
         trial = tiny_trial(**self.from_zero)
-        running = TrialRun(trial, TrialFolder(tmp_path, trial.key))
+        running = WorkRun(trial, WorkFolder(tmp_path, trial.key))
         running.close()
         assert not list(tmp_path.iterdir())
 
@@ -472,5 +472,5 @@ def test_a_snapshot_holds_the_configuration_that_was_run(tmp_path: Path):
 def test_missing_data_fails_before_anything_is_written(tmp_path: Path):
     trial = tiny_trial(data={"name": "npz", "path": "nowhere.npz", "digest": "sha256:" + 64 * "0"})
     with pytest.raises(Exception, match=r"nowhere\.npz is not there"):
-        next(TrialRun(trial, TrialFolder(tmp_path, trial.key)))
+        next(WorkRun(trial, WorkFolder(tmp_path, trial.key)))
     assert list(tmp_path.iterdir()) == []

@@ -10,8 +10,8 @@ import pytest
 
 from trainables.assessments.base import Assessment
 from trainables.laid_networks import write_networks
-from trainables.records import Snapshot, Summary, TrialFolder
-from trainables.run import TrialRun
+from trainables.records import Snapshot, Summary, WorkFolder
+from trainables.run import WorkRun
 from trainables.trial import Trial
 from trainables.work import Work
 
@@ -43,8 +43,8 @@ def networks(tmp_path_factory: pytest.TempPathFactory) -> tuple[Trial, dict[int,
     found = {}
     for seed in (0, 1):
         trial = Trial.model_validate({"config": config, "seed": seed})
-        list(TrialRun(trial, TrialFolder(root, trial.key)))
-        latest = TrialFolder(root, trial.key).latest()
+        list(WorkRun(trial, WorkFolder(root, trial.key)))
+        latest = WorkFolder(root, trial.key).latest()
         assert latest is not None
         found[seed] = latest
     return Trial.model_validate({"config": config, "seed": 0}), found
@@ -63,7 +63,7 @@ def assessing(name: str, networks: tuple[Trial, dict[int, Snapshot]], storage: P
         for need, snapshot in zip(work.needs, snapshots.values(), strict=False):
             shutil.copyfile(snapshot.state_path, folder / need.file_name)
 
-    folder = TrialFolder(storage, work.key)
+    folder = WorkFolder(storage, work.key)
     folder.path.mkdir(parents=True)
     write_networks(folder.networks_path, fill)
     return work
@@ -71,9 +71,9 @@ def assessing(name: str, networks: tuple[Trial, dict[int, Snapshot]], storage: P
 
 def assessed(work: Work, storage: Path, *, killed_after: int | None = None) -> Snapshot:
     """Killed, it goes on in another process, of which this knows no more than that all objects are new."""
-    folder = TrialFolder(storage, work.key)
+    folder = WorkFolder(storage, work.key)
     if killed_after is not None:
-        run = TrialRun(work, folder)
+        run = WorkRun(work, folder)
         for _ in range(killed_after):
             next(run)
         run.close()
@@ -83,8 +83,8 @@ def assessed(work: Work, storage: Path, *, killed_after: int | None = None) -> S
     return latest
 
 
-def _evaluations(work: Work, folder: TrialFolder) -> Iterator[object]:
-    yield from TrialRun(work, folder)
+def _evaluations(work: Work, folder: WorkFolder) -> Iterator[object]:
+    yield from WorkRun(work, folder)
 
 
 def result(snapshot: Snapshot) -> tuple[Summary, bytes, list[str]]:

@@ -17,8 +17,8 @@ from pydantic import ValidationError
 from tiny_trials import TINY, assert_same_bits, curves, latest, run, state, summary, without_seconds
 
 from trainables.gradient_config import SHORT_FORMS
-from trainables.records import TrialFolder
-from trainables.run import How, TrialRun
+from trainables.records import WorkFolder
+from trainables.run import How, WorkRun
 from trainables.trial import Trial, TrialConfig, kinds
 
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -95,7 +95,7 @@ def trial_with(field: str, name: str, evaluations: dict[str, Any], folder: Path)
 
 def killed_after(trial: Trial, number: int, root: Path) -> Path:
     """What a process leaves that is killed after so many evaluations, a snapshot of each."""
-    running: Iterator[object] = TrialRun(trial, TrialFolder(root / "its", trial.key), How(checkpoint_every_s=0.0))
+    running: Iterator[object] = WorkRun(trial, WorkFolder(root / "its", trial.key), How(checkpoint_every_s=0.0))
     for _, _ in zip(range(number), running, strict=False):
         pass
     return shutil.copytree(root / "its", root / "left")

@@ -15,8 +15,8 @@ from trainables import kept_networks
 from trainables.checksums import Damaged
 from trainables.evaluations import Budget, Keep
 from trainables.kept_networks import KeptNetworks
-from trainables.records import Evaluation, TrialFolder
-from trainables.run import How, TrialRun
+from trainables.records import Evaluation, WorkFolder
+from trainables.run import How, WorkRun
 from trainables.trial import Trial, TrialConfig
 from trainables.validation import ValidationErrors, validate
 
@@ -141,10 +141,10 @@ class TestWhen:
 class TestSnapshots:
     def test_have_all_that_were_kept_so_far_as_links(self, tmp_path: Path):
         trial = tiny_trial(**EVERY_STEP, keep={"every": 1, "first": 0})
-        running = TrialRun(trial, TrialFolder(tmp_path, trial.key), How(checkpoint_every_s=0.0))
+        running = WorkRun(trial, WorkFolder(tmp_path, trial.key), How(checkpoint_every_s=0.0))
         for number, _ in enumerate(running):
             assert kept(trial, tmp_path).keys() == names(*range(number + 1))
-        before, last = TrialFolder(tmp_path, trial.key).snapshots()
+        before, last = WorkFolder(tmp_path, trial.key).snapshots()
         for name in names(*range(9)):
             assert (before.kept_path / name).samefile(last.kept_path / name)
 
@@ -164,10 +164,10 @@ class TestSnapshots:
         run(trial, tmp_path / "whole")
         size = sum(tensor.nbytes for tensor in load(kept(trial, tmp_path / "whole")["000000001.safetensors"]).values())
         monkeypatch.setattr(kept_networks, "MOST_UNSAVED_BYTES", 2.5 * size)
-        running = TrialRun(trial, TrialFolder(tmp_path / "its", trial.key), How(checkpoint_every_s=3600.0))
+        running = WorkRun(trial, WorkFolder(tmp_path / "its", trial.key), How(checkpoint_every_s=3600.0))
         saved = []
         for evaluation in running:
-            found = TrialFolder(tmp_path / "its", trial.key).snapshots()
+            found = WorkFolder(tmp_path / "its", trial.key).snapshots()
             saved.append((evaluation.steps, found[-1].steps if found else None))
         assert saved[:8] == [(0, None), (1, None), (2, None), (3, 3), (4, 3), (5, 3), (6, 6), (7, 6)]
 
@@ -179,7 +179,7 @@ class TestSnapshots:
     def test_that_lost_one_cannot_be_continued(self, tmp_path: Path):
         trial = tiny_trial(**EVERY_STEP, keep={"at": [1]})
         run_for(trial, tmp_path, 3)
-        running = TrialRun(trial, TrialFolder(tmp_path, trial.key))
+        running = WorkRun(trial, WorkFolder(tmp_path, trial.key))
         next(running)
         (latest(trial, tmp_path).kept_path / "000000001.safetensors").unlink()
         with pytest.raises(Damaged, match=r"000000001.safetensors was kept and is in no snapshot"):

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from tiny_trials import assert_same_bits
 
 from trainables.plugins.rehearsal import check_plugins, rehearse_plugins
-from trainables.records import End, Evaluation, Snapshot, TrialFolder
-from trainables.run import TrialRun
+from trainables.records import End, Evaluation, Snapshot, WorkFolder
+from trainables.run import WorkRun
 from trainables.saved_state import NotSavable, from_tensors, to_tensors
 from trainables.trial import Trial
 from trainables.validation import ValidationErrors
@@ -60,18 +60,18 @@ def trial(file: Path, name: str, *, steps: int = 100, **settings: Any) -> Trial:
 
 
 def run(trial: Trial, root: Path) -> list[Evaluation]:
-    return [each for each in TrialRun(trial, TrialFolder(root, trial.key)) if isinstance(each, Evaluation)]
+    return [each for each in WorkRun(trial, WorkFolder(root, trial.key)) if isinstance(each, Evaluation)]
 
 
 def run_for(trial: Trial, root: Path, evaluations: int) -> None:
-    running = TrialRun(trial, TrialFolder(root, trial.key))
+    running = WorkRun(trial, WorkFolder(root, trial.key))
     for _ in range(evaluations):
         next(running)
     running.close()
 
 
 def latest(trial: Trial, root: Path) -> Snapshot:
-    found = TrialFolder(root, trial.key).latest()
+    found = WorkFolder(root, trial.key).latest()
     assert found is not None
     return found
 

@@ -21,8 +21,8 @@ from tiny_trials import (
     without_seconds,
 )
 
-from trainables.records import Evaluation, Summary, TrialFolder
-from trainables.run import How, TrialRun
+from trainables.records import Evaluation, Summary, WorkFolder
+from trainables.run import How, WorkRun
 from trainables.trial import Trial
 
 _UNINTERRUPTED: dict[str, tuple[Trial, Path, list[Evaluation]]] = {}
@@ -104,7 +104,7 @@ def test_periodic_snapshots_and_a_worker_that_vanishes(arm: str, root: Path, who
     alike.
     """
     trial, _, evaluations = uninterrupted(arm, wholes)
-    running = TrialRun(trial, TrialFolder(root / "its", trial.key), How(checkpoint_every_s=0.0))
+    running = WorkRun(trial, WorkFolder(root / "its", trial.key), How(checkpoint_every_s=0.0))
     for _ in range(3):
         next(running)
     left = shutil.copytree(root / "its", root / "left")
@@ -115,8 +115,8 @@ def test_periodic_snapshots_and_a_worker_that_vanishes(arm: str, root: Path, who
 
 def test_no_periodic_snapshot_before_it_is_due(root: Path):
     trial = tiny_trial()
-    folder = TrialFolder(root, trial.key)
-    running = TrialRun(trial, folder, How(checkpoint_every_s=3600.0))
+    folder = WorkFolder(root, trial.key)
+    running = WorkRun(trial, folder, How(checkpoint_every_s=3600.0))
     next(running)
     assert folder.latest() is None
     running.close()
@@ -125,9 +125,9 @@ def test_no_periodic_snapshot_before_it_is_due(root: Path):
 
 def test_a_snapshot_that_is_asked_for_is_saved_at_once(root: Path, wholes: Path):
     trial, _, evaluations = uninterrupted("everything", wholes)
-    folder = TrialFolder(root, trial.key)
+    folder = WorkFolder(root, trial.key)
     asked = iter([False, True])
-    running = TrialRun(trial, folder, How(checkpoint_every_s=3600.0, snapshot_asked=lambda: next(asked, False)))
+    running = WorkRun(trial, folder, How(checkpoint_every_s=3600.0, snapshot_asked=lambda: next(asked, False)))
     next(running)
     assert folder.latest() is None
     next(running)
@@ -138,9 +138,9 @@ def test_a_snapshot_that_is_asked_for_is_saved_at_once(root: Path, wholes: Path)
 
 def test_the_latest_snapshot_stays_and_the_one_before_it(root: Path):
     trial = tiny_trial()
-    folder = TrialFolder(root, trial.key)
+    folder = WorkFolder(root, trial.key)
     seen = []
-    for evaluation in TrialRun(trial, folder, How(checkpoint_every_s=0.0)):
+    for evaluation in WorkRun(trial, folder, How(checkpoint_every_s=0.0)):
         seen.append(evaluation.steps)
         assert [int(path.name[3:]) for path in sorted(folder.path.iterdir())] == seen[-2:]
 
@@ -155,7 +155,7 @@ def test_a_finished_trial_yields_nothing_and_is_not_touched(root: Path):
 
 def test_an_iterator_that_was_never_started_leaves_nothing(root: Path):
     trial = tiny_trial()
-    TrialRun(trial, TrialFolder(root, trial.key)).close()
+    WorkRun(trial, WorkFolder(root, trial.key)).close()
     assert list(root.iterdir()) == []
 
 

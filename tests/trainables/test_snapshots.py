@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tiny_trials import latest, run, run_for, tiny_trial
 
-from trainables.records import End, Evaluation, Segment, Snapshot, Summary, TrialFolder
+from trainables.records import End, Evaluation, Segment, Snapshot, Summary, WorkFolder
 from trainables.run import _read_curves, _write_curves
 
 SEGMENT = Segment(
@@ -78,20 +78,20 @@ def test_curves_survive_the_file_with_blanks_and_what_is_not_finite(tmp_path: Pa
 
 class TestFolder:
     def test_is_empty_at_first(self, tmp_path: Path):
-        folder = TrialFolder(tmp_path, "k")
+        folder = WorkFolder(tmp_path, "k")
         assert (folder.latest(), folder.failure()) == (None, None)
         folder.remove()
         folder.clear_failure()
         assert list(tmp_path.iterdir()) == []
 
     def test_the_largest_number_of_steps_is_the_latest(self, tmp_path: Path):
-        folder = TrialFolder(tmp_path, "k")
+        folder = WorkFolder(tmp_path, "k")
         for steps in (9, 10, 123456789, 1234567890):
             written = folder.write(steps, lambda snapshot, at=steps: snapshot.write_summary(summary(steps=at)))
             assert folder.latest() == written
 
     def test_a_writer_that_fails_leaves_the_earlier_snapshot_and_nothing_else(self, tmp_path: Path):
-        folder = TrialFolder(tmp_path, "k")
+        folder = WorkFolder(tmp_path, "k")
         before = folder.write(1, lambda snapshot: snapshot.write_summary(summary(steps=1)))
 
         def fail(snapshot: Snapshot) -> None:
@@ -105,7 +105,7 @@ class TestFolder:
 
     def test_the_second_snapshot_after_the_same_step_is_the_latest(self, tmp_path: Path):
         """As when a study asks for less, and its trials turn out to be over where they are."""
-        folder = TrialFolder(tmp_path, "k")
+        folder = WorkFolder(tmp_path, "k")
         for end in (None, End.BUDGET, End.GOAL):
             folder.write(7, lambda snapshot, end=end: snapshot.write_summary(summary(steps=7, end=end)))
             after = folder.latest()
@@ -113,7 +113,7 @@ class TestFolder:
         assert [snapshot.path.name for snapshot in folder.snapshots()] == ["at-000000007-2", "at-000000007-3"]
 
     def test_the_latest_two_snapshots_stay(self, tmp_path: Path):
-        folder = TrialFolder(tmp_path, "k")
+        folder = WorkFolder(tmp_path, "k")
         for steps in (1, 2, 3, 4):
             folder.write(steps, lambda snapshot, at=steps: snapshot.write_summary(summary(steps=at)))
         assert [snapshot.steps for snapshot in folder.snapshots()] == [3, 4]
@@ -121,13 +121,13 @@ class TestFolder:
     def test_others_may_read_it(self, tmp_path: Path):
         mask = os.umask(0o022)
         try:
-            written = TrialFolder(tmp_path, "k").write(1, lambda snapshot: snapshot.write_summary(summary()))
+            written = WorkFolder(tmp_path, "k").write(1, lambda snapshot: snapshot.write_summary(summary()))
         finally:
             os.umask(mask)
         assert stat.S_IMODE(written.path.stat().st_mode) == 0o755
 
     def test_failures_are_kept_until_cleared(self, tmp_path: Path):
-        folder = TrialFolder(tmp_path, "k")
+        folder = WorkFolder(tmp_path, "k")
         folder.write_failure("first")
         folder.write_failure("Traceback: é")
         assert folder.failure() == "Traceback: é"
@@ -136,7 +136,7 @@ class TestFolder:
         assert folder.failure() is None
 
     def test_remove_removes_everything(self, tmp_path: Path):
-        folder = TrialFolder(tmp_path, "k")
+        folder = WorkFolder(tmp_path, "k")
         folder.write(1, lambda snapshot: snapshot.write_summary(summary()))
         folder.write_failure("log")
         folder.remove()
@@ -148,7 +148,7 @@ SIZE = 300_000
 
 def write_for_ever(root: Path) -> None:
     """Snapshot after snapshot, each file in many small writes, now and then twice after the same step."""
-    folder = TrialFolder(root, "k")
+    folder = WorkFolder(root, "k")
     found = folder.latest()
     steps = found.summary().steps if found is not None else 0
 
@@ -168,7 +168,7 @@ def write_for_ever(root: Path) -> None:
 @pytest.mark.slow
 def test_a_killed_writer_leaves_a_whole_snapshot_or_none(tmp_path: Path):
     """Killed after 0, 1, 2… ms until many are through; each time the latest snapshot is whole and none older."""
-    folder = TrialFolder(tmp_path, "k")
+    folder = WorkFolder(tmp_path, "k")
     fork = multiprocessing.get_context("fork")
     seen = [0]
     attempts = itertools.count()
@@ -196,7 +196,7 @@ def test_what_killed_writers_left_is_swept_up(tmp_path: Path):
     """A `.writing-` folder that nobody has touched for a day is nobody's."""
     trial = tiny_trial()
     run_for(trial, tmp_path, 1)
-    folder = TrialFolder(tmp_path, trial.key)
+    folder = WorkFolder(tmp_path, trial.key)
     old, new = folder.path / ".writing-old", folder.path / ".writing-new"
     for path in (old, new):
         path.mkdir()

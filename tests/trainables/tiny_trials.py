@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from trainables.records import Evaluation, Snapshot, Summary, TrialFolder
-from trainables.run import TrialRun
+from trainables.records import Evaluation, Snapshot, Summary, WorkFolder
+from trainables.run import WorkRun
 from trainables.trial import Trial, TrialConfig
 
 # 70 examples in batches of 32: three steps an epoch, the last one partial.
@@ -88,19 +88,19 @@ def tiny_trial(seed: int = 0, **settings: Any) -> Trial:
 
 
 def run(trial: Trial, root: Path) -> list[Evaluation]:
-    return list(TrialRun(trial, TrialFolder(root, trial.key)))
+    return list(WorkRun(trial, WorkFolder(root, trial.key)))
 
 
 def run_for(trial: Trial, root: Path, evaluations: int) -> None:
     """Runs until so many evaluations are seen, then closes, as an engine that is told to stop does."""
-    running = TrialRun(trial, TrialFolder(root, trial.key))
+    running = WorkRun(trial, WorkFolder(root, trial.key))
     for _, _ in zip(range(evaluations), running, strict=False):
         pass
     running.close()
 
 
 def latest(trial: Trial, root: Path) -> Snapshot:
-    snapshot = TrialFolder(root, trial.key).latest()
+    snapshot = WorkFolder(root, trial.key).latest()
     assert snapshot is not None
     return snapshot
 

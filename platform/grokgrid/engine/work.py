@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from grokgrid.engine.interface import Block, Evaluated, Event, Failed, Finished, OutOfMemory, Started, Waits, Warned
 from trainables.data.place import DataError
 from trainables.faults import Fault, fault_of, reason
-from trainables.records import TrialFolder, Waiting
+from trainables.records import Waiting, WorkFolder
 from trainables.snapshot_requests import snapshot_requests
 from trainables.trial import kinds
 from trainables.validation import ValidationErrors
@@ -53,7 +53,7 @@ def work(block: Block) -> Generator[Event, None, None]:
                 time.sleep(RETRIED_EVERY_S)
                 continue
             with suppress(OSError):  # For people who look into the folder. The event holds it, too.
-                TrialFolder(block.storage, item.key).write_failure(log)
+                WorkFolder(block.storage, item.key).write_failure(log)
             if fault is Fault.MEMORY:
                 _free_memory(block.device)
             yield OutOfMemory(item.key, log) if fault is Fault.MEMORY else Failed(item.key, log)
@@ -62,9 +62,9 @@ def work(block: Block) -> Generator[Event, None, None]:
 
 
 def _attempt(block: Block, item: "Work", snapshot_asked: Callable[[], bool], said: list[str]) -> Iterator[Event]:
-    from trainables.run import How, TrialRun
+    from trainables.run import How, WorkRun
 
-    folder = TrialFolder(block.storage, item.key)
+    folder = WorkFolder(block.storage, item.key)
     os.stat(block.storage)  # Where its mount is gone, all trials look as if they had never run.
     folder.clear_failure()
     how = How(
@@ -76,7 +76,7 @@ def _attempt(block: Block, item: "Work", snapshot_asked: Callable[[], bool], sai
         say=said.append,
         data_digest=block.data_digests.get(item.key),
     )
-    with closing(TrialRun(item, folder, how)) as evaluations:
+    with closing(WorkRun(item, folder, how)) as evaluations:
         for evaluation in evaluations:
             yield from _warned(item.key, said)
             if isinstance(evaluation, Waiting):

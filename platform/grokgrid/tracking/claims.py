@@ -38,8 +38,8 @@ from grokgrid.tracking.records import (
     STATUS,
     TRIALS,
     Label,
-    TrialRecord,
-    TrialStatus,
+    WorkRecord,
+    WorkStatus,
     record,
     status,
 )
@@ -69,7 +69,7 @@ class Claims:
     """
 
     won: dict[str, Claim] = field(default_factory=dict)
-    settled: dict[str, TrialRecord] = field(default_factory=dict)
+    settled: dict[str, WorkRecord] = field(default_factory=dict)
     taken: dict[str, str] = field(default_factory=dict)
 
 
@@ -77,7 +77,7 @@ def claim(
     client: Client,
     owner: str,
     keys: Iterable[str],
-    enough: Callable[[TrialRecord], bool],
+    enough: Callable[[WorkRecord], bool],
     labels: Mapping[str, Label] | None = None,
     patience_s: float = PATIENCE_S,
 ) -> Claims:
@@ -91,7 +91,7 @@ def claim(
     wanted = set(keys)
     # Whatever is in hand already need not be announced; this look decides nothing else.
     for key, others in _rivals(client, owner, wanted).items():
-        holder = next((other for other in others if status(other) is not TrialStatus.CLAIMING), None)
+        holder = next((other for other in others if status(other) is not WorkStatus.CLAIMING), None)
         if holder is not None:
             _lose(claims, owner, key, holder)
             wanted.remove(key)
@@ -114,7 +114,7 @@ def claim(
                 _lose(claims, owner, key, holder)
             elif not others:
                 try:
-                    client.log(run.id, tags={STATUS: TrialStatus.RUNNING})
+                    client.log(run.id, tags={STATUS: WorkStatus.RUNNING})
                     claims.won[key] = Claim(key, run.id, owner)
                 except RunGone:
                     claims.taken[key] = ""
@@ -129,7 +129,7 @@ def claim(
             claims.won[key], earlier=tuple(r for r in runs if r.id != claims.won[key].run_id)
         )
         found = record(runs)
-        if found is not None and found.status in (TrialStatus.FINISHED, TrialStatus.FAILED) and enough(found):
+        if found is not None and found.status in (WorkStatus.FINISHED, WorkStatus.FAILED) and enough(found):
             client.discard(held.run_id)
             claims.settled[key] = found
             del claims.won[key]
@@ -151,7 +151,7 @@ def release(client: Client, owner: str) -> None:
 
 def settle(client: Client, run: Run) -> None:
     """Ends a run whose owner does not work on it any more: kept if its result is in, else removed."""
-    if status(run) in (TrialStatus.FINISHED, TrialStatus.FAILED):
+    if status(run) in (WorkStatus.FINISHED, WorkStatus.FAILED):
         with suppress(RunGone):
             complete(client, run)
     else:
@@ -165,7 +165,7 @@ def open_runs(client: Client) -> list[Run]:
 
 
 def _announce(client: Client, owner: str, key: str, label: Label | None) -> Run:
-    tags = {KEY: key, CELL_KEY: key[:CELL_LENGTH], STATUS: TrialStatus.CLAIMING.value, OWNER: owner}
+    tags = {KEY: key, CELL_KEY: key[:CELL_LENGTH], STATUS: WorkStatus.CLAIMING.value, OWNER: owner}
     known = label.tags if label is not None else {}
     return client.create_run(client.experiment(TRIALS, "trials"), label.name if label else key, {**known, **tags})
 
@@ -179,7 +179,7 @@ def _lose(claims: Claims, owner: str, key: str, holder: Run) -> None:
 
 
 def _is_ahead(other: Run, run: Run) -> bool:
-    return status(other) is not TrialStatus.CLAIMING or other.id < run.id
+    return status(other) is not WorkStatus.CLAIMING or other.id < run.id
 
 
 def _rivals(client: Client, owner: str, keys: Container[str], announced: Container[str] = ()) -> dict[str, list[Run]]:
@@ -190,7 +190,7 @@ def _rivals(client: Client, owner: str, keys: Container[str], announced: Contain
         if run.id in announced or run.tags[KEY] not in keys:
             continue
         if run.tags[OWNER] == owner:
-            counts = status(run) is TrialStatus.RUNNING
+            counts = status(run) is WorkStatus.RUNNING
         else:
             counts = owners.is_alive(run.tags[OWNER])
         if counts:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from grokgrid.tracking.away import TrackingAway, TrackingError
 from grokgrid.tracking.client import Client, RunGone
-from grokgrid.tracking.records import CHECKSUMS, REASON, TrialRecord
+from grokgrid.tracking.records import CHECKSUMS, REASON, WorkRecord
 from trainables import checksums
 from trainables.checksums import Damaged
 from trainables.records import warn
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 
-def checksums_of(finished: TrialRecord) -> Mapping[str, str]:
+def checksums_of(finished: WorkRecord) -> Mapping[str, str]:
     """By file name; none of a trial that was recorded before there were checksums.
 
     Raises:
@@ -31,7 +31,7 @@ def checksums_of(finished: TrialRecord) -> Mapping[str, str]:
     return checksums.from_text(text) if text is not None else {}
 
 
-def checked_file(client: Client, finished: TrialRecord, name: str, into: Path) -> Path:
+def checked_file(client: Client, finished: WorkRecord, name: str, into: Path) -> Path:
     """A file of a finished trial.
 
     Raises:
@@ -89,7 +89,7 @@ def read_table(path: Path, name: str) -> "pyarrow.Table":
         raise Damaged(f"{name} is no Parquet file, or not all of one") from None
 
 
-def set_aside(client: Client, finished: TrialRecord, error: Damaged) -> None:
+def set_aside(client: Client, finished: WorkRecord, error: Damaged) -> None:
     with suppress(RunGone):
         client.log(finished.run_id, tags={REASON: f"damaged: {error}"})
         client.delete(finished.run_id)
@@ -99,5 +99,5 @@ def set_aside(client: Client, finished: TrialRecord, error: Damaged) -> None:
     )
 
 
-def where(finished: TrialRecord) -> str:
+def where(finished: WorkRecord) -> str:
     return f"MLflow run {finished.run_id} of trial {finished.key}"

@@ -4,7 +4,7 @@ run name                        what people call it: jacobian strength=0.01 seed
 tags grokgrid.key, .cell_key    its key, and the beginning that all seeds of its configuration share
 tags grokgrid.arm, .cell, .seed, .work    as the study has them that asked first; work: trial, or an assessment's title
 tag grokgrid.study.NAME         of every study that asked for it: what it is called there
-tag grokgrid.status             a TrialStatus
+tag grokgrid.status             a WorkStatus
 tag grokgrid.owner              the report run of the `grokgrid run` that claimed it
 tags grokgrid.end, .goal, .diverged_at, .reason, .segments, .data_digest, .next_evaluation, .device, .device_name,
 .host, .torch_version
@@ -80,7 +80,7 @@ class Label:
         return {**fit, self.study_tag: self.name[:MAX_TAG]}
 
 
-class TrialStatus(StrEnum):
+class WorkStatus(StrEnum):
     """How far a trial's run is. `finished` and `failed` are for good; the others last as long as their owner."""
 
     CLAIMING = "claiming"
@@ -90,7 +90,7 @@ class TrialStatus(StrEnum):
 
 
 @dataclass(frozen=True)
-class TrialRecord:
+class WorkRecord:
     """What MLflow knows of a trial.
 
     summary     of a finished trial; `trainables.records.ending(config, summary)` says whether it is enough for a study.
@@ -103,7 +103,7 @@ class TrialRecord:
 
     key: str
     run_id: str
-    status: TrialStatus
+    status: WorkStatus
     owner: str
     summary: Summary | None
     reason: str | None
@@ -126,24 +126,24 @@ class TrialRecord:
         return self.summary.segments[-1] if self.summary is not None and self.summary.segments else None
 
 
-def status(run: Run) -> TrialStatus | None:
+def status(run: Run) -> WorkStatus | None:
     """None for a run that is not of our making."""
     text = run.tags.get(STATUS)
-    return TrialStatus(text) if KEY in run.tags and text in set(TrialStatus) else None
+    return WorkStatus(text) if KEY in run.tags and text in set(WorkStatus) else None
 
 
-def record(runs: Iterable[Run]) -> TrialRecord | None:
+def record(runs: Iterable[Run]) -> WorkRecord | None:
     """What the runs of one key say together: the best finished one, else a failed one, else a claim."""
-    finished = [run for run in runs if status(run) is TrialStatus.FINISHED]
-    failed = [run for run in runs if status(run) is TrialStatus.FAILED]
-    claims = [run for run in runs if status(run) in (TrialStatus.RUNNING, TrialStatus.CLAIMING)]
+    finished = [run for run in runs if status(run) is WorkStatus.FINISHED]
+    failed = [run for run in runs if status(run) is WorkStatus.FAILED]
+    claims = [run for run in runs if status(run) in (WorkStatus.RUNNING, WorkStatus.CLAIMING)]
     told = min(finished, key=rank, default=None) or max(failed or claims, key=lambda run: run.started_ms, default=None)
     if told is None:
         return None
     told_status = status(told)
     assert told_status is not None
     latest_failure = max(failed, key=lambda run: run.started_ms, default=None)
-    return TrialRecord(
+    return WorkRecord(
         key=told.tags[KEY],
         run_id=told.id,
         status=told_status,

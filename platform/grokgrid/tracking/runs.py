@@ -12,8 +12,8 @@ from grokgrid.tracking.records import (
     CELL_LENGTH,
     KEY,
     TRIALS,
-    TrialRecord,
-    TrialStatus,
+    WorkRecord,
+    WorkStatus,
     rank,
     record,
     status,
@@ -25,7 +25,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def find(client: Client, keys: Iterable[str]) -> dict[str, TrialRecord]:
+def find(client: Client, keys: Iterable[str]) -> dict[str, WorkRecord]:
     """What is known of each trial; those of which nothing is known are left out."""
     if client.is_empty():
         return {}
@@ -71,15 +71,15 @@ def complete(client: Client, run: Run, others: Iterable[Run] | None = None) -> N
     """
     if others is None:
         others = runs_of(client, [run.tags[KEY]])[run.tags[KEY]]
-    finished = status(run) is TrialStatus.FINISHED
+    finished = status(run) is WorkStatus.FINISHED
     for other in others:
         if other.id == run.id:
             continue
-        if finished and status(other) is TrialStatus.FINISHED and rank(other) < rank(run):
+        if finished and status(other) is WorkStatus.FINISHED and rank(other) < rank(run):
             # Both are of the same trial, so what the other lacks is nothing.
             client.discard(run.id)
             break
-        if status(other) is TrialStatus.FAILED or (finished and status(other) is TrialStatus.FINISHED):
+        if status(other) is WorkStatus.FAILED or (finished and status(other) is WorkStatus.FINISHED):
             (client.discard if other.state is RunState.RUNNING else client.delete)(other.id)
     client.set_state(run.id, RunState.FINISHED if finished else RunState.FAILED)
 

@@ -9,10 +9,10 @@ from grokgrid.tracking import claims, report_runs, runs, sweep, trial_results, t
 from grokgrid.tracking.claims import Claim, Claims
 from grokgrid.tracking.client import Client
 from grokgrid.tracking.owners import LEASE_S
-from grokgrid.tracking.records import TRIALS, Label, TrialRecord
+from grokgrid.tracking.records import TRIALS, Label, WorkRecord
 from grokgrid.tracking.report_runs import Report, ReportRun
 from grokgrid.tracking.trial_results import TrialResults
-from trainables.records import Snapshot, TrialFolder
+from trainables.records import Snapshot, WorkFolder
 from trainables.work import Work
 
 
@@ -55,7 +55,7 @@ class Tracking:
 
     # Trials
 
-    def find(self, keys: Iterable[str]) -> dict[str, TrialRecord]:
+    def find(self, keys: Iterable[str]) -> dict[str, WorkRecord]:
         """What is known of each trial; those of which nothing is known are left out. Creates nothing."""
         return runs.find(self._client, keys)
 
@@ -63,7 +63,7 @@ class Tracking:
         self,
         report: ReportRun,
         keys: Iterable[str],
-        enough: Callable[[TrialRecord], bool],
+        enough: Callable[[WorkRecord], bool],
         labels: Mapping[str, Label] | None = None,
     ) -> Claims:
         """Claims every trial that it can get; `enough` says which finished or failed ones need no run. labels: what
@@ -72,15 +72,15 @@ class Tracking:
         report.keep_alive()
         return claims.claim(self._client, report.run_id, keys, enough, labels)
 
-    def label(self, found: TrialRecord, called: Label) -> TrialRecord:
+    def label(self, found: WorkRecord, called: Label) -> WorkRecord:
         """Notes in a run that a study asked for it, unless that is noted; returns the record with the note."""
         return trials.label(self._client, found, called)
 
-    def networks(self, finished: TrialRecord) -> frozenset[int]:
+    def networks(self, finished: WorkRecord) -> frozenset[int]:
         """The steps after which its network is recorded."""
         return trials.networks(self._client, finished)
 
-    def copy_network(self, finished: TrialRecord, step: int, target: Path) -> None:
+    def copy_network(self, finished: WorkRecord, step: int, target: Path) -> None:
         """One of its networks, into a file. Raises Damaged if it is not there any more."""
         trials.copy_network(self._client, finished, step, target)
 
@@ -88,7 +88,7 @@ class Tracking:
         """Gives trials back that were not run to their end."""
         claims.withdraw(self._client, held)
 
-    def ingest(self, held: Claim, snapshot: Snapshot, tags: Mapping[str, str] | None = None) -> TrialRecord | None:
+    def ingest(self, held: Claim, snapshot: Snapshot, tags: Mapping[str, str] | None = None) -> WorkRecord | None:
         """Records a finished trial; None if it was taken over by somebody who is running it now."""
         return trials.ingest(self._client, held, snapshot, tags or {})
 
@@ -96,14 +96,14 @@ class Tracking:
         """Records that a trial failed, with the log of it."""
         trials.fail(self._client, held, work, log, tags or {})
 
-    def failure_log(self, failed: TrialRecord) -> str:
+    def failure_log(self, failed: WorkRecord) -> str:
         return trials.failure_log(self._client, failed)
 
-    def restore(self, finished: TrialRecord, folder: TrialFolder) -> None:
+    def restore(self, finished: WorkRecord, folder: WorkFolder) -> None:
         """Lays the trial's last snapshot into its folder, for a worker to continue from."""
         trials.restore(self._client, finished, folder)
 
-    def copy_tables(self, finished: TrialRecord, folder: Path) -> None:
+    def copy_tables(self, finished: WorkRecord, folder: Path) -> None:
         """The tables that a trial's probes have measured, into a folder, which is made if there are any. One that is
         damaged is left out, with a warning.
         """

@@ -6,7 +6,7 @@ those
 trials that no earlier report of the study has kept. A later report reads these, and from MLflow only what is newer:
 
     trials.parquet   key, run_id, `evaluations_in`: the report whose curves.parquet has its evaluations, and its
-                     TrialRecord as JSON
+                     WorkRecord as JSON
     curves.parquet   key, steps, epochs, seconds and the metrics, a row an evaluation
 
 Both are checked against the report's SHA256SUMS: what is damaged is read from the trials' own runs, as is what is
@@ -31,7 +31,7 @@ from grokgrid.tracking import trials
 from grokgrid.tracking.away import TrackingError
 from grokgrid.tracking.client import Client, RunGone
 from grokgrid.tracking.kept import checked_file_of_report
-from grokgrid.tracking.records import KEY, TRIALS, TrialRecord
+from grokgrid.tracking.records import KEY, TRIALS, WorkRecord
 from grokgrid.tracking.runs import find
 from trainables.checksums import Damaged
 from trainables.records import warn
@@ -49,7 +49,7 @@ _TRIALS, CURVES, _READ_AT = "trials.parquet", "curves.parquet", b"grokgrid.read_
 _CLOCKS_DIFFER_BY = timedelta(minutes=2)
 """The times at which runs end are of the clocks of whoever ended them."""
 
-_RECORD = TypeAdapter(TrialRecord)
+_RECORD = TypeAdapter(WorkRecord)
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class TrialResults:
     evaluations_in  key -> the report that keeps its evaluations already
     """
 
-    records: Mapping[str, TrialRecord]
+    records: Mapping[str, WorkRecord]
     evaluations: "pyarrow.Table"
     evaluations_in: Mapping[str, str]
     read_at: datetime
@@ -225,7 +225,7 @@ def _whole(path: Path, columns: Mapping[str, "pyarrow.DataType"], others: "pyarr
     return table
 
 
-def _record(key: str, text: str) -> TrialRecord:
+def _record(key: str, text: str) -> WorkRecord:
     """Raises:
     ValueError: what is wrong with it.
     """

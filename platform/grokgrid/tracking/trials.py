@@ -26,8 +26,8 @@ from grokgrid.tracking.records import (
     STATUS,
     WITHOUT_CHECKPOINT,
     Label,
-    TrialRecord,
-    TrialStatus,
+    WorkRecord,
+    WorkStatus,
     params,
     reached_metrics,
     record,
@@ -39,7 +39,7 @@ from grokgrid.tracking.runs import complete, in_parallel
 from trainables import checksums
 from trainables.checksums import Damaged
 from trainables.evaluations import Goal
-from trainables.records import Snapshot, TrialFolder, warn
+from trainables.records import Snapshot, WorkFolder, warn
 from trainables.validation import printable
 from trainables.work import Work
 
@@ -50,7 +50,7 @@ _TABLES, _KEPT = "tables/", "kept/"
 CURVES, CHECKPOINT, FAILURE = "curves.parquet", "state.safetensors", "failure.log"
 
 
-def ingest(client: Client, held: Claim, snapshot: Snapshot, tags: Mapping[str, str]) -> TrialRecord | None:
+def ingest(client: Client, held: Claim, snapshot: Snapshot, tags: Mapping[str, str]) -> WorkRecord | None:
     """Records a finished trial, and deletes the older runs of it.
 
     Can be repeated until it returns. Dying in between leaves the claim of a dead owner, which is removed, or the result
@@ -76,20 +76,20 @@ def fail(client: Client, held: Claim, work: Work, log: str, tags: Mapping[str, s
     """Records that a trial failed. An earlier result of it, which this was to continue, stays."""
     try:
         run = _held_run(client, held)
-        if status(run) is not TrialStatus.FAILED:
+        if status(run) is not WorkStatus.FAILED:
             with tempfile.TemporaryDirectory() as folder:
                 (Path(folder) / FAILURE).write_text(log)
                 client.upload(run.artifact_uri, Path(folder))
             reason = next((line.strip() for line in reversed(log.splitlines()) if line.strip()), "")
             settings = params({**work.config.model_dump(mode="json"), "seed": work.seed})
             client.log(run.id, params=settings, tags={**tags, REASON: printable(reason)[:500]})
-            run = _set_status(client, run, TrialStatus.FAILED)
+            run = _set_status(client, run, WorkStatus.FAILED)
         complete(client, run)
     except RunGone:
         pass
 
 
-def failure_log(client: Client, failed: TrialRecord) -> str:
+def failure_log(client: Client, failed: WorkRecord) -> str:
     assert failed.failed_run is not None, "this trial has not failed"
     with tempfile.TemporaryDirectory() as folder:
         return client.file(client.run(failed.failed_run).artifact_uri, FAILURE, Path(folder)).read_text(
@@ -97,7 +97,7 @@ def failure_log(client: Client, failed: TrialRecord) -> str:
         )
 
 
-def restore(client: Client, finished: TrialRecord, folder: TrialFolder) -> None:
+def restore(client: Client, finished: WorkRecord, folder: WorkFolder) -> None:
     """Lays a recorded trial's last snapshot into its folder, for a worker to continue from. A snapshot that is damaged,
     or of which no checksums were recorded, stays where it is, and the trial starts anew.
     """
@@ -112,7 +112,7 @@ def restore(client: Client, finished: TrialRecord, folder: TrialFolder) -> None:
         warn(f"{where(finished)}: {error}. The trial starts anew.")
 
 
-def label(client: Client, found: TrialRecord, called: Label) -> TrialRecord:
+def label(client: Client, found: WorkRecord, called: Label) -> WorkRecord:
     """Notes that a study asked for it; one that has no name yet gets that."""
     if called.study_tag in found.tags:
         return found
@@ -123,7 +123,7 @@ def label(client: Client, found: TrialRecord, called: Label) -> TrialRecord:
     return replace(found, tags={**found.tags, **tags})
 
 
-def networks(client: Client, finished: TrialRecord) -> frozenset[int]:
+def networks(client: Client, finished: WorkRecord) -> frozenset[int]:
     """The steps after which the trial's network is recorded: the last, and those that were kept on the way.
 
     Raises:
@@ -140,7 +140,7 @@ def networks(client: Client, finished: TrialRecord) -> frozenset[int]:
     return frozenset({*last, *(int(name.partition(".")[0]) for name in kept)})
 
 
-def copy_network(client: Client, finished: TrialRecord, step: int, target: Path) -> None:
+def copy_network(client: Client, finished: WorkRecord, step: int, target: Path) -> None:
     """The file of the network after so many steps, one of `networks`.
 
     Raises:
@@ -158,7 +158,7 @@ def copy_network(client: Client, finished: TrialRecord, step: int, target: Path)
     checksums.check_file(target, sums[name], name)
 
 
-def copy_tables(client: Client, finished: TrialRecord, folder: Path) -> None:
+def copy_tables(client: Client, finished: WorkRecord, folder: Path) -> None:
     """See Tracking."""
     try:
         files = {name: wanted for name, wanted in _all_checksums(client, finished).items() if name.startswith(_TABLES)}
@@ -172,7 +172,7 @@ def copy_tables(client: Client, finished: TrialRecord, folder: Path) -> None:
         warn(f"{where(finished)}: {error}. The table is left out.")
 
 
-def evaluations(client: Client, records: Iterable[TrialRecord]) -> tuple["pyarrow.Table", set[str]]:
+def evaluations(client: Client, records: Iterable[WorkRecord]) -> tuple["pyarrow.Table", set[str]]:
     """Every evaluation of the given finished trials: columns key, steps, epochs, seconds and the metrics. And the keys
     of those of which the evaluations are damaged, so that they were set aside.
 
@@ -180,7 +180,7 @@ def evaluations(client: Client, records: Iterable[TrialRecord]) -> tuple["pyarro
     """
     with tempfile.TemporaryDirectory() as temporary:
 
-        def read(wanted: TrialRecord) -> tuple[str, "pyarrow.Table | None"]:
+        def read(wanted: WorkRecord) -> tuple[str, "pyarrow.Table | None"]:
             into = Path(temporary) / wanted.run_id
             into.mkdir()
             try:
@@ -194,7 +194,7 @@ def evaluations(client: Client, records: Iterable[TrialRecord]) -> tuple["pyarro
         return curve_tables.join(whole), read_ones.keys() - dict(whole).keys()
 
 
-def _restore(client: Client, finished: TrialRecord, snapshot: Snapshot) -> None:
+def _restore(client: Client, finished: WorkRecord, snapshot: Snapshot) -> None:
     """Raises:
     Damaged: a file is missing, or is not the one that was recorded.
     """
@@ -209,7 +209,7 @@ def _restore(client: Client, finished: TrialRecord, snapshot: Snapshot) -> None:
                 checksums.check_file(snapshot.path / name, wanted, name)
 
 
-def _all_checksums(client: Client, finished: TrialRecord) -> Mapping[str, str]:
+def _all_checksums(client: Client, finished: WorkRecord) -> Mapping[str, str]:
     """Of the files in folders, too, of each of which only the SHA256SUMS is in the tag. Raises as `_restore`."""
     found: dict[str, str] = {}
     for name, wanted in checksums_of(finished).items():
@@ -223,18 +223,18 @@ def _all_checksums(client: Client, finished: TrialRecord) -> Mapping[str, str]:
     return found
 
 
-def _has(known: TrialRecord, steps: int) -> bool:
+def _has(known: WorkRecord, steps: int) -> bool:
     return known.summary is not None and known.summary.steps >= steps
 
 
-def _ingest(client: Client, held: Claim, snapshot: Snapshot, tags: Mapping[str, str]) -> TrialRecord | None:
+def _ingest(client: Client, held: Claim, snapshot: Snapshot, tags: Mapping[str, str]) -> WorkRecord | None:
     run = _held_run(client, held)
-    if status(run) is TrialStatus.FINISHED:
+    if status(run) is WorkStatus.FINISHED:
         if run.state is RunState.RUNNING:
             complete(client, run)
     else:
         logged = _log_result(client, run, snapshot, tags, held.earlier)
-        complete(client, _set_status(client, logged, TrialStatus.FINISHED), held.earlier)
+        complete(client, _set_status(client, logged, WorkStatus.FINISHED), held.earlier)
     return record([client.run(run.id)])
 
 
@@ -242,12 +242,12 @@ def _held_run(client: Client, held: Claim) -> Run:
     """The run of a claim, if it is still ours or we recorded the trial in it already."""
     run = client.run(held.run_id)
     ours = run.live and run.tags[OWNER] == held.owner
-    if not ours or (run.state is not RunState.RUNNING and status(run) is TrialStatus.RUNNING):
+    if not ours or (run.state is not RunState.RUNNING and status(run) is WorkStatus.RUNNING):
         raise RunGone(held.run_id)
     return run
 
 
-def _set_status(client: Client, run: Run, new: TrialStatus) -> Run:
+def _set_status(client: Client, run: Run, new: WorkStatus) -> Run:
     client.log(run.id, tags={STATUS: new.value})
     return replace(run, tags={**run.tags, STATUS: new.value})
 
