@@ -401,6 +401,7 @@ def _problems_of_cells(study: dict[str, Any], cells: list[Cell], problems: list[
         of_one = [
             *_problems_of_analysis(analysis, arms, cells, measured if of_curves else [*measured, *afterwards]),
             *_problems_of_robustness(analysis, study.get("assessments")),
+            *_problems_of_extremes(analysis, afterwards),
         ]
         problems += [Problem(("analyses", index, *problem.path), problem.message) for problem in of_one]
     compares = any(analysis.get("kind") == "acceleration" for analysis in analyses)
@@ -467,6 +468,15 @@ def _problems_of_robustness(analysis: dict[str, Any], given: Any) -> Iterator[Pr
         elif title not in with_curve:
             wrong = f"{title!r} is of networks that were kept on the way, and the curve is of the last ones"
             yield Problem(place, f"{wrong}. Allowed: {', '.join(with_curve)}")
+
+
+def _problems_of_extremes(analysis: dict[str, Any], afterwards: list[str]) -> Iterator[Problem]:
+    for metric in _metrics(analysis):
+        if metric != (plain := measured_by(metric)) and plain in afterwards:
+            wrong = (
+                f"{metric!r}: an assessment is made where training ended, and has no extremes over it; write {plain}"
+            )
+            yield Problem(("metrics",), wrong)
 
 
 def _problems_of_table(analysis: dict[str, Any], cells: list[Cell], measured: list[str]) -> Iterator[Problem]:

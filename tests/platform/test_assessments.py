@@ -231,6 +231,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         {"assessments": [ACCURACY], "analyses": [{"kind": "measurements", "metrics": ["agian_accuracy"]}]},
         "'agian_accuracy' is not measured; did you mean 'again_accuracy'?",
     ),
+    (
+        {"assessments": [ACCURACY], "analyses": [{"kind": "measurements", "metrics": ["max/again_accuracy"]}]},
+        "has no extremes over it; write again_accuracy",
+    ),
 ]
 
 
