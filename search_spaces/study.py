@@ -474,7 +474,7 @@ def _problems_of_extremes(analysis: dict[str, Any], afterwards: list[str]) -> It
     for metric in _metrics(analysis):
         if metric != (plain := measured_by(metric)) and plain in afterwards:
             wrong = (
-                f"{metric!r}: an assessment is made where training ended, and has no extremes over it; write {plain}"
+                f"{metric!r}: an assessment is made once, and has no extremes over it; write {plain}"
             )
             yield Problem(("metrics",), wrong)
 
