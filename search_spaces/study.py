@@ -473,9 +473,7 @@ def _problems_of_robustness(analysis: dict[str, Any], given: Any) -> Iterator[Pr
 def _problems_of_extremes(analysis: dict[str, Any], afterwards: list[str]) -> Iterator[Problem]:
     for metric in _metrics(analysis):
         if metric != (plain := measured_by(metric)) and plain in afterwards:
-            wrong = (
-                f"{metric!r}: an assessment is made once, and has no extremes over it; write {plain}"
-            )
+            wrong = f"{metric!r}: an assessment is made once, and has no extremes over it; write {plain}"
             yield Problem(("metrics",), wrong)
 
 
