@@ -23,6 +23,7 @@ from search_spaces.search import TIMES, Better, Search, better_of, measured_by, 
 from trainables.assessments.base import Assessment
 from trainables.component import Component, components_in
 from trainables.configuration import Bool, Config, Float, NonNegativeFloat, PositiveFloat, PositiveInt, spelled
+from trainables.datasets.base import Dataset
 from trainables.evaluations import Goal
 from trainables.gradient_config import metrics_of
 from trainables.limits import wrong_values
@@ -363,6 +364,13 @@ class Study(Config):
     def placed(self, cell: Cell, problem: Problem) -> Problem:
         """A problem of a cell's configuration with its path in this study."""
         return placed(problem, cell, self.trial, self.arms[cell.arm])
+
+    @property
+    def data_sets(self) -> tuple[Dataset, ...]:
+        """That its trials and assessments need, each once."""
+        of_cells = (data for cell in self.cells for data in cell.config.data_sets)
+        others = (each.on for each in self.assessments if isinstance(each.on, Dataset))
+        return tuple(dict.fromkeys((*of_cells, *others)))
 
     @property
     def plugins(self) -> tuple[Plugin, ...]:

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trainables.assessment_config import TABLE, AssessmentConfig
+from trainables.assessment_config import TABLE, AssessmentConfig, Facts, misfit
 from trainables.assessments.base import AssessedNetwork, AssessmentInput
 from trainables.data.load import Data, load, made_digest, of_trial, same_data
 from trainables.datasets.base import Dataset
@@ -55,7 +55,6 @@ class Assessing:
             built = [self._built(networks, need) for need in work.needs]
         self._network, self._source = built[0], built[1] if len(built) > 1 else None
         self._x, self._y, self._chosen = self._examples(dtype)
-        self._check_fit()
 
     @property
     def epochs(self) -> float:
@@ -133,39 +132,26 @@ class Assessing:
         """Inputs before they are normalised, labels, and the numbers of those that are assessed."""
         on = self._config.assessment.on
         data = load(on, dtype, self.device) if isinstance(on, Dataset) else self._trained_on
+        own, its = _facts(self._trained_on), _facts(data)
+        if (wrong := misfit(self._assessment, self._config.trial, own, its)) is not None:
+            raise self._problem(wrong)
         x, y = data.part("test" if isinstance(on, Dataset) else on)
         x = data.normalisation.undone(x)
         if self._trained_on.has_pixels:
-            x = self._checked(x, data)
+            x = self._checked(x)
         num = self._assessment.num_examples
         if num is not None and num < len(x):
             order = torch.randperm(len(x), generator=generator(self._seed, Stream.EXAMPLES))
             return x, y, order[:num].sort().values.numpy()
         return x, y, np.arange(len(x))
 
-    def _checked(self, x: Tensor, data: Data) -> Tensor:
+    def _checked(self, x: Tensor) -> Tensor:
         """Pixels, without what normalising and undoing it has rounded."""
-        if not data.has_pixels or bool((x < -_ROUNDING).any() or (x > 1 + _ROUNDING).any()):
+        if bool((x < -_ROUNDING).any() or (x > 1 + _ROUNDING).any()):
             low, high = float(x.min()), float(x.max())
             wrong = f"are no pixels in [0, 1]: they range from {low:g} to {high:g}"
             raise self._problem(f"the inputs of {self._config.data.title} {wrong}")
         return x.clamp(0.0, 1.0)
-
-    def _check_fit(self) -> None:
-        """What only the data itself tells."""
-        needed, own = self._trained_on.x_train.shape[1:], self._x.shape[1:]
-        if own != needed:
-            wrong = f"examples of {self._config.data.title} have the shape {tuple(own)}, the network takes"
-            raise self._problem(f"{wrong} {tuple(needed)}")
-        if self._assessment.needs_pixels and not self._trained_on.has_pixels:
-            raise self._problem(no_pixels(self._config))
-        if not len(self._chosen):
-            raise self._problem(f"{self._config.data.title} has no examples there")
-        data = self._config.data
-        if data != self._config.trial.data and int(self._y.max()) >= max(2, self._trained_on.num_outputs):
-            raise self._problem(f"{data.title} has more classes than the network's {self._trained_on.num_outputs}")
-        if (wrong_fit := unfit(self._config, self._trained_on.num_outputs)) is not None:
-            raise self._problem(wrong_fit)
 
     def _input(self, rows: NDArray[np.int64]) -> AssessmentInput:
         at = torch.from_numpy(rows)
@@ -179,16 +165,8 @@ class Assessing:
         return self._scope.active() if self._config.plugins else nullcontext()
 
 
-def unfit(config: AssessmentConfig, num_outputs: int) -> str | None:
-    """Why the assessment cannot be made of networks with so many outputs, if so."""
-    trial = config.trial
-    return config.assessment.unfit(task=trial.data.task, num_outputs=num_outputs, dtype=trial.dtype)
-
-
-def no_pixels(config: AssessmentConfig) -> str:
-    data = config.trial.data
-    remedy = "" if data.has_pixels is False else ": give uint8, which becomes pixels; floats are taken as they are"
-    return f"{config.assessment.name} needs images of pixels in [0, 1], which {data.title} does not have{remedy}"
+def _facts(data: Data) -> Facts:
+    return Facts(tuple(data.x_train.shape[1:]), data.num_outputs, data.has_pixels)
 
 
 def _under(start: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

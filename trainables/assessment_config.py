@@ -1,6 +1,6 @@
 """The configuration of an assessment: of which network, and how."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from trainables.assessments.base import Assessment
 from trainables.configuration import NonNegativeInt, decisive
@@ -11,6 +11,29 @@ from trainables.work import NetworkAt, Seed, WorkConfig, cell_key, seed_key
 
 TABLE = "examples"
 """The name of the table that every assessment has."""
+
+
+class Facts(NamedTuple):
+    """What a data set itself tells. shape: of an example"""
+
+    shape: tuple[int, ...]
+    num_outputs: int
+    has_pixels: bool
+
+
+def misfit(assessment: Assessment, trial: GradientConfig, own: Facts, on: Facts) -> str | None:
+    """Why the assessment cannot be made of networks trained on data like `own`, with examples of `on`, if so."""
+    title = assessment.on.title if isinstance(assessment.on, Dataset) else trial.data.title
+    bytes_ = "give uint8, which becomes pixels; floats are taken as they are"
+    if assessment.needs_pixels and not own.has_pixels:
+        return f"{assessment.name} needs images of pixels in [0, 1], which {trial.data.title} does not have: {bytes_}"
+    if on.shape != own.shape:
+        return f"examples of {title} have the shape {on.shape}, the network takes {own.shape}"
+    if on.num_outputs > own.num_outputs:
+        return f"{title} has {on.num_outputs} classes, the network {own.num_outputs}"
+    if own.has_pixels and not on.has_pixels:
+        return f"the network takes pixels in [0, 1], which {title} does not have: {bytes_}"
+    return assessment.unfit(task=trial.data.task, num_outputs=own.num_outputs, dtype=trial.dtype)
 
 
 class AssessmentConfig(WorkConfig):

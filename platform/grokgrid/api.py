@@ -368,8 +368,8 @@ class _Run:
 
     def _check(self) -> None:
         if self._runs_here:
-            for config in {data for cell in self._study.cells for data in cell.config.data_sets}:
-                config.require()
+            for data in self._study.data_sets:
+                data.require()
             check_device(self._how.device)
         checked = check_study(self._study, is_needed=self._runs_here, calls_functions=self._runs_here)
         self._how = replace(self._how, data_digests=checked.digests)
@@ -410,7 +410,7 @@ def _device_of(study: Study) -> str:
 
 def _not_yet(study: Study, device: str) -> Iterator[str]:
     """What `run` would refuse here, and may be well where the study is to run."""
-    for data in dict.fromkeys(each for cell in study.cells for each in cell.config.data_sets):
+    for data in study.data_sets:
         try:
             data.require()
         except DataError as error:

@@ -200,7 +200,7 @@ def plan(
     if last < 0.9 * budget.extent:
         console.print(f"Of the {budget.extent:,} {budget.unit} given, the last evaluation lies after {last:,}.")
     said = dict.fromkeys(line for cell in made.study.cells if (line := _schedule_beside_budget(cell.config)))
-    for data in {each for cell in made.study.cells for each in cell.config.data_sets}:
+    for data in made.study.data_sets:
         with suppress(DataError):
             data.require()
             if data.content_digest is not None:

@@ -1,9 +1,10 @@
 """What is wrong with a study's data, or suspicious, before anything starts."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from search_spaces import Study
+from trainables.assessment_config import Facts, misfit
 from trainables.data.place import DataError, DataMissing
 from trainables.datasets.base import Dataset
 from trainables.gradient_config import GradientConfig, check_fit
@@ -26,7 +27,7 @@ def check_data(study: Study, *, is_needed: bool, calls_functions: bool) -> tuple
     """
     refused: list[str] = []
     inspections: dict[Dataset, Inspection] = {}
-    for data in dict.fromkeys(each for cell in study.cells for each in cell.config.data_sets):
+    for data in study.data_sets:
         if data.plugin is not None and not calls_functions:
             continue
         try:
@@ -56,9 +57,31 @@ def check_data(study: Study, *, is_needed: bool, calls_functions: bool) -> tuple
                 unfit += [problem.below(name) for problem in error.problems]
             said = found.warnings(batch_size=config.batch_size, shuffle=config.shuffle)
             warnings += [f"{config.data.title}: {each}" for each in said]
+    unfit += _misfits(study, inspections)
     if unfit:
         raise ValidationErrors(study.name, unfit)
     return (*dict.fromkeys(warnings), *_check_last_batches(configs, inspections))
+
+
+def _misfits(study: Study, inspections: "Mapping[Dataset, Inspection]") -> Iterator[Problem]:
+    """Assessments that cannot be made of the networks of a cell."""
+
+    def facts(data: Dataset) -> Facts | None:
+        if (found := inspections.get(data)) is not None:
+            return Facts(found.example_shape, found.num_outputs, found.has_pixels and not data.is_standardised)
+        return Facts(*data.shape, bool(data.has_pixels)) if data.shape is not None else None
+
+    for index, each in enumerate(study.assessments):
+        told: dict[str, None] = {}
+        for config in (cell.config for cell in study.cells if isinstance(cell.config, GradientConfig)):
+            own, on = facts(config.data), facts(each.on if isinstance(each.on, Dataset) else config.data)
+            if own is not None and on is not None and (wrong := misfit(each, config, own, on)) is not None:
+                told[wrong] = None
+            test = inspections.get(each.on if isinstance(each.on, Dataset) else config.data)
+            is_test = each.on == "test" or isinstance(each.on, Dataset)
+            if test is not None and is_test and (each.num_examples or 0) > test.num_test:
+                told[f"num_examples: {each.num_examples:,} is more than the {test.num_test:,} that there are"] = None
+        yield from (Problem(("assessments", index), wrong) for wrong in told)
 
 
 def _check_last_batches(

@@ -62,7 +62,7 @@ def examine(study: Study | None = None, address: str | None = None) -> Iterator[
     """
     data: tuple[Dataset, ...] = (Mnist(),)
     if study is not None:
-        data = tuple({each for cell in study.cells for each in cell.config.data_sets})
+        data = study.data_sets
     here = Machine.here(data)
     yield _versions(here)
     yield _gpus("GPUs", here)

@@ -92,7 +92,7 @@ KINDS = {
     "assessment": Kind(
         item=assessment,
         failing=lambda storage: assessment(storage, 0, on=other_data(storage)),
-        long=lambda storage: assessment(storage, 0, num_examples=None, batch_size=1, steps=500),
+        long=lambda storage: assessment(storage, 0, num_examples=None, batch_size=1, steps=4000),
         steps=(20, 40, 60, 80, 100),
         stride=1,
     ),

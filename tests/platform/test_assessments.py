@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -142,21 +142,36 @@ def test_a_network_that_diverged_is_not_assessed() -> None:
 
 
 def test_an_assessment_that_fails_is_stated_and_leaves_the_others_alone(tmp_path: Path) -> None:
-    data = tmp_path / "other.npz"
-    rng = np.random.default_rng(0)
-    np.savez(
-        data,
-        **{
-            f"{name}_{part}": each
-            for part in ("train", "test")
-            for name, each in (("x", rng.normal(size=(20, 5)).astype("float32")), ("y", rng.integers(0, 10, 20)))
-        },
-    )
-    wrong = {"name": "accuracy", "label": "elsewhere", "on": {"name": "npz", "path": str(data)}}
+    (tmp_path / "mine.py").write_text("def broken(at):\n    raise RuntimeError('no such luck')\n")
+    wrong = {"name": f"{tmp_path / 'mine.py'}:broken"}
     report = api.run(study(ACCURACY, wrong, seeds=1), engine=InlineEngine)
     assert stages(report.results) == ["done", "failed"] * 2
-    (note,) = [note for note in report.content.notes if "elsewhere" in note]
-    assert "failed (baseline seed 0; jacobian seed 0)" in note and "are no pixels in [0, 1]" in note
+    (note,) = [note for note in report.content.notes if "broken" in note]
+    assert "failed (baseline seed 0; jacobian seed 0)" in note and "no such luck" in note
+
+
+class TestDataOfOnesOwn:
+    """What only the data tells is checked before anything starts, too."""
+
+    CASES: ClassVar = {
+        "another shape": ((5,), np.uint8, 10, "have the shape (5,), the network takes"),
+        "more classes": ((64,), np.uint8, 12, "has 12 classes, the network 10"),
+        "no pixels": ((64,), np.float32, 10, "give uint8, which becomes pixels"),
+    }
+
+    @pytest.mark.parametrize("case", CASES)
+    def test_that_does_not_fit_the_network(self, case: str, tmp_path: Path, grokgrid: Grokgrid) -> None:
+        shape, dtype, num_classes, expected = self.CASES[case]
+        rng = np.random.default_rng(0)
+        shape = (1, 8, 8) if shape == (64,) else shape
+        arrays = {f"x_{part}": (255 * rng.random((48, *shape))).astype(dtype) for part in ("train", "test")}
+        arrays |= {f"y_{part}": np.arange(48) % num_classes for part in ("train", "test")}
+        np.savez(tmp_path / "own.npz", **arrays)
+        elsewhere = {"name": "accuracy", "label": "elsewhere", "on": {"name": "npz", "path": "own.npz"}}
+        content = study(ACCURACY).model_dump(mode="json", exclude={"analyses", "assessments"}, exclude_defaults=True)
+        (tmp_path / "study.yaml").write_text(yaml.safe_dump(content | {"assessments": [elsewhere]}))
+        told = grokgrid("plan", tmp_path / "study.yaml")
+        assert told.exit_code == 2 and expected in " ".join(told.stderr.split())
 
 
 class TestMlflow:
@@ -230,6 +245,11 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     (
         {"assessments": [ACCURACY], "analyses": [{"kind": "measurements", "metrics": ["agian_accuracy"]}]},
         "'agian_accuracy' is not measured; did you mean 'again_accuracy'?",
+    ),
+    ({"assessments": [{"name": "pgd", "sizes": [8]}]}, "8 is not allowed: pixels lie in [0, 1]"),
+    (
+        {"assessments": [{"name": "autoattack", "sizes": [0.1], "version": "standard", "parts": ["square"]}]},
+        "parts: is given beside version",
     ),
     (
         {"assessments": [ACCURACY], "analyses": [{"kind": "measurements", "metrics": ["max/again_accuracy"]}]},

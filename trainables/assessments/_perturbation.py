@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from pydantic import model_validator
 
 from trainables.assessments._sizes import Sizes, accuracy_at
 from trainables.assessments.base import Assessment
 from trainables.tasks import Task
+from trainables.validation import Problem, ValidationErrors
 
 if TYPE_CHECKING:
     from trainables.tables import Columns
+
+_LEAST = 1e-6
 
 
 class Perturbation(Assessment):
@@ -26,6 +31,19 @@ class Perturbation(Assessment):
     flags: ClassVar[tuple[str, ...]] = ()
 
     sizes: Sizes
+
+    @model_validator(mode="after")
+    def _are_of_pixels(self) -> Self:
+        least, largest = self.sizes[0], self.sizes[-1]
+        wrong = None
+        if least < _LEAST:
+            wrong = f"{least:g} is not allowed: below {_LEAST:g} it is lost in rounding"
+        elif largest > 1 and getattr(self, "norm", "linf") == "linf":
+            wrong = f"{largest:g} is not allowed: pixels lie in [0, 1], so it should be at most 1"
+            wrong += f"; {largest:g}/255 may be meant" if largest <= 255 else ""
+        if wrong is not None:
+            raise ValidationErrors(self.name, [Problem(("sizes",), wrong)])
+        return self
 
     @property
     def metrics(self) -> tuple[str, ...]:

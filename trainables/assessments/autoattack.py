@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from trainables.assessments._perturbation import Perturbation
 from trainables.assessments.base import AssessmentInput
 from trainables.configuration import PositiveInt
 from trainables.tasks import Task
+from trainables.validation import Problem, ValidationErrors
 
 if TYPE_CHECKING:
     from trainables.assessments._balls import Ball
@@ -54,7 +55,8 @@ class AutoAttack(Perturbation):
     trial's key. A targeted part tries the 9 likeliest other classes, or all that there are. One output f of a binary
     task becomes the two outputs (0, f).
 
-    version   standard: the parts apgd-ce, apgd-t, fab-t and square. apgd-t needs 4 classes; name the `parts` for fewer
+    version   standard, as where neither is given: the parts apgd-ce, apgd-t, fab-t and square. apgd-t needs 4 classes;
+              name the `parts` for fewer
     parts     these parts in place of the standard ones, with the settings that they have there; apgd-dlr needs 3
               classes, apgd-t needs 4
     restarts  runs of each part; None: as in the standard version, where each has one. fab-t always has one
@@ -70,11 +72,18 @@ class AutoAttack(Perturbation):
 
     name: Literal["autoattack"] = "autoattack"
     norm: Literal["linf", "l2"] = "linf"
-    version: Literal["standard"] = "standard"
+    version: Literal["standard"] | None = None
     parts: Annotated[tuple[Part, ...], Field(min_length=1), AfterValidator(_each_once)] | None = None
     restarts: PositiveInt | None = None
     # Part of the key, unlike that of other assessments.
     batch_size: PositiveInt = 250
+
+    @model_validator(mode="after")
+    def _says_once_what_runs(self) -> Self:
+        if self.parts is not None and self.version is not None:
+            wrong = "is given beside version: it should be one of the two"
+            raise ValidationErrors(self.name, [Problem(("parts",), wrong)])
+        return self
 
     @property
     def chosen(self) -> tuple[Part, ...]:

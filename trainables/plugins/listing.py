@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trainables.assessments.base import Assessment
 from trainables.component import Component
 from trainables.gradient_config import SHORT_FORMS
 from trainables.plugins.config import Plugin
@@ -27,8 +28,9 @@ class Listed:
 
 
 def _kinds() -> dict[str, type[Component]]:
-    """Field of a trial -> the kind of component that it holds."""
-    return {field: kind for field, kind in kinds().items() if field not in SHORT_FORMS}
+    """Field of a trial, or of a study, -> the kind of component that it holds."""
+    of_trials = {field: kind for field, kind in kinds().items() if field not in SHORT_FORMS}
+    return {**of_trials, "assessments": Assessment}
 
 
 def shipped() -> Iterator[Listed]:
