@@ -52,7 +52,12 @@ def ours(num_trials: int, first_seed: int, num_slots: int, max_block: int) -> tu
     with RayEngine(num_slots=num_slots) as engine, Progress(chosen.name, num_slots, quiet) as progress:
         start = time.perf_counter()
         running.Driver(
-            running.WholeStudy(chosen), engine, tracking, report, progress, running.How(storage=home.storage_root())
+            running.WholeStudy(chosen, tracking),
+            engine,
+            tracking,
+            report,
+            progress,
+            running.How(storage=home.storage_root()),
         ).run()
         wall = time.perf_counter() - start
     report.abandon()

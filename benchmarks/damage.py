@@ -267,15 +267,15 @@ def _drive(trial: Any, root: Path, said: list[str]) -> Any:
 
     from grokgrid.engine import InlineEngine
     from grokgrid.progress import Progress
-    from grokgrid.running import Driver, How
-    from grokgrid.tracking import Tracking
+    from grokgrid.running import Asked, Driver, How
+    from grokgrid.tracking import Label, Tracking
 
     class Source:
         given = False
 
-        def more(self, outcome: Any, room: int) -> dict[str, Any]:
+        def more(self, outcome: Any, room: int) -> list[Any]:
             given, self.given = self.given, True
-            return {} if given else {"the trial": trial}
+            return [] if given else [Asked(trial, Label("damage", "trial", "trial", trial.seed))]
 
     root.mkdir(parents=True, exist_ok=True)
     tracking, told = Tracking(), io.StringIO()

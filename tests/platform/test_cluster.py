@@ -145,7 +145,7 @@ class TestAttached:
         ) as running:
             cluster.kill_server_of_next_client()
             told, _ = running.communicate(timeout=500)
-        assert running.returncode == 0 and "7 passed" in told, told
+        assert running.returncode == 0 and "13 passed" in told, told
 
     def test_needs_storage_that_both_see(self, cluster: Cluster, ready_home: Path, tmp_path: Path):
         # A folder that is another one to every process stands for one that is another to every machine.
