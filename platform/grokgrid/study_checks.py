@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 
 from grokgrid.data_checks import check_data
 from search_spaces import Cell, Study
+from trainables.component import components_in
 from trainables.data.place import DataError
+from trainables.plugins.config import plugins_in
 from trainables.trial import Trial
 from trainables.validation import Problem, ValidationErrors
 
@@ -35,10 +37,27 @@ def check_study(study: Study, *, is_needed: bool, calls_functions: bool) -> Chec
 
         with _placed_in(study):
             check_plugins(with_plugins)
+    _check_assessments(study)
     warnings = check_data(study, is_needed=is_needed, calls_functions=calls_functions)
     with _placed_in(study):
         rehearsed = _rehearse(with_plugins, calls_functions=calls_functions)
     return Checked((*warnings, *rehearsed.warnings), rehearsed.digests)
+
+
+def _check_assessments(study: Study) -> None:
+    """Whether the plugins among the assessments, and those that they are on, can be called."""
+    problems: list[Problem] = []
+    for index, each in enumerate(study.assessments):
+        for path, plugin in plugins_in((("", each), *components_in(each))):
+            # Not above: it imports torch.
+            from trainables.plugins.loading import load_plugin
+
+            try:
+                load_plugin(plugin)
+            except ValidationErrors as found:
+                problems += [problem.below("assessments", index, *filter(None, [path])) for problem in found.problems]
+    if problems:
+        raise ValidationErrors(study.name, problems)
 
 
 def _rehearse(trials: Mapping[str, Trial], *, calls_functions: bool) -> Checked:

@@ -150,6 +150,33 @@ def test_an_assessment_that_fails_is_stated_and_leaves_the_others_alone(tmp_path
     assert "failed (baseline seed 0; jacobian seed 0)" in note and "no such luck" in note
 
 
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"name": "mine.py:share", "j": 3}, "assessments.0.j: is not a setting of share"),
+        ({"name": "mine.py:nothing"}, "nothing"),
+        ({"name": "mine.py:shere"}, "shere"),
+    ],
+)
+def test_a_plugin_that_cannot_be_called_is_told_before_anything_starts(
+    settings: dict[str, Any], expected: str, tmp_path: Path, grokgrid: Grokgrid
+) -> None:
+    (tmp_path / "mine.py").write_text(
+        "def share(at, *, k=1):\n    return {'a': at.y * k}\n\n\ndef nothing():\n    pass\n"
+    )
+    content = study().model_dump(mode="json", exclude={"analyses", "assessments"}, exclude_defaults=True)
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(content | {"assessments": [settings]}))
+    told = grokgrid("plan", tmp_path / "study.yaml")
+    assert told.exit_code == 2 and expected in " ".join(told.stderr.split())
+
+
+def test_what_gives_no_number_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def odd(at):\n    return {'a': at.y * float('nan')}\n")
+    report = api.run(study({"name": f"{tmp_path / 'mine.py'}:odd"}, seeds=1), engine=InlineEngine)
+    assert stages(report.results) == ["done"] * 2
+    assert "odd gave no number of 2 networks (baseline seed 0; jacobian seed 0)." in report.content.notes
+
+
 class TestDataOfOnesOwn:
     """What only the data tells is checked before anything starts, too."""
 

@@ -79,6 +79,12 @@ def _notes(results: Results, assessed: pd.DataFrame) -> Iterator[str]:
         more = f" and {plural(len(reasons) - 1, 'other')}" if len(reasons) > 1 else ""
         told = f": {reasons[0].rstrip('.')}{more}" if reasons else ""
         yield f"{title} is missing of {plural(len(rows), 'network')}, {stage} ({'; '.join(parts)}){told}."
+    for each in results.study.assessments:
+        done = assessed[(assessed["assessment"] == each.title) & (assessed["stage"] == Stage.DONE)]
+        without = done[done[list(each.metrics)].isna().any(axis=1)]
+        if len(without):
+            parts = [f"{names[str(cell)]} {seeds(mine['seed'])}" for cell, mine in without.groupby("cell", sort=False)]
+            yield f"{each.title} gave no number of {plural(len(without), 'network')} ({'; '.join(parts)})."
     yield from _precisions(results)
     devices = sorted(str(device) for device in assessed["device"].dropna().unique())
     if len(devices) > 1:
