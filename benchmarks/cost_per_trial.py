@@ -38,7 +38,7 @@ def study(num_trials: int, first_seed: int) -> Study:
 
 def ours(num_trials: int, first_seed: int, num_slots: int, max_block: int) -> tuple[float, float]:
     """Wall and training seconds of all trials together."""
-    from grokgrid import home, running
+    from grokgrid import home, running, sources
     from grokgrid.engine.ray import RayEngine
     from grokgrid.progress import Progress
     from grokgrid.tracking import Tracking
@@ -52,7 +52,7 @@ def ours(num_trials: int, first_seed: int, num_slots: int, max_block: int) -> tu
     with RayEngine(num_slots=num_slots) as engine, Progress(chosen.name, num_slots, quiet) as progress:
         start = time.perf_counter()
         running.Driver(
-            running.WholeStudy(chosen, tracking),
+            sources.WholeStudy(chosen, tracking),
             engine,
             tracking,
             report,

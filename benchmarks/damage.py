@@ -267,7 +267,8 @@ def _drive(trial: Any, root: Path, said: list[str]) -> Any:
 
     from grokgrid.engine import InlineEngine
     from grokgrid.progress import Progress
-    from grokgrid.running import Asked, Driver, How
+    from grokgrid.running import Driver, How
+    from grokgrid.sources import Asked
     from grokgrid.tracking import Label, Tracking
 
     class Source:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from search_spaces.analyses import Acceleration, Analysis, LambdaCurve, Measurements, RobustnessCurve
 from search_spaces.cells import cells_of
-from search_spaces.study import Acceleration, Analysis, LambdaCurve, Measurements, RobustnessCurve, Study
+from search_spaces.study import Study
 from trainables.limits import wrong_size
 from trainables.reading import parse_value
 from trainables.validation import Problem, ValidationErrors, cut, nearest, validate

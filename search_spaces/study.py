@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     Field,
-    GetCoreSchemaHandler,
     SerializeAsAny,
     TypeAdapter,
     ValidationError,
@@ -15,11 +14,17 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import CoreSchema, core_schema
 
+from search_spaces.analyses import (
+    Analysis,
+    Curves,
+    LambdaCurve,
+    has_curve,
+    sizes_of,
+)
 from search_spaces.assessing import assessments_in, metrics_of_assessments, problems_of_assessments
 from search_spaces.cells import Cell, Settings, cells_of, nested, overlay, placed, without
-from search_spaces.search import TIMES, Better, Search, better_of, measured_by, seeds_up_to
+from search_spaces.search import TIMES, Search, measured_by, seeds_up_to
 from trainables.assessments.base import Assessment
 from trainables.component import Component, components_in
 from trainables.configuration import Bool, Config, Float, NonNegativeFloat, PositiveFloat, PositiveInt, spelled
@@ -31,7 +36,7 @@ from trainables.names import MAX_ARM, TRIALS_EXPERIMENT, alike, is_reserved
 from trainables.plugins.config import Plugin, plugins_in
 from trainables.probes.base import Probe
 from trainables.trial import Trial, TrialConfig
-from trainables.validation import Problem, ValidationErrors, nearest, not_fields, problems_of, shown
+from trainables.validation import Problem, ValidationErrors, nearest, problems_of
 
 _PROBES = TypeAdapter(tuple[Probe, ...])
 
@@ -49,141 +54,6 @@ ArmName = Annotated[
         f"a letter, then up to {MAX_ARM - 1} letters, digits, _ or -: it names metrics",
     ),
 ]
-
-
-class Analysis(Config):
-    """What a report says of the results; a field that holds one accepts each kind, by its name."""
-
-    kind: str
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        if Config not in cls.__bases__:
-            return handler(source)
-        by_class = core_schema.simple_ser_schema("any")
-        return core_schema.no_info_plain_validator_function(cls._chosen, serialization=by_class)
-
-    @classmethod
-    def _chosen(cls, value: Any) -> "Analysis":
-        """Its errors are those of the kind that is given, and of no other."""
-        kinds = {each.model_fields["kind"].default: each for each in cls.__subclasses__()}
-        if isinstance(value, cls):
-            return value
-        if not isinstance(value, Mapping):
-            raise ValueError(not_fields(value))
-        kind = value.get("kind")
-        if kind is None:
-            raise ValueError(f"needs a kind. Allowed: {', '.join(kinds)}")
-        if not isinstance(kind, str) or kind not in kinds:
-            raise ValueError(f"{shown(kind)} is not known; {nearest(kind, kinds)}")
-        return kinds[kind].model_validate(value)
-
-
-class Acceleration(Analysis):
-    """How much sooner each arm reaches the goal than the baseline, paired by seed: in steps, in seconds of
-    optimisation, and in seconds of the grokking phase, from the first evaluation at which the goal's metric is at least
-    `phase_from` to the goal (Walker et al., Table 1).
-    """
-
-    kind: Literal["acceleration"] = "acceleration"
-    baseline: str
-    phase_from: Float | None = 0.2
-
-
-class Curves(Analysis):
-    """Metrics against steps: a curve a seed, mean and band.
-
-    metrics  by default accuracies, or R^2 of a regression; of a training function that has neither, its first four
-    """
-
-    kind: Literal["curves"] = "curves"
-    metrics: tuple[str, ...] | None = None
-
-
-class Measurements(Analysis):
-    """Metrics where training ends, over seeds; with a baseline their differences from it, paired by seed. max/METRIC
-    and min/METRIC are extremes over all evaluations until then.
-
-    Where a trial ends all its probes are due. If another study has trained it on, a metric is as last measured by then:
-    a budget whose last evaluation is one at which the probes are due anyway makes no difference.
-    """
-
-    kind: Literal["measurements"] = "measurements"
-    metrics: Annotated[tuple[str, ...], Field(min_length=1)]
-    baseline: str | None = None
-
-
-class LambdaCurve(Analysis):
-    """How metrics depend on the strength of a method: each against the one setting on the grid of `arm`, over seeds.
-
-    baseline  the arm that stands for a strength of 0
-    metrics   times to the goal (steps, epochs, seconds), or what is measured, where trials end. By the first of them
-              the best strength is chosen
-    better    whether less or more of it is better; needed unless its name tells: times, losses, accuracies
-    """
-
-    kind: Literal["lambda_curve"] = "lambda_curve"
-    arm: str
-    baseline: str
-    metrics: Annotated[tuple[str, ...], Field(min_length=1)] = ("steps", "test_accuracy")
-    better: Better | None = None
-
-    @property
-    def chosen_for(self) -> Better | None:
-        """Whether less or more of the first metric is better; None if that is not known."""
-        return self.better or better_of(self.metrics[0])
-
-    @model_validator(mode="after")
-    def _can_choose(self) -> Self:
-        if self.chosen_for is None:
-            wrong = f"is missing: whether less or more of {self.metrics[0]!r} is better decides which strength is best"
-            raise ValidationErrors("lambda_curve", [Problem(("better",), wrong)])
-        return self
-
-
-class ArmsBySetting(Analysis):
-    """A metric where training ends as papers print it: arms down, the values of one setting of their grids across, the
-    mean over seeds and its 95% interval; with a baseline also the differences from it, paired by seed.
-
-    setting   the path of the setting; arms that have it alone on their grid are in the table
-    baseline  the arm with which each other one is compared at the same value of the setting
-    null_as   what a value of null is called: `all`, say, where the setting is a number of examples
-    """
-
-    kind: Literal["table"] = "table"
-    metric: str
-    setting: str
-    baseline: str | None = None
-    null_as: Annotated[str, Field(min_length=1)] = "null"
-
-
-class RobustnessCurve(Analysis):
-    """Accuracy against the size of a perturbation, where training ended; with a baseline the differences from it,
-    paired by seed; clean accuracy against robustness; and signs that attacks are weak because gradients are masked.
-
-    assessments  titles of the study's assessments of the last networks that have sizes; by default all of them
-    """
-
-    kind: Literal["robustness_curve"] = "robustness_curve"
-    baseline: str | None = None
-    assessments: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
-
-
-def sizes_of(assessment: Assessment) -> tuple[float, ...]:
-    """The sizes of its perturbations, growing, without 0, at which each is also made; empty if it has none."""
-    return getattr(assessment, "sizes", ())
-
-
-def has_curve(assessment: Assessment) -> bool:
-    """Whether it says of the network where training ended how accuracy depends on size."""
-    return bool(sizes_of(assessment)) and assessment.network == "last"
-
-
-def metrics_asked(analysis: Analysis) -> tuple[str, ...]:
-    """What an analysis names."""
-    if isinstance(analysis, ArmsBySetting):
-        return (analysis.metric,)
-    return getattr(analysis, "metrics", None) or ()
 
 
 class Reference(Config):

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from grokgrid.analyses import Report
     from grokgrid.exchange import Imported
-    from grokgrid.running import Source
     from grokgrid.search.searching import Searched
+    from grokgrid.sources import Source
     from trainables.timing import Timing
 
 MakeEngine = Callable[[], AbstractContextManager[Engine]]
@@ -146,7 +146,7 @@ def run(
 ) -> StudyReport:
     """Runs what is missing and reports. A trial that is done, whichever study asked for it, is not run again.
 
-    train_again   whether trials of which a network is to be assessed that was not kept are trained once more
+    train_again   whether a trial is trained once more where its network was not kept and an assessment needs it
     engine        makes the engine, if there is anything to run: by default Ray on this machine
     device        what trials train on: by default "cuda" if the study gives them (a share of) a GPU, else "cpu"
     runs_here     whether trials run where this does, so that missing data or devices are noticed before anything starts
@@ -161,7 +161,7 @@ def run(
         EngineGone: the engine broke down again and again, or its cluster did; run it again to go on.
         KeyboardInterrupt: upon SIGINT, SIGTERM or SIGHUP; run it again to go on.
     """
-    from grokgrid.running import WholeStudy
+    from grokgrid.sources import WholeStudy
 
     study = pinned(_study(study))
     run = _Run(study, engine, device, num_threads, checkpoint_every_s, retry_failed, runs_here, folder, console)
@@ -201,9 +201,9 @@ def optimise(
 
     Arguments and errors are those of `run`; the report's results are those of the claim.
     """
-    from grokgrid.running import FoundFirst, Outcome
     from grokgrid.search.proposals import Proposals
     from grokgrid.search.searching import Searching, search_digest
+    from grokgrid.sources import FoundFirst, Outcome
 
     study = pinned(_study(study))
     _check_search(study)
@@ -482,7 +482,7 @@ def _keep(report: StudyReport, study: Study, report_run: ReportRun) -> None:
 
 def _label(results: Results, tracking: Tracking) -> Results:
     """Notes in the runs of all work that the study asked for it, also of what others have run."""
-    from grokgrid.running import label_of
+    from grokgrid.sources import label_of
 
     assert results.trial_results is not None
     study, records = results.study, dict(results.trial_results.records)

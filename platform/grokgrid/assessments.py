@@ -130,9 +130,9 @@ class _Known:
         """Why there is no network after so many steps; "" if there is one."""
         if step in self.steps(key):
             return ""
-        record = self._records[key]
-        further = record.summary is not None and record.summary.steps > step
-        what = f"the trial went on to step {record.summary.steps:,}, and its network" if further else "the network"  # type: ignore[union-attr]
+        summary = self._records[key].summary
+        further = summary is not None and summary.steps > step
+        what = f"the trial went on to step {summary.steps:,}, and its network" if summary and further else "the network"
         return f"{what} after step {step:,} was not kept: it would have to be trained again (--train-again)"
 
 

@@ -1,4 +1,4 @@
-"""How fast trials are of which none of the same cell has been run."""
+"""Estimates of how fast the trials of a cell will be, before any of them has been run."""
 
 import json
 from collections.abc import Callable, Mapping

@@ -28,7 +28,7 @@ class Need(StrEnum):
 
 
 def need_of(work: Work, record: "WorkRecord | None", *, retry_failed: bool = False) -> Need:
-    """What is to be done for a trial or an assessment, given what MLflow has of it."""
+    """What must still be done for a trial or an assessment, from its record in MLflow."""
     from grokgrid.tracking import WorkStatus
 
     if record is None:

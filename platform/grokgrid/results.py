@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from grokgrid.assessments import Stage, table_of, wanted, with_metrics
 from search_spaces import Cell, Study, digest
+from search_spaces.analyses import metrics_asked
 from search_spaces.search import TIMES, measured_by
-from search_spaces.study import metrics_asked
 from trainables.records import ending
 from trainables.trial import Trial, TrialConfig
 

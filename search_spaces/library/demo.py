@@ -1,6 +1,7 @@
 """The demonstration: grokking in minutes, on data that is installed with scikit-learn."""
 
-from search_spaces.study import Acceleration, Curves, Study
+from search_spaces.analyses import Acceleration, Curves
+from search_spaces.study import Study
 
 
 def demo() -> Study:

@@ -12,7 +12,8 @@ The paper does not say which examples are drawn, nor in which order all come; he
 from collections.abc import Mapping
 from typing import Any
 
-from search_spaces.study import ArmsBySetting, Measurements, Reference, Study
+from search_spaces.analyses import ArmsBySetting, Measurements
+from search_spaces.study import Reference, Study
 
 Arms = dict[str, dict[str, Any]]
 

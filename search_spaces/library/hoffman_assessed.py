@@ -6,8 +6,9 @@ Their trials are those of `hoffman-table1-all`: whichever study runs first, the 
 
 from typing import Any
 
+from search_spaces.analyses import Measurements, RobustnessCurve
 from search_spaces.library.hoffman import Arms, five_arms, full_training, published
-from search_spaces.study import Measurements, RobustnessCurve, Study
+from search_spaces.study import Study
 from trainables.assessments.accuracy import Accuracy
 from trainables.assessments.base import Assessment
 from trainables.assessments.pgd import Pgd

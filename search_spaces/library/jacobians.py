@@ -10,8 +10,9 @@ same should another study train the trials further.
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from search_spaces.analyses import Curves, Measurements
 from search_spaces.library.table1 import table1_ce, table1_mse
-from search_spaces.study import Curves, Measurements, Reference, Study
+from search_spaces.study import Reference, Study
 
 EPOCHS = 40_001
 """Of the evaluations after epochs 1, 11, 21, … every twentieth has all probes: 1, 201, 401, … 40,001."""

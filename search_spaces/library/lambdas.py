@@ -7,10 +7,11 @@ named so, and says nothing of the real one's figures.
 
 from typing import Any
 
+from search_spaces.analyses import Acceleration, Curves, LambdaCurve
 from search_spaces.library.demo import demo
 from search_spaces.library.table1 import table1_ce, table1_mse
 from search_spaces.search import Range, Search, SearchBudget
-from search_spaces.study import Acceleration, Curves, LambdaCurve, Study
+from search_spaces.study import Study
 
 METRICS = ("steps", "train_jacobian_norm_mean", "train_centroid_alignment_mean", "test_accuracy")
 

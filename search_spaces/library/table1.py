@@ -8,7 +8,8 @@ classes.
 from functools import cache
 from typing import Any
 
-from search_spaces.study import Acceleration, Curves, Reference, Study
+from search_spaces.analyses import Acceleration, Curves
+from search_spaces.study import Reference, Study
 
 
 @cache  # Other studies of the library begin with it.

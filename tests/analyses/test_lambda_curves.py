@@ -11,7 +11,7 @@ from grokgrid.analyses import Report, make_report
 from grokgrid.results import State
 from grokgrid.statistics import GeometricMean
 from search_spaces import Study
-from search_spaces.study import LambdaCurve
+from search_spaces.analyses import LambdaCurve
 
 STRENGTHS = (0.001, 0.01, 0.1)
 CURVE = {"kind": "lambda_curve", "arm": "jacobian", "baseline": "baseline", "metrics": ["steps", "test_accuracy"]}

@@ -19,8 +19,8 @@ from grokgrid.analyses.measurement_rows import measure
 from grokgrid.results import Results, State
 from grokgrid.statistics import Evidence
 from search_spaces import narrow
+from search_spaces.analyses import Measurements
 from search_spaces.library import LIBRARY
-from search_spaces.study import Measurements
 
 NORM = "train_jacobian_norm_mean"
 LOW = [0.30, 0.35, 0.25, 0.40, 0.20]

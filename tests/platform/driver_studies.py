@@ -16,7 +16,8 @@ from grokgrid import home
 from grokgrid.engine import Block, Engine, Evaluated, Event, InlineEngine
 from grokgrid.progress import Progress
 from grokgrid.results import Results, load_results
-from grokgrid.running import Driver, How, Outcome, WholeStudy
+from grokgrid.running import Driver, How
+from grokgrid.sources import Outcome, WholeStudy
 from grokgrid.tracking import TRIALS, Tracking
 from search_spaces import Study, digest
 from trainables.data.arrays import digest as data_digest

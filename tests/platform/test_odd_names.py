@@ -16,8 +16,8 @@ from grokgrid import api, home
 from grokgrid.engine import InlineEngine
 from grokgrid.tracking import Tracking
 from search_spaces import Study
+from search_spaces.analyses import Acceleration, Measurements
 from search_spaces.search import Range, Search
-from search_spaces.study import Acceleration, Measurements
 from trainables.names import MAX_KEY, alike
 
 PLUGIN = """

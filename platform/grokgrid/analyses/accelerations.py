@@ -29,7 +29,7 @@ from grokgrid.analyses.wording import (
 from grokgrid.results import Results
 from grokgrid.statistics import SIGNIFICANT, Direction, Estimator, RatioKind
 from search_spaces import Study
-from search_spaces.study import Acceleration
+from search_spaces.analyses import Acceleration
 
 FEW_TO_CHECK = 20
 """Of fewer ratios than this, two modes make the interval too narrow, and a glance may not see them."""

@@ -12,7 +12,7 @@ from grokgrid.analyses.parts import Column, Section, Table
 from grokgrid.analyses.wording import LEVEL, NOTHING, PERCENT, precise
 from grokgrid.results import Results
 from grokgrid.statistics import SampleMean
-from search_spaces.study import ArmsBySetting
+from search_spaces.analyses import ArmsBySetting
 from trainables.names import written
 
 

@@ -11,7 +11,7 @@ from grokgrid.analyses.wording import LEVEL
 from grokgrid.results import Results, State
 from grokgrid.statistics import Direction, Estimator, Finding, Times, WhyOpen, judge_ratio
 from search_spaces import Cell
-from search_spaces.study import Acceleration
+from search_spaces.analyses import Acceleration
 from trainables.procedure_config import ProcedureConfig
 
 

@@ -14,7 +14,7 @@ from grokgrid.analyses.wording import LEVEL, NOTHING, PERCENT, cell_label, label
 from grokgrid.results import Results
 from grokgrid.statistics import by_trial, mean_curve
 from grokgrid.statistics.times import Bools, Floats, Ints
-from search_spaces.study import Curves
+from search_spaces.analyses import Curves
 from trainables.names import file_part
 
 NUM_POINTS = 300

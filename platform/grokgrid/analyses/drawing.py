@@ -14,7 +14,7 @@ from grokgrid.analyses.wording import labels
 from grokgrid.statistics import Estimator, RatioKind, Times, WhyOpen, fraction_reached
 from grokgrid.statistics.times import Floats
 from search_spaces import Study
-from search_spaces.study import Acceleration, LambdaCurve, Measurements, RobustnessCurve
+from search_spaces.analyses import Acceleration, LambdaCurve, Measurements, RobustnessCurve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

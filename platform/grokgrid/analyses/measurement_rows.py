@@ -24,9 +24,9 @@ from grokgrid.statistics import (
     paired_difference,
 )
 from search_spaces import Cell, Study
+from search_spaces.analyses import Measurements
 from search_spaces.assessing import metrics_of_assessments
 from search_spaces.search import measured_by
-from search_spaces.study import Measurements
 
 SIDES = {Evidence.ABOVE: "higher", Evidence.BELOW: "lower"}
 

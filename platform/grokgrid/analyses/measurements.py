@@ -16,8 +16,8 @@ from grokgrid.analyses.published import published_measurements
 from grokgrid.analyses.trials import absent
 from grokgrid.analyses.wording import PERCENT, labels, listed
 from grokgrid.results import Results, State
+from search_spaces.analyses import Measurements
 from search_spaces.search import measured_by
-from search_spaces.study import Measurements
 
 TITLE = "Measured at the end"
 

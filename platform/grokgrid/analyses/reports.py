@@ -15,7 +15,7 @@ from grokgrid.analyses.robustness_curves import robustness_section
 from grokgrid.analyses.strengths import lambda_curves
 from grokgrid.analyses.trials import trials_section
 from grokgrid.results import Results
-from search_spaces.study import (
+from search_spaces.analyses import (
     Acceleration,
     Analysis,
     ArmsBySetting,

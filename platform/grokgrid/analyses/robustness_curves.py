@@ -30,7 +30,7 @@ from grokgrid.plurals import plural
 from grokgrid.results import Results
 from grokgrid.statistics import SIGNIFICANT
 from search_spaces import Study
-from search_spaces.study import RobustnessCurve
+from search_spaces.analyses import RobustnessCurve
 from trainables.names import file_part
 
 TITLE = "Robustness"

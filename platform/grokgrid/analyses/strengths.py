@@ -30,7 +30,7 @@ from grokgrid.statistics import (
     wins,
 )
 from search_spaces import Cell
-from search_spaces.study import LambdaCurve
+from search_spaces.analyses import LambdaCurve
 
 _NO_SEEDS = pd.DataFrame({"seed": [], "value": [], "known": []})
 

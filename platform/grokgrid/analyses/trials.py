@@ -12,7 +12,7 @@ from grokgrid.analyses.wording import NOTHING, cell_label, count, labels, listed
 from grokgrid.plurals import plural
 from grokgrid.results import Results, State
 from search_spaces import Cell
-from search_spaces.study import Acceleration, Measurements, RobustnessCurve
+from search_spaces.analyses import Acceleration, Measurements, RobustnessCurve
 
 _FOLDERS = re.compile(r"(?<![\w.:/])(?:/|[A-Za-z]:[\\/])(?:[^\s/\\'\"]+[\\/])+")
 """All of an absolute path but its last part."""

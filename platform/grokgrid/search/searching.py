@@ -18,14 +18,14 @@ import numpy as np
 
 from grokgrid.planning import Need, need_of
 from grokgrid.results import State
-from grokgrid.running import Asked, Outcome, label_of
 from grokgrid.search.objectives import Worth, in_units, worth
 from grokgrid.search.proposals import Candidate, Fate, Proposals, Scored, num_first
 from grokgrid.search.race import Race, is_turn_of_a_new_one, last_seeds
+from grokgrid.sources import Asked, Outcome, label_of
 from grokgrid.tracking import Tracking, TrackingAway, TrackingRefused
 from search_spaces import Cell, Study
+from search_spaces.analyses import Acceleration, Analysis, Curves, Measurements
 from search_spaces.search import MOST_CANDIDATES, Search, measured_by
-from search_spaces.study import Acceleration, Analysis, Curves, Measurements
 from trainables.names import numbered
 from trainables.trial import Trial
 from trainables.validation import ValidationErrors
