@@ -47,6 +47,7 @@ def ours(num_trials: int, first_seed: int, num_slots: int, max_block: int) -> tu
     chosen = study(num_trials, first_seed)
     tracking = Tracking()
     tracking.connect()
+    home.storage_root().mkdir(parents=True, exist_ok=True)
     report = tracking.open_report(chosen.name, "benchmark")
     quiet = Console(quiet=True)
     with RayEngine(num_slots=num_slots) as engine, Progress(chosen.name, num_slots, quiet) as progress:
