@@ -274,6 +274,8 @@ def _unfit(component: Component, data: Dataset) -> str | None:
         return f"{component.name!r} is not for {data.task}, which {data.title} asks for. {told}"
     if isinstance(component, InputTransform) and component.needs_pixels and data.has_pixels is False:
         return _no_pixels(component, data)
+    if isinstance(component, Probe) and (wrong := component.misfit(data)) is not None:
+        return f"{component.name}: {wrong}"
     return None
 
 

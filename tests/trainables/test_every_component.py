@@ -37,15 +37,18 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "mlp": {"width": 12, "depth": 3, "batch_norm": True, "dropout": 0.3, "frozen": ["1.bias"]},
     "cnn": {"channels": [3, 4], "strides": [1, 2], "hidden": [12], "batch_norm": True, "dropout": 0.3},
     "mnist": {"per_class": 7, "num_test": 50},
+    "xor_clusters": {"num_train": 70, "num_test": 20, "dimension": 30},
     "accuracy": {"on": "test", "every": 2},
     "loss": {"on": "test", "every": 2},
     "r2": {"on": "test", "every": 2},
     "ntk": {"num_points": 10, "every": 2},
+    "fixed_point_ntk": {"lr": 0.1, "every": 2},
 }
 
 AROUND: dict[str, dict[str, Any]] = {
     "diabetes": {"loss": "mean_squared_error"},
     "r2": {"loss": "mean_squared_error", "data": {"name": "diabetes", "num_train": 70}},
+    "fixed_point_ntk": {"data": {"name": "breast_cancer", "num_train": 70}},
     "npz": {"model": {"name": "mlp", "width": 12, "depth": 3}},
 }
 

@@ -121,6 +121,14 @@ def test_noise_scale_after_tan_and_huang(accuracy: float, sigma: float):
     assert float(state["scale"]) == pytest.approx(sigma)
 
 
+@pytest.mark.parametrize(("accuracy", "sigma"), [(0.0, 0.03), (0.5, 0.03), (0.75, 0.045), (1.0, 0.06)])
+def test_noise_scale_as_the_papers_words_have_it(accuracy: float, sigma: float):
+    """Proportional to the training accuracy, and at least the floor."""
+    transform = TanHuang(scale=0.06, floor=0.03, proportional_to="accuracy")
+    state = transform.epoch(lambda: torch.tensor(accuracy, dtype=torch.float64))
+    assert float(state["scale"]) == pytest.approx(sigma)
+
+
 def test_noise_is_gaussian_of_that_scale():
     """Of n draws the mean lies within 5 sigma/sqrt(n) and the mean square within 5 sigma^2 sqrt(2/n): fails by luck in
     1e-6. One draw does not tell anything about the next.

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -137,6 +137,41 @@ def test_a_jacobian_of_rank_one_is_explained_by_its_first_component():
     assert values["train_jacobian_explained_variance_min"] == pytest.approx(1)
     assert values["train_jacobian_row_alignment_min"] == pytest.approx(-1)
     assert values["train_jacobian_row_alignment_max"] == pytest.approx(1)
+
+
+def test_the_effective_rank_is_the_exponential_of_the_entropy_of_the_singular_values():
+    _, f = model("tanh")
+    s = [torch.linalg.svdvals(J) for J in exact_jacobians(f)]
+    ranks = torch.tensor([math.exp(-sum(float(p) * math.log(p) for p in each / each.sum())) for each in s])
+    values = taken(f, {"name": "effective_rank"})
+    assert values["train_jacobian_effective_rank_mean"] == pytest.approx(float(ranks.double().mean()), rel=1e-6)
+    assert values["train_jacobian_effective_rank_min"] == pytest.approx(float(ranks.min()), rel=1e-6)
+    assert values["train_jacobian_effective_rank_max"] == pytest.approx(float(ranks.max()), rel=1e-6)
+
+
+def test_the_effective_rank_where_it_is_known():
+    """1 of a Jacobian of rank one, C of one whose rows are orthogonal and as long as each other."""
+    a, c = X[0], torch.tensor([1.0, -2.0, 0.5, 3.0], dtype=torch.float64)
+    one = taken(lambda x: (x @ a)[:, None] * c, {"name": "effective_rank"})
+    assert one["train_jacobian_effective_rank_max"] == pytest.approx(1, abs=1e-5)
+    assert taken(lambda x: 7 * x[:, :C], {"name": "effective_rank"}) == pytest.approx(
+        {f"train_jacobian_effective_rank_{stat}": C for stat in ("mean", "min", "max")}
+    )
+
+
+def test_the_mean_reciprocal_norm_of_centroids():
+    _, f = model("relu")
+    norms = exact_jacobians(f).sum(1).norm(dim=1)
+    values = taken(f, {"name": "centroid_reciprocal_norm", "num_points": 5})
+    assert values["train_centroid_reciprocal_norm_mean"] == pytest.approx(float((1 / norms[:5]).mean()))
+
+
+def test_the_norm_of_all_parameters_and_of_each():
+    (probe,) = TypeAdapter(tuple[Probe, ...]).validate_python([{"name": "parameter_norm"}])
+    parameters = {"W": torch.tensor([[3.0, 0.0], [0.0, 4.0]]), "b": torch.tensor([-12.0])}
+    values = probe.measure(seen(lambda x: x, parameters=parameters))
+    assert float(values["train_parameter_norm"]) == pytest.approx(13)
+    assert values["train_parameter_norms"]["norm"].tolist() == pytest.approx([5, 12])
 
 
 def test_what_has_no_jacobian_to_speak_of_is_no_number():
@@ -278,9 +313,9 @@ def spectrum_of(values) -> list[float]:
 
 
 class TestNoiseAccuracy:
-    def taken(self, f, *, seed: int = 5, **settings) -> list[float]:
+    def taken(self, f, *, seed: int = 5, x: Tensor = X, **settings) -> list[float]:
         (probe,) = TypeAdapter(tuple[Probe, ...]).validate_python([{"name": "noise_accuracy"} | settings])
-        values = probe.measure(seen(f, seed=seed))
+        values = probe.measure(seen(f, seed=seed, x=x))
         assert tuple(values) == probe.metrics
         return [float(value) for value in values.values()]
 
@@ -290,6 +325,27 @@ class TestNoiseAccuracy:
         expected = [float((f(X + s * noise).argmax(1) == Y).double().mean()) for s in (0.2, 0.4, 0.6, 0.8, 1.0)]
         assert self.taken(f) == expected
         assert self.taken(f, num_points=3) != expected
+
+    def test_on_chosen_coordinates_alone(self):
+        """With the same draw: the others stay as they are."""
+        _, f = model("tanh", init_scale=3)
+        noise = torch.randn(X.shape, dtype=torch.float64, generator=seeded(5))
+        for (first, end), mask in {(2, None): [0, 0, 1, 1, 1, 1], (1, 3): [0, 1, 1, 0, 0, 0]}.items():
+            moved = X + 3 * noise * torch.tensor(mask)
+            expected = float((f(moved).argmax(1) == Y).double().mean())
+            assert self.taken(f, scales=[3.0], coordinates=[first, end]) == [expected]
+            shaped = self.taken(
+                lambda x: f(x.flatten(1)), scales=[3.0], coordinates=[first, end], x=X.reshape(-1, 2, 3)
+            )
+            assert shaped == [expected]
+
+    def test_the_coordinates_are_in_the_names(self):
+        given = [{"name": "noise_accuracy", "scales": [0.5], "coordinates": each} for each in ([2, None], [1, 3])]
+        probes = TypeAdapter(tuple[Probe, ...]).validate_python(given)
+        names = [metric for probe in probes for metric in probe.metrics]
+        assert names == ["test_noise_accuracy_0.5_from_2", "test_noise_accuracy_0.5_from_1_to_3"]
+        with pytest.raises(ValidationError, match=r"\[3, 3\] is not allowed: the second should be larger"):
+            TypeAdapter(Probe).validate_python(given[0] | {"coordinates": [3, 3]})
 
     def test_of_a_threshold_is_known(self):
         """f says class 0 where x_1 > 0. At x_1 = 1 it errs where the noise is below -1 / s: the chance is Phi(-1 / s),

@@ -109,7 +109,11 @@ def load(
         content = [decisive(config), found, str(dtype)]
         # A draw is small, and there may be many.
         make = partial(_tensors, config, dtype=dtype, seed=seed)
-        tensors = make(config.read()) if config.is_drawn else shared(content, lambda: make(config.read()))
+        if config.is_drawn:
+            assert seed is not None
+            tensors = make(config.read_drawn(seed))
+        else:
+            tensors = shared(content, lambda: make(config.read()))
     about = {name: tensors.pop(name) for name in ("num_outputs", "has_pixels", "means", "stds")}
     on_device = {name: tensor.to(device) for name, tensor in tensors.items()}
     return Data(

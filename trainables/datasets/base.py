@@ -59,7 +59,7 @@ class Dataset(Component):
 
     @property
     def is_drawn(self) -> bool:
-        """Whether the trial's seed draws which examples train."""
+        """Whether the trial's seed draws which examples train, or the examples themselves."""
         return False
 
     def draw(self, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -112,6 +112,10 @@ class Dataset(Component):
             DataError: the data is missing, is not what the settings declare, or is certainly wrong.
         """
 
+    def read_drawn(self, seed: int) -> Arrays:
+        """The arrays that the trials of this seed draw their examples from."""
+        return self.read()
+
     @abstractmethod
     def inspect(self) -> Inspection | None:
         """What is known of users' own data without holding it; None of a data set that ships, which is known to be
@@ -141,6 +145,9 @@ class Dataset(Component):
         if self.num_validation and self.num_train is None:
             raise ValueError("num_validation needs num_train: examples held out lie behind those")
         there = self.num_available
+        if there is not None and (self.num_train or 0) > there:
+            wrong = f"{self.num_train:,} is not allowed: there are {there:,}"
+            raise ValidationErrors("data", [Problem(("num_train",), wrong)])
         if there is not None and (self.num_train or 0) + self.num_validation > there:
             wrong = (
                 f"{self.num_validation} is not allowed: of {there:,} examples {self.num_train:,} train, so at most"

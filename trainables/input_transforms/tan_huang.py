@@ -1,7 +1,7 @@
 """Noise training after Tan & Huang, as Walker et al. run it under the name of adversarial training.
 
-The paper's words say "proportional to the training accuracy"; the scripts, followed here, shrink the noise as the
-training accuracy grows.
+The paper's words say "proportional to the training accuracy"; the scripts, which are the default, shrink the noise as
+the training accuracy grows.
 """
 
 from __future__ import annotations
@@ -23,9 +23,12 @@ if TYPE_CHECKING:
 
 
 class TanHuang(InputTransform):
-    """Gaussian noise on the normalised inputs of every minibatch, after Tan & Huang as Walker et al.'s scripts have it.
+    """Gaussian noise on the normalised inputs of every minibatch, after Tan & Huang as Walker et al. have it.
 
     Its standard deviation is max(scale * (1 - training accuracy), floor), the accuracy read before every epoch.
+
+    proportional_to  error: 1 - training accuracy, as in the scripts; accuracy: the training accuracy itself takes its
+                     place, as the paper's words have it
     """
 
     serves: ClassVar[tuple[Task, ...]] = ("classification", "binary")
@@ -33,6 +36,7 @@ class TanHuang(InputTransform):
     name: Literal["tan_huang"] = "tan_huang"
     scale: NonNegativeFloat
     floor: NonNegativeFloat
+    proportional_to: Literal["error", "accuracy"] = "error"
 
     def init(self) -> dict[str, Tensor]:
         import torch
@@ -40,7 +44,9 @@ class TanHuang(InputTransform):
         return {"scale": torch.zeros(())}
 
     def epoch(self, train_accuracy: Callable[[], Tensor]) -> dict[str, Tensor]:
-        return {"scale": (self.scale * (1 - train_accuracy())).clamp(min=self.floor)}
+        accuracy = train_accuracy()
+        factor = accuracy if self.proportional_to == "accuracy" else 1 - accuracy
+        return {"scale": (self.scale * factor).clamp(min=self.floor)}
 
     def draw(self, steps: int, batch: int, spec: Spec, generator: torch.Generator) -> dict[str, Tensor]:
         import torch

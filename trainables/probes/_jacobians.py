@@ -20,12 +20,14 @@ class Jacobians(NamedTuple):
     norm                    Frobenius
     row_alignment_min, max  the extreme cosines between x and the rows of J
     explained_variance      s1^2 / sum of s_i^2, s the singular values of J
+    effective_rank          exp of the entropy of s / sum of s
     """
 
     norm: Tensor
     row_alignment_min: Tensor
     row_alignment_max: Tensor
     explained_variance: Tensor
+    effective_rank: Tensor
 
 
 def jacobians(at: ProbeInput, num_points: int | None) -> Jacobians:
@@ -44,9 +46,17 @@ def jacobians_of(f: Callable[[Tensor], Tensor], x: Tensor) -> Jacobians:
         squares = gram.diagonal(dim1=1, dim2=2)
         alignment = (J @ part.flatten(1)[:, :, None])[:, :, 0] / (squares.sqrt() * part.flatten(1).norm(dim=1)[:, None])
         total = squares.sum(1)
-        largest = torch.linalg.eigvalsh(gram)[:, -1] if gram.isfinite().all() else torch.full_like(total, torch.nan)
-        chunks.append(Jacobians(total.sqrt(), alignment.amin(1), alignment.amax(1), largest / total))
+        squared = torch.linalg.eigvalsh(gram) if gram.isfinite().all() else torch.full_like(squares, torch.nan)
+        share = squared[:, -1] / total
+        rank = _effective_rank(squared.clamp(min=0).sqrt())
+        chunks.append(Jacobians(total.sqrt(), alignment.amin(1), alignment.amax(1), share, rank))
     return Jacobians(*map(torch.cat, zip(*chunks, strict=True)))
+
+
+def _effective_rank(s: Tensor) -> Tensor:
+    """Roy and Vetterli 2007, Definition 1: (points,), from 1 to the number of singular values s (points, C)."""
+    p = s / s.sum(1, keepdim=True)
+    return torch.special.entr(p).sum(1).exp()
 
 
 def centroids(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from trainables.datasets.base import Dataset
+
 T = TypeVar("T")
 
 Table = Mapping[str, Any]
@@ -81,6 +83,10 @@ class Probe(Component):
 
     on: Split
     every: PositiveInt
+
+    def misfit(self, data: Dataset) -> str | None:
+        """Why it cannot be part of a trial with this data, if that is known: a sentence without its name."""
+        return None
 
     @property
     @abstractmethod

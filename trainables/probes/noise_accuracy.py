@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from trainables.configuration import PositiveFloat, PositiveInt
+from trainables.configuration import NonNegativeInt, PositiveFloat, PositiveInt
 from trainables.probes.accuracy import are_right
 from trainables.probes.base import Probe, ProbeInput, Split
 from trainables.tasks import Task
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 class NoiseAccuracy(Probe):
     """Accuracy on the first `num_points` under Gaussian noise on the normalised inputs: one draw an evaluation, of
     standard deviation 1, multiplied by each of the scales in turn (Walker et al., Figure 3).
+
+    coordinates  of each input, counted from 0 through all its axes, that get noise: from the first of the two up to
+                 the second, which is left out; [2, null] are all but the first two
     """
 
     serves: ClassVar[tuple[Task, ...]] = ("classification", "binary")
@@ -28,6 +31,7 @@ class NoiseAccuracy(Probe):
     on: Split = "test"
     scales: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (0.2, 0.4, 0.6, 0.8, 1.0)
     num_points: PositiveInt | None = None
+    coordinates: tuple[NonNegativeInt, PositiveInt | None] | None = None
     every: PositiveInt = 1
 
     @field_validator("scales")
@@ -38,15 +42,37 @@ class NoiseAccuracy(Probe):
                 raise ValueError(f"{after:g} comes after {before:g}: each should be larger than the one before it")
         return scales
 
+    @field_validator("coordinates")
+    @classmethod
+    def _are_some(cls, coordinates: tuple[int, int | None] | None) -> tuple[int, int | None] | None:
+        first, end = coordinates or (0, None)
+        if end is not None and end <= first:
+            raise ValueError(f"[{first}, {end}] is not allowed: the second should be larger than the first")
+        return coordinates
+
     @property
     def metrics(self) -> tuple[str, ...]:
-        return tuple(f"{self.on}_noise_accuracy_{scale!r}" for scale in self.scales)
+        return tuple(f"{self.on}_noise_accuracy_{scale!r}{self._where}" for scale in self.scales)
+
+    @property
+    def _where(self) -> str:
+        """In the names of metrics; "" where all coordinates get noise."""
+        if self.coordinates is None:
+            return ""
+        first, end = self.coordinates
+        return f"_from_{first}" if end is None else f"_from_{first}_to_{end}"
 
     def measure(self, at: ProbeInput) -> Mapping[str, Tensor | float]:
         import torch
 
         x, y = at.x[: self.num_points], at.y[: self.num_points]
         noise = torch.randn(x.shape, generator=at.generator, dtype=x.dtype, device=x.device)
+        if self.coordinates is not None:
+            first, end = self.coordinates
+            flat = noise.flatten(1)
+            flat[:, :first] = 0.0
+            if end is not None:
+                flat[:, end:] = 0.0
         at.drawing(", ".join(self.metrics))
         outputs = (at.f(x + scale * noise) for scale in self.scales)
         values = [are_right(each, y).double().mean() for each in outputs]
