@@ -65,7 +65,7 @@ class Progress:
         self._share: dict[str, float] = {}
         self._recent: deque[tuple[float, int]] = deque([(time.monotonic(), 0)])
         self._num_steps = 0
-        self._wall_s: list[float] = []
+        self._wall_s: dict[type, list[float]] = {}
         self._away: dict[str, str] = {}
         self._waits: dict[str, _Wait] = {}
         self._next_line = 0.0
@@ -130,7 +130,7 @@ class Progress:
     def ended(self, key: str, end: End | None, wall_s: float) -> None:
         """A trial that this run has finished."""
         self._settle(key, self._word(key, end))
-        self._wall_s.append(wall_s)
+        self._wall_s.setdefault(type(self._work[key].config), []).append(wall_s)
         self._tick()
 
     def away(self, what: str, reason: str) -> None:
@@ -185,11 +185,10 @@ class Progress:
             self._say(self._line())
 
     def _line(self) -> str:
-        num_settled, num_items = len(self._settled), len(self._work)
         parts = [f"{self._title}: {self._counted()}", f"{len(self._running)} running"]
         parts += [f"{number} {word}" for word, number in sorted(Counter(self._settled.values()).items())]
         span_s = self._recent[-1][0] - self._recent[0][0]
-        if span_s > 0:
+        if span_s > 0 and any(isinstance(self._work[key].config, TrialConfig) for key in self._running):
             parts.append(f"{(self._recent[-1][1] - self._recent[0][1]) / span_s:,.0f} steps/s")
         shares = [self._share[key] for key in self._running if key in self._share]
         if shares:
@@ -197,7 +196,7 @@ class Progress:
             parts.append(f"at {min(shares):.0%}{most} of the budget")
         if self._status is not None:
             parts.append(self._status())
-        elif self._wall_s and (left_s := round(self._left_s(num_items - num_settled))):
+        elif self._wall_s and (left_s := round(self._left_s())):
             # Nothing where the last ones already take longer than those before them.
             parts.append(f"about {timedelta(seconds=left_s)} left")
         parts += self._away.values()
@@ -216,11 +215,17 @@ class Progress:
                 told.append(f"{num}/{len(keys)} {what}" if self._status is None else f"{num} {what}")
         return ", ".join(told)
 
-    def _left_s(self, num_items: int) -> float:
-        """As long as trials have taken so far, less what those that run have had already."""
-        mean_s, now = sum(self._wall_s) / len(self._wall_s), time.monotonic()
-        had_s = sum(min(mean_s, now - self._since[key]) for key in self._running if key in self._since)
-        return max(0.0, num_items * mean_s - had_s) / self._num_slots
+    def _left_s(self) -> float:
+        """As long as work of each kind has taken so far, less what that which runs has had already. A kind of which
+        none has ended yet is left out.
+        """
+        left_s, now = 0.0, time.monotonic()
+        for kind, took_s in self._wall_s.items():
+            mean_s = sum(took_s) / len(took_s)
+            left = [key for key, item in self._work.items() if type(item.config) is kind and key not in self._settled]
+            had = (min(mean_s, now - self._since[key]) for key in left if key in self._running and key in self._since)
+            left_s += len(left) * mean_s - sum(had)
+        return max(0.0, left_s) / self._num_slots
 
     def _render(self) -> Group:
         bar = Table.grid(expand=True)

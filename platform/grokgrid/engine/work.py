@@ -97,7 +97,8 @@ def _in_one_line(item: "Work", error: Exception) -> str:
     from trainables.plugins.loading import source_of, told
 
     if isinstance(error, DataError | ValidationErrors):
-        return ""  # Sentences already.
+        # Sentences already, which the log's last line begins with the name of a class.
+        return "\n" + "; ".join(line.strip() for line in str(error).splitlines()) + "\n"
     roots = {Path(folder) for kind in kinds().values() for folder in kind.folders()}
     for _, plugin in item.config.plugins:
         with suppress(Exception):
