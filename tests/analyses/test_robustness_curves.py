@@ -124,6 +124,24 @@ class TestCurve:
         assert metrics["robustness_curve/jacobian/pgd/front/is_on_front"] == 1
 
 
+class TestSummary:
+    def test_has_every_cell_under_every_assessment(self):
+        assessments = [Pgd(sizes=SIZES), WhiteNoise(sizes=SIZES)]
+        more = {("baseline", "white_noise_"): NOISE, ("jacobian", "white_noise_"): BETTER}
+        report = reported(assessments=assessments, more=more)
+        section = next(section for section in report.sections if section.title == "Robustness")
+        first = section.tables[0]
+        assert [column.label for column in first.columns] == ["arm", "pgd", "white_noise"]
+        by_hand = {"baseline": NONE, "jacobian": BETTER}
+        for arm, curve in by_hand.items():
+            area = integrate.trapezoid(np.array([curve[size] for size in (0, *SIZES)]), [0, *SIZES], axis=0) / SIZES[-1]
+            (row,) = first.data[(first.data["cell"] == arm) & (first.data["assessment"] == "pgd")].to_dict("records")
+            assert (row["mean"], row["n"]) == (pytest.approx(area.mean()), 5)
+
+    def test_is_left_out_of_one_assessment(self):
+        assert "robustness_curve-summary" not in reported().tables
+
+
 class TestHeadline:
     def test_compares_the_mean_over_sizes(self):
         # By hand: over sizes baseline has 0.4333, 0.4333, 0.4383, 0.4367, 0.4333, jacobian 0.5967, 0.6067, 0.5950,

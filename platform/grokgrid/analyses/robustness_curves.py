@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from functools import partial
 
+import pandas as pd
+
 from grokgrid.analyses import drawing_robustness as drawing
 from grokgrid.analyses.headlines import robust
 from grokgrid.analyses.masking import look_for
@@ -25,7 +27,7 @@ from grokgrid.analyses.robustness import (
 )
 from grokgrid.analyses.robustness_fronts import front_figures, front_table
 from grokgrid.analyses.trials import absent
-from grokgrid.analyses.wording import PERCENT, finite, labels, listed, slug
+from grokgrid.analyses.wording import PERCENT, cell_label, finite, labels, listed, mean_sd, slug
 from grokgrid.plurals import plural
 from grokgrid.results import Results
 from grokgrid.statistics import SIGNIFICANT
@@ -42,7 +44,7 @@ def robustness_section(results: Results, analysis: RobustnessCurve, *, name: str
     places = [places_of(study, curve, baseline) for curve in curves]
     looks, not_looked = look_for(results, [curve.assessment for curve in curves])
     signs = masking_rows_of(study, looks)
-    tables: list[Table] = []
+    tables: list[Table] = [_summary(study, curves, name)] if len(curves) > 1 else []
     for curve, of_curve in zip(curves, places, strict=True):
         tables += [_table(study, curve, baseline, name), front_table(study, curve, of_curve, baseline, name)]
     if signs:
@@ -79,6 +81,23 @@ def _title(curve: Curve) -> str:
 
 def _text(study: Study, curve: Curve, size: float) -> str:
     return size_text(study, curve.assessment, size)
+
+
+def _summary(study: Study, curves: Sequence[Curve], name: str) -> Table:
+    """Every cell under every assessment, of which the tables below tell more."""
+    means = [[mean_sd(m.found) for m in curve.areas] for curve in curves]
+    rows = [
+        {"cell": m.cell.name, "assessment": curve.title, "mean": m.found.mean if m.found else None}
+        | {"sd": m.found.sd if m.found else None, "n": m.n}
+        for curve in curves
+        for m in curve.areas
+    ]
+    columns = (
+        Column(cell_label(study), tuple(labels(study).values()), "name"),
+        *(Column(curve.title, tuple(texts)) for curve, texts in zip(curves, means, strict=True)),
+    )
+    caption = f"Accuracy, {OVER_SIZES} of each assessment: mean ± standard deviation over seeds."
+    return Table(f"{name}-summary", "Robustness by assessment", pd.DataFrame(rows), columns, caption)
 
 
 def _table(study: Study, curve: Curve, baseline: str | None, name: str) -> Table:
