@@ -32,12 +32,21 @@ CHECKS = {
 def check(statement: str, seed: int) -> tuple[Result, ...]:
     """What the check of a statement finds, on maps, networks and points drawn from `seed` (0 or more).
 
+    It computes on one thread, for its arrays are so small that several wait for each other.
+
     Raises:
         KeyError: the statement is not in CHECKS.
     """
     module = import_module(f"trainables.theory.{CHECKS[statement]}")
-    results: tuple[Result, ...] = getattr(module, statement.replace("-", "_"))(seed)
-    return results
+    import torch
+
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        results: tuple[Result, ...] = getattr(module, statement.replace("-", "_"))(seed)
+        return results
+    finally:
+        torch.set_num_threads(num_threads)
 
 
 __all__ = ["CHECKS", "Result", "Verdict", "check"]

@@ -43,7 +43,9 @@ def draw_network(seed: int, *, num_inputs: int, width: int, num_outputs: int, de
     network = model.build(Spec("classification", torch.Size([num_inputs]), num_outputs, torch.float64))
     parameters, _ = network.init(generator(seed, Stream.INIT))
     weights = [parameters[f"{layer}.weight"].numpy().copy() for layer in range(depth)]
-    biases = [parameters[f"{layer}.bias"].numpy().copy() if bias else np.zeros(len(W)) for layer, W in enumerate(weights)]
+    biases = [
+        parameters[f"{layer}.bias"].numpy().copy() if bias else np.zeros(len(W)) for layer, W in enumerate(weights)
+    ]
     return Drawn(lambda parameters, x: network.evaluate(parameters, {}, x), parameters, weights, biases)
 
 

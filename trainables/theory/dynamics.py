@@ -66,7 +66,9 @@ def measured_rate(setting: _Setting, loss: Loss) -> tuple[Tensor, float]:
         whole, half = quotient(setting, loss, eta), quotient(setting, loss, eta / 2)
         if whole is not None and half is not None:
             return 2 * half - whole, eta
-    raise ArithmeticError("a point lies on the boundary of its linear region: every step changes its activation pattern")
+    raise ArithmeticError(
+        "a point lies on the boundary of its linear region: every step changes its activation pattern"
+    )
 
 
 def binary_residuals(f: Array, y: Integers) -> Array:
@@ -156,7 +158,9 @@ def proposition_7(seed: int) -> tuple[Result, ...]:
     setting = _drawn(seed, _C)
     f, results = outputs(setting), []
     equation = "d<x, mu_x>/dt = eta/m sum_p (m_p'W2 Q_p Q_x W2'1) <x, x_p> + x'W1'Q_x s(W1 x_p) m_p'1"
-    typeset = "typeset, softmax(f)_y is one number, subtracted from every entry; m_p is e_y - softmax(f), entry by entry"
+    typeset = (
+        "typeset, softmax(f)_y is one number, subtracted from every entry; m_p is e_y - softmax(f), entry by entry"
+    )
     for name, loss, residuals, limit in (
         ("m_p = e_y - softmax(f) (cross-entropy)", F.cross_entropy, cross_entropy_residuals, ""),
         ("m_p = 2 (e_y - f) (squared error)", mean_squared_error, squared_error_residuals, ""),
@@ -184,7 +188,7 @@ def corollary_8(seed: int) -> tuple[Result, ...]:
     setting = _drawn(seed, _C)
     f = outputs(setting)
     measured, eta = measured_rate(setting, F.cross_entropy)
-    leaf = torch.from_numpy(f).requires_grad_()
+    leaf = setting.drawn.at_start(torch.from_numpy(setting.training)).requires_grad_()
     (slope,) = torch.autograd.grad(F.cross_entropy(leaf, torch.from_numpy(setting.labels), reduction="sum"), leaf)
     sides = {"measured": "autograd's slope of the loss by f, negated, summed over classes"}
     where = f"outputs of a ReLU network {_D}-{_K}-{_C} at {_TRAINING} points, seed {seed}"

@@ -26,7 +26,7 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 _POINTS, _D, _C = 6, 4, 5
 _SIZES = f"{_POINTS} points in R^{_D}, {_C} classes"
-_STEPS = 4_000
+_MOST_STEPS, _AT_REST = 5_000, 1e-14
 _TOLERANCE = 1e-8
 
 
@@ -59,19 +59,22 @@ _CURVATURE: dict[Loss, float] = {cross_entropy: 0.5, squared_error: 2.0}
 
 
 def descend(loss: Loss, x: Tensor, y: Tensor, alpha: Tensor, start: Tensor) -> Tensor:
-    """Projected gradient descent on |A|_F^2 <= alpha, of a map a point, or of one map for all points.
+    """Projected gradient descent on |A|_F^2 <= alpha, of a map a point, or of one map for all points, to its rest.
 
     x: (points, D), y: (points,), alpha: (maps,), start: (maps, C, D) with as many maps as points, or one
     """
     A, bound = start.clone().requires_grad_(), alpha.sqrt()[:, None, None]
     squares = x.square().sum(1)
     scale = squares[:, None, None] if len(A) == len(x) else squares.sum()
-    for _ in range(_STEPS):
+    for _ in range(_MOST_STEPS):
         outputs = (A @ x[:, :, None])[:, :, 0]
         (gradient,) = torch.autograd.grad(loss(outputs, y).sum(), A)
         with torch.no_grad():
+            before = A.clone()
             A -= gradient / (_CURVATURE[loss] * scale)
             A *= (bound / A.norm(dim=(1, 2), keepdim=True)).clamp(max=1)
+            if (A - before).abs().max() < _AT_REST:
+                break
     return A.detach()
 
 
