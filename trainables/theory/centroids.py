@@ -1,18 +1,19 @@
 """Theorems 4, 10 and 13, Lemma 11 and Proposition 9: centroids of linear regions.
 
-A power diagram gives each of its cells a centroid mu and a radius tau; a point x lies in the cell whose |x - mu|^2 - tau
-is the least. A ReLU layer s(W x + b), W: (K, D), has a region for each set q in {0, 1}^K of active units, in which it is
-A_q x + B_q, A_q = diag(q) W, B_q = diag(q) b. Its centroid is A_q'1, its radius |A_q'1|^2 + 2 B_q'1 (Balestriero et al.
-2019). That is the geometry of a maximum: the units' sum at x is the largest of all A_q x + B_q, summed.
+A power diagram gives each of its cells a centroid mu and a radius tau; a point x lies in the cell with the least
+|x - mu|^2 - tau. A ReLU layer s(W x + b), W: (K, D), has a region for each set q in {0, 1}^K of active units, in which
+it is A_q x + B_q, A_q = diag(q) W, B_q = diag(q) b. The region's centroid is A_q'1, its radius |A_q'1|^2 + 2 B_q'1
+(Balestriero et al. 2019), because the sum of the units at x is the largest of the sums of all A_q x + B_q.
 
 A layer behind others has such a diagram within each region of these, where they are an affine map. Over all of input
-space the regions are a power diagram only if the sum of the outputs is convex, for the centroids of a power diagram
-satisfy (mu_x - mu_z)'(x - z) >= 0 for all points x, z, whatever its radii; a layer's negative weights break this.
+space the regions are a power diagram only if the sum of the outputs is convex: the centroids of every power diagram
+satisfy (mu_x - mu_z)'(x - z) >= 0 for all points x and z, whatever its radii, and negative weights break this.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -93,8 +94,8 @@ def theorem_10(seed: int) -> tuple[Result, ...]:
     return (
         Result(
             statement="Theorem 10",
-            equation="mu = A'1 for a layer: least |x - mu|^2 - tau among all sets of active units",
-            setting=f"ReLU layer 5 -> 8 with biases, {_POINTS} points in {num_regions} regions, seed {seed}",
+            equation="mu = A'1 has the least |x - mu|^2 - tau of all sets of active units",
+            setting=f"ReLU layer 5-8, {_POINTS} points in {num_regions} regions, seed {seed}",
             measured=_NEAREST,
             stated="nearest of 256 centroids in power distance",
             deviation=largest(measured, found),
@@ -116,11 +117,11 @@ def theorem_13(seed: int) -> tuple[Result, ...]:
     apart, turned = x[:, None] - x, measured.numpy()[:, None] - measured.numpy()
     lengths = np.linalg.norm(apart, axis=2) * np.linalg.norm(turned, axis=2)
     cosines = (apart * turned).sum(2) / np.where(lengths > 1e-9, lengths, np.inf)
-    layers = f"ReLU layers 4-6-6-6 with biases, {_POINTS} points"
+    layers = f"ReLU layers 4-6-6-6, {_POINTS} points"
     return (
         Result(
             statement="Theorem 13",
-            equation="mu = (A_2 A_1)' A_3'1: least |x - mu|^2 - tau in the region of layers 1, 2",
+            equation="mu = (A_2 A_1)'A_3'1 has the least |x - mu|^2 - tau in the region of layers 1, 2",
             setting=f"{layers}, seed {seed}",
             measured=_NEAREST,
             stated="nearest of 64 centroids in power distance",
@@ -129,14 +130,14 @@ def theorem_13(seed: int) -> tuple[Result, ...]:
         ),
         Result(
             statement="Theorem 13",
-            equation="these mu make one power diagram of input space: (mu_x - mu_z)'(x - z) >= 0",
-            setting=f"{layers}, all pairs, seed {seed}; {(cosines < -1e-9).mean():.0%} of pairs are below 0",
+            equation="they make one power diagram: (mu_x - mu_z)'(x - z) >= 0",
+            setting=f"{layers}, seed {seed}; below 0 for {(cosines < -1e-9).mean():.0%} of pairs",
             measured="J'1 by autograd at x and z",
-            stated="least cosine between mu_x - mu_z and x - z: 0",
+            stated="cosine of the two differences, at least 0",
             deviation=max(0.0, float(-cosines.min())),
             tolerance=_TOLERANCE,
-            limit="layers form a power diagram within each region of the layers before; over all of input space only"
-            " where the outputs' sum is convex",
+            limit="There is a power diagram within each region of the layers before; over all of input space only if"
+            " the outputs' sum is convex.",
         ),
     )
 
@@ -155,8 +156,8 @@ def theorem_4(seed: int) -> tuple[Result, ...]:
         Result(
             statement="Theorem 4",
             equation="mu_x = J'1",
-            setting=f"ReLU network 6-12-12-12-4 with biases, {len(x)} points, seed {seed}",
-            measured=f"differences of the summed outputs over 2 h, h = {h:g}",
+            setting=f"ReLU 6-12-12-12-4, {len(x)} points, seed {seed}",
+            measured="difference quotients of the summed outputs",
             stated="Theorems 10 and 13, layer by layer",
             deviation=largest(torch.stack(rises, dim=1) / (2 * h), stated),
             tolerance=1e-8,
@@ -180,18 +181,17 @@ def two_layer_centroid(W1: Array, W2: Array, x: Array) -> Array:
 
 
 def lemma_11(seed: int) -> tuple[Result, ...]:
+    """The network of Section 3, with several outputs."""
     drawn = draw_network(seed, num_inputs=6, width=16, num_outputs=4, bias=False)
-    x = draws(seed).normal(size=(_POINTS, 6))
+    x, (W1, W2) = draws(seed).normal(size=(_POINTS, 6)), drawn.weights
     return (
         Result(
             statement="Lemma 11",
             equation="mu_x = (W2 Q_x W1)'1",
-            setting=f"ReLU network 6-16-4 without biases, {_POINTS} points, seed {seed}",
+            setting=f"ReLU 6-16-4, no biases, {_POINTS} points, seed {seed}",
             measured="the probe's centroid, by autograd",
             stated="closed form",
-            deviation=largest(
-                autograd_centroids(drawn.at_start, torch.from_numpy(x)), two_layer_centroid(*drawn.weights, x)
-            ),
+            deviation=largest(autograd_centroids(drawn.at_start, torch.from_numpy(x)), two_layer_centroid(W1, W2, x)),
             tolerance=1e-12,
         ),
     )
@@ -212,14 +212,14 @@ def proposition_9(seed: int) -> tuple[Result, ...]:
         away = rng.normal(size=(8, 6))
         away *= -np.sign(away @ x)[:, None]
         parameters = {**drawn.parameters, "0.weight": torch.from_numpy(np.vstack([along[:, None] * x, away]))}
-        mu = autograd_centroids(lambda points, now=parameters: drawn.f(now, points), torch.from_numpy(x)[None])
+        mu = autograd_centroids(partial(drawn.f, parameters), torch.from_numpy(x)[None])
         measured.append(mu[0])
         stated.append(aligned_centroid(drawn.weights[1][:, :8] @ along, x))
     return (
         Result(
             statement="Proposition 9",
             equation="J = c x' gives mu_x = (c'1) x",
-            setting=f"16 ReLU networks 6-16-4 without biases, each aligned at a point, seed {seed}",
+            setting=f"16 networks ReLU 6-16-4, no biases, each aligned at a point, seed {seed}",
             measured="the probe's centroid, by autograd",
             stated="closed form",
             deviation=largest(torch.stack(measured), np.stack(stated)),

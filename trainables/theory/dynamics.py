@@ -27,7 +27,7 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 _D, _K, _C, _TRAINING, _FRESH = 6, 16, 4, 20, 12
 _TOLERANCE = 1e-8
-_MEASURED = "<x, mu_x> after a step minus before it, over eta; mu_x by autograd"
+_MEASURED = "<x, mu_x> after a step minus before (autograd)"
 
 
 class _Setting(NamedTuple):
@@ -132,8 +132,8 @@ def binary_cross_entropy(f: Tensor, y: Tensor) -> Tensor:
 
 
 def _said(seed: int, num_outputs: int, eta: float) -> str:
-    sizes = f"ReLU network {_D}-{_K}-{num_outputs} without biases, {_TRAINING} training points"
-    return f"{sizes}, {4 + _FRESH} points x, eta -> 0 from {eta:.1g} and its half, seed {seed}"
+    network = f"ReLU {_D}-{_K}-{num_outputs}, no biases"
+    return f"{network}, {_TRAINING} training points, {4 + _FRESH} points x, eta -> 0 from {eta:.1g}, seed {seed}"
 
 
 def theorem_6(seed: int) -> tuple[Result, ...]:
@@ -157,7 +157,7 @@ def proposition_7(seed: int) -> tuple[Result, ...]:
     """The vector network under both losses, and the cross-entropy's m as typeset."""
     setting = _drawn(seed, _C)
     f, results = outputs(setting), []
-    equation = "d<x, mu_x>/dt = eta/m sum_p (m_p'W2 Q_p Q_x W2'1) <x, x_p> + x'W1'Q_x s(W1 x_p) m_p'1"
+    equation = "d<x, mu_x>/dt = eta/m sum_p [(m_p'W2 Q_p Q_x W2'1) <x, x_p> + x'W1'Q_x s(W1 x_p) m_p'1]"
     typeset = (
         "typeset, softmax(f)_y is one number, subtracted from every entry; m_p is e_y - softmax(f), entry by entry"
     )
@@ -171,7 +171,7 @@ def proposition_7(seed: int) -> tuple[Result, ...]:
         results.append(
             Result(
                 statement="Proposition 7",
-                equation=f"{equation}, {name}",
+                equation=f"{equation}; {name}",
                 setting=_said(seed, _C, eta),
                 measured=_MEASURED,
                 stated="both terms, from the weights",
@@ -190,9 +190,9 @@ def corollary_8(seed: int) -> tuple[Result, ...]:
     measured, eta = measured_rate(setting, F.cross_entropy)
     leaf = setting.drawn.at_start(torch.from_numpy(setting.training)).requires_grad_()
     (slope,) = torch.autograd.grad(F.cross_entropy(leaf, torch.from_numpy(setting.labels), reduction="sum"), leaf)
-    sides = {"measured": "autograd's slope of the loss by f, negated, summed over classes"}
-    where = f"outputs of a ReLU network {_D}-{_K}-{_C} at {_TRAINING} points, seed {seed}"
-    typeset = "with the typeset m_p = e_y - softmax(f)_y the second term does not vanish"
+    sides = {"measured": "autograd's -dloss/df, summed over classes"}
+    where = f"ReLU {_D}-{_K}-{_C}, no biases, {_TRAINING} training points, seed {seed}"
+    typeset = "With m_p as typeset in Proposition 7 the second term does not vanish."
     return (
         Result(
             statement="Corollary 8",
@@ -206,9 +206,9 @@ def corollary_8(seed: int) -> tuple[Result, ...]:
         *(
             Result(
                 statement="Corollary 8",
-                equation=f"m_p'1 = 0, {name}",
+                equation=f"m_p'1 = 0; {name}",
                 setting=where,
-                stated="m_p'1, from f",
+                stated="m_p'1",
                 deviation=largest(-slope.sum(1), residuals(f, setting.labels).sum(1)),
                 tolerance=1e-12,
                 limit=limit,

@@ -34,16 +34,17 @@ def measured_kernel(drawn: Drawn, x: Tensor) -> Tensor:
 
 
 def lemma_12(seed: int) -> tuple[Result, ...]:
+    """Between all pairs of some points."""
     drawn = draw_network(seed, num_inputs=6, width=16, num_outputs=1, bias=False)
-    x = draws(seed).normal(size=(24, 6))
+    x, (W1, W2) = draws(seed).normal(size=(24, 6)), drawn.weights
     return (
         Result(
             statement="Lemma 12",
-            equation="K(x, x') = s(W1 x)'s(W1 x') + x'x' W2 Q_x Q_x' W2'",
-            setting=f"ReLU network 6-16-1 without biases, 24 points, seed {seed}",
+            equation="K(x, z) = s(W1 x)'s(W1 z) + x'z W2 Q_x Q_z W2'",
+            setting=f"ReLU 6-16-1, no biases, 24 points, seed {seed}",
             measured="autograd's gradients by the parameters",
             stated="closed form",
-            deviation=largest(measured_kernel(drawn, torch.from_numpy(x)), kernel(*drawn.weights, x, x)),
+            deviation=largest(measured_kernel(drawn, torch.from_numpy(x)), kernel(W1, W2, x, x)),
             tolerance=1e-12,
         ),
     )

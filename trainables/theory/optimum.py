@@ -3,11 +3,11 @@
 A point x (D,) of class y has a linear region of its own, in which the network is f(x) = A x, A: (C, D), and
 |A|_F^2 <= alpha. The proof's solution, for each loss, has rows that are multiples of x:
 
-    cross-entropy  row y: sqrt(alpha (C-1) / C) / |x| x, other rows: -sqrt(alpha / (C (C-1))) / |x| x
-    squared error  row y: sqrt(alpha) / |x| x, other rows: 0                                   (alpha |x|^2 <= 1 only)
+    cross-entropy  row y: a x, a = sqrt(alpha (C-1) / C) / |x|; other rows: b x, b = -sqrt(alpha / (C (C-1))) / |x|
+    squared error  row y: a x, a = sqrt(alpha) / |x|; other rows: 0. This needs alpha |x|^2 <= 1
 
-Under squared error with alpha |x|^2 > 1 the loss is 0 at A = e_y x' / |x|^2 already, inside of the bound, and at every
-other A with A x = e_y: the proof divides by a multiplier that is then 0.
+Under squared error with alpha |x|^2 > 1 the loss is 0 at A = e_y x' / |x|^2, inside the bound, and at every other A
+with A x = e_y. The proof takes the bound to be reached; the equation that it ends in has a second solution, a = 1 / |x|^2.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _at_optimum(seed: int, loss: Loss, product: float) -> Result:
     alpha = product / (x**2).sum(1)
     found = descend(loss, *map(torch.from_numpy, (x, y, alpha, starts[0])))
     if loss is cross_entropy:
-        equation, stated = "A = rows a x at y, b x elsewhere (cross-entropy)", cross_entropy_optimum(x, y, alpha)
+        equation, stated = "A = c x', c_y = a, other entries b (cross-entropy)", cross_entropy_optimum(x, y, alpha)
     else:
         equation, stated = "A = sqrt(alpha) e_y x' / |x| (squared error)", squared_error_optimum(x, y, alpha)
     return Result(
@@ -118,14 +118,14 @@ def _beyond(seed: int, product: float) -> Result:
     apart = float((one - other).abs().max())
     return Result(
         statement="Theorem 2",
-        equation="loss of A = sqrt(alpha) e_y x' / |x| is the least (squared error)",
-        setting=f"{_SIZES}, alpha |x|^2 = {product:g}, seed {seed}; descent from two starts ends {apart:.2g} apart",
-        measured=f"loss after projected gradient descent, {least.max():.2g}",
-        stated=f"loss of the closed form, {stated.max():.2g}",
+        equation="A = sqrt(alpha) e_y x' / |x| has the least loss (squared error)",
+        setting=f"{_SIZES}, alpha |x|^2 = {product:g}, seed {seed}; maps from two starts end {apart:.2g} apart",
+        measured=f"{least.max():.2g} after projected gradient descent",
+        stated=f"{stated.max():.2g} by the closed form",
         deviation=largest(least, stated),
         tolerance=_TOLERANCE,
-        limit="the theorem needs alpha |x|^2 <= 1 under squared error; beyond, the optimum is inside the bound and not"
-        " unique",
+        limit="Outside the theorem, which needs alpha |x|^2 <= 1 under squared error: the optimum lies inside the bound"
+        " and is not unique.",
     )
 
 
@@ -144,8 +144,8 @@ def _two_points_in_a_region(seed: int, product: float) -> Result:
         stated="its part A x x' / |x|^2 along each point",
         deviation=largest(A.expand(2, _C, _D), aligned),
         tolerance=_TOLERANCE,
-        limit="the proof gives every point a map of its own; points that share a region share the map, and it is"
-        " aligned with neither",
+        limit="Outside the theorem, whose proof gives every point a map of its own: points of one region share their"
+        " map, which is aligned with neither.",
     )
 
 

@@ -7,8 +7,8 @@ from enum import StrEnum
 class Verdict(StrEnum):
     HOLDS = "holds"
     DOES_NOT_HOLD = "does not hold"
-    KNOWN_LIMIT = "does not hold, as known"
-    LIMIT_NOT_SEEN = "known limit not seen"
+    KNOWN_LIMIT = "known limit"
+    LIMIT_NOT_SEEN = "limit not seen"
 
 
 @dataclass(frozen=True, kw_only=True)
