@@ -75,6 +75,8 @@ def _print(results: "Iterable[Result]") -> None:
     """One table; under the name of each statement its equations, each with its setting and its two sides."""
     from itertools import groupby
 
+    from rich.console import Group
+    from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
@@ -85,9 +87,7 @@ def _print(results: "Iterable[Result]") -> None:
     for statement, group in groupby(results, key=lambda result: result.statement):
         table.add_row(Text(statement, style="bold"))
         for result in group:
-            lines = [result.equation, result.setting, f"{result.measured} vs {result.stated}"]
-            text = Text("\n").join(Text(line, style="dim" if index else "") for index, line in enumerate(lines))
-            if result.limit:
-                text.append(f"\n{result.limit}", style="not dim")
+            more = [result.setting, f"{result.measured} vs {result.stated}", *filter(None, [result.limit])]
+            text = Group(Text(result.equation), Padding(Text("\n".join(more), style="dim"), (0, 0, 0, 2)))
             table.add_row(text, f"{result.deviation:.1e}", f"{result.tolerance:.0e}", result.verdict)
     new_console().print(table)

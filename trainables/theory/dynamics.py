@@ -158,9 +158,7 @@ def proposition_7(seed: int) -> tuple[Result, ...]:
     setting = _drawn(seed, _C)
     f, results = outputs(setting), []
     equation = "d<x, mu_x>/dt = eta/m sum_p [(m_p'W2 Q_p Q_x W2'1) <x, x_p> + x'W1'Q_x s(W1 x_p) m_p'1]"
-    typeset = (
-        "typeset, softmax(f)_y is one number, subtracted from every entry; m_p is e_y - softmax(f), entry by entry"
-    )
+    typeset = "As typeset, m_p subtracts one number from all entries of e_y. The equation needs the vector softmax(f)."
     for name, loss, residuals, limit in (
         ("m_p = e_y - softmax(f) (cross-entropy)", F.cross_entropy, cross_entropy_residuals, ""),
         ("m_p = 2 (e_y - f) (squared error)", mean_squared_error, squared_error_residuals, ""),

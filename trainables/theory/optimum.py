@@ -7,7 +7,7 @@ A point x (D,) of class y has a linear region of its own, in which the network i
     squared error  row y: a x, a = sqrt(alpha) / |x|; other rows: 0. This needs alpha |x|^2 <= 1
 
 Under squared error with alpha |x|^2 > 1 the loss is 0 at A = e_y x' / |x|^2, inside the bound, and at every other A
-with A x = e_y. The proof takes the bound to be reached; the equation that it ends in has a second solution, a = 1 / |x|^2.
+with A x = e_y. The proof takes the bound to be reached; its last equation has a second solution, a = 1 / |x|^2.
 """
 
 from __future__ import annotations
