@@ -40,7 +40,9 @@ def theory(
         results = [result for name in names for result in check(name, seed)]
     _print(results)
     num = {verdict: sum(result.verdict is verdict for result in results) for verdict in Verdict}
-    said = [f"{num[Verdict.HOLDS]} of {plural(num[Verdict.HOLDS] + num[Verdict.DOES_NOT_HOLD], 'equation')} hold"]
+    num_equations = num[Verdict.HOLDS] + num[Verdict.DOES_NOT_HOLD]
+    verb = "holds" if num_equations == 1 else "hold"
+    said = [f"{num[Verdict.HOLDS]} of {plural(num_equations, 'equation')} {verb}"]
     if num[Verdict.KNOWN_LIMIT]:
         said.append(f"at {plural(num[Verdict.KNOWN_LIMIT], 'known limit')} the paper's words do not hold, as expected")
     if num[Verdict.LIMIT_NOT_SEEN]:

@@ -5,7 +5,8 @@ writes the rate eta of the descent in front of the sums; here both sides are div
 
 Measured is <x, mu_x> after a step minus <x, mu_x> before it, over eta. While no activation pattern changes, <x, mu_x>
 is bilinear in W1 and W2, so that this quotient is the derivative plus a remainder r eta, and that of two steps, eta and
-eta / 2, extrapolated to eta = 0, has no remainder. The paper's equations are of the derivative.
+eta / 2, extrapolated to eta = 0, has no remainder. The paper's equations are of the derivative. Under cross-entropy over
+classes r is 0, for the same reason as Corollary 8's second term: the entries of m_p sum to 0.
 """
 
 from __future__ import annotations
@@ -188,7 +189,6 @@ def corollary_8(seed: int) -> tuple[Result, ...]:
     measured, eta = measured_rate(setting, F.cross_entropy)
     leaf = setting.drawn.at_start(torch.from_numpy(setting.training)).requires_grad_()
     (slope,) = torch.autograd.grad(F.cross_entropy(leaf, torch.from_numpy(setting.labels), reduction="sum"), leaf)
-    sides = {"measured": "autograd's -dloss/df, summed over classes"}
     where = f"ReLU {_D}-{_K}-{_C}, no biases, {_TRAINING} training points, seed {seed}"
     typeset = "With m_p as typeset in Proposition 7 the second term does not vanish."
     return (
@@ -206,11 +206,11 @@ def corollary_8(seed: int) -> tuple[Result, ...]:
                 statement="Corollary 8",
                 equation=f"m_p'1 = 0; {name}",
                 setting=where,
+                measured="autograd's -dloss/df, summed over classes",
                 stated="m_p'1",
                 deviation=largest(-slope.sum(1), residuals(f, setting.labels).sum(1)),
                 tolerance=1e-12,
                 limit=limit,
-                **sides,
             )
             for name, residuals, limit in (
                 ("m_p = e_y - softmax(f)", cross_entropy_residuals, ""),
