@@ -4,9 +4,9 @@ f(x) = W2 s(W1 x), s the ReLU, W1: (K, D), W2: (C, K), no biases; Q_x = diag(s'(
 writes the rate eta of the descent in front of the sums; here both sides are divided by it.
 
 Measured is <x, mu_x> after a step minus <x, mu_x> before it, over eta. While no activation pattern changes, <x, mu_x>
-is bilinear in W1 and W2, so that this quotient is the derivative plus a remainder r eta, and that of two steps, eta and
-eta / 2, extrapolated to eta = 0, has no remainder. The paper's equations are of the derivative. Under cross-entropy over
-classes r is 0, for the same reason as Corollary 8's second term: the entries of m_p sum to 0.
+is bilinear in W1 and W2. So this quotient is the derivative plus a remainder r eta, and the quotients of two steps, eta
+and eta / 2, extrapolate to the derivative exactly. The paper's equations are of the derivative. Under cross-entropy
+over classes r is 0, for the reason of Corollary 8: the entries of m_p sum to 0.
 """
 
 from __future__ import annotations

@@ -124,8 +124,8 @@ def _beyond(seed: int, product: float) -> Result:
         stated=f"{stated.max():.2g} by the closed form",
         deviation=largest(least, stated),
         tolerance=_TOLERANCE,
-        limit="Outside the theorem, which needs alpha |x|^2 <= 1 under squared error: maps inside the bound have loss 0,"
-        " and they are many.",
+        limit="Outside the theorem, which needs alpha |x|^2 <= 1 under squared error: many maps inside the bound have"
+        " loss 0.",
     )
 
 
