@@ -16,11 +16,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Checks that need no study and no data.", no_args_is_help=True)
 
 
-@app.callback()
-def _group() -> None:
-    """Keeps `theory` a command of its own while it is the only one."""
-
-
 @app.command()
 def theory(
     statements: Annotated[

@@ -62,6 +62,10 @@ def test_a_seed_is_a_whole_number(seed: str, grokgrid: Grokgrid):
     assert ran.exit_code == 2 and "whole number, at least 0" in ran.stderr and "Traceback" not in ran.stderr
 
 
+def test_a_seed_may_be_long(grokgrid: Grokgrid):
+    assert grokgrid("check", "theory", "--seed", str(10**30)).exit_code == 0
+
+
 def test_a_formula_that_does_not_hold_is_exit_code_1(wide: Grokgrid, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(dynamics, "squared_error_residuals", dynamics.cross_entropy_residuals)
     ran = wide("check", "theory", "proposition-7")

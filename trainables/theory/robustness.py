@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainables.randomness import Stream, generator
 from trainables.theory._drawn import Array, draws, largest
 from trainables.theory.result import Result
 
@@ -77,7 +78,7 @@ def theorem_3(seed: int) -> tuple[Result, ...]:
     v *= np.linalg.norm(x) / np.linalg.norm(v, axis=1, keepdims=True) * np.where(v @ x < 0, -1, 1)[:, None]
     c = -np.sort(-rng.normal(size=(len(v), _C)), axis=1)
     maps = torch.from_numpy(c[:, :, None] * v[:, None, :])
-    found = search(maps, torch.from_numpy(x), torch.Generator().manual_seed(seed))
+    found = search(maps, torch.from_numpy(x), generator(seed, Stream.EXAMPLES))
     setting = f"maps c v' of {_C} classes, {len(v)} directions v in R^{_D}, |v| = |x|, seed {seed}"
     aligned, others = float(found[-1]), float(found[:-1].max())
     return (
