@@ -24,7 +24,7 @@ def theory(
     ] = None,
     seed: SeedOption = 0,
 ) -> None:
-    """Compute each statement of Walker et al. (2025) in two independent ways, and compare them.
+    """Compute Walker et al.'s statements in two independent ways each, and compare them.
 
     Exit code 0: the equations hold, and the known limits show. 1: some do not. 2: nothing was computed.
     """

@@ -50,13 +50,13 @@ def lengths(A: Tensor, x: Tensor, directions: Tensor, most: float) -> Tensor:
     return high.masked_fill(beyond, torch.inf)
 
 
-def search(A: Tensor, x: Tensor, generator: torch.Generator) -> Tensor:
+def search(A: Tensor, x: Tensor, rng: torch.Generator) -> Tensor:
     """The smallest perturbation that changes the prediction of each map at x, (maps,). It asks for predictions alone.
 
     Random directions first; then around the best one, ever closer. A: (maps, C, D), x: (D,)
     """
     shape = (len(A), _PROPOSALS, len(x))
-    directions = torch.randn(shape, dtype=x.dtype, generator=generator)
+    directions = torch.randn(shape, dtype=x.dtype, generator=rng)
     best, least, spread = directions[:, :1], torch.full((len(A),), torch.inf, dtype=x.dtype), 1.0
     for _ in range(_ROUNDS):
         directions = directions / directions.norm(dim=2, keepdim=True)
@@ -65,7 +65,7 @@ def search(A: Tensor, x: Tensor, generator: torch.Generator) -> Tensor:
         best = torch.where(is_better[:, None, None], directions[torch.arange(len(A)), at][:, None], best)
         least = torch.where(is_better, found, least)
         spread *= _SHRINK
-        directions = best + spread * torch.randn(shape, dtype=x.dtype, generator=generator)
+        directions = best + spread * torch.randn(shape, dtype=x.dtype, generator=rng)
     return least
 
 
