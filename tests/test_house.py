@@ -101,6 +101,7 @@ CONFIGURATION = [
     "trainables.reading",
     "trainables.validation",
     "trainables.component",
+    "trainables.theory",
     # Every component, adapters of plugins included.
     *(
         f"trainables.{base.parent.name}.{path.stem}"

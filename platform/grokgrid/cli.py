@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from grokgrid import cli_cluster, cli_data, cli_options, environment
+from grokgrid import cli_check, cli_cluster, cli_data, cli_options, environment
 from grokgrid.cli_options import (
     ArmsOption,
     CheckpointOption,
@@ -61,6 +61,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(cli_data.app, name="data")
+app.add_typer(cli_check.app, name="check")
 app.add_typer(cli_cluster.app)
 
 OutOption = Annotated[

@@ -42,6 +42,7 @@ SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change a setting: trial.budget.epochs=2000.")
 ]
 SeedsOption = Annotated[str | None, typer.Option("--seeds", help="A number of seeds, or a list: 3, or 0,4,7.")]
+SeedOption = Annotated[int, _number(int, least=0, help="What is drawn by chance follows from it.")]
 ArmsOption = Annotated[str | None, typer.Option("--arms", help="Some of the arms: baseline,jacobian.")]
 TimeOption = Annotated[
     bool,
