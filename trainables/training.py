@@ -7,6 +7,7 @@ when. Nothing here waits for the device between two evaluations.
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from typing import final
 
 import torch
@@ -108,6 +109,24 @@ class Training:
 
         return Draws(of_steps, self._seed, stream, name, self.device)
 
+    def change_basis(self, layer: str, basis: Tensor) -> None:
+        """Before the first step: inputs x become their coordinates Q'x in an orthonormal basis Q (D, r), and the
+        weights W (outputs, D) of the layer that takes them WQ. If Q spans the rows of W and the training inputs,
+        gradient descent is the same but for rounding.
+        """
+        with torch.no_grad():
+            self._parameters[layer] = (self._parameters[layer] @ basis).requires_grad_()
+        x_train, x_test = (x.flatten(1) @ basis for x in (self.data.x_train, self.data.x_test))
+        self.data = replace(self.data, x_train=x_train, x_test=x_test)
+        self._optimiser = self.config.optimiser.init(self._parameters)
+        self._measuring = Measuring(self.config, self.data, self._seed, self.device, self._drawing)
+        self._measuring.begin(self._now())
+
+    @property
+    def parameters(self) -> Tensors:
+        """As they stand, by name."""
+        return {name: p.detach() for name, p in self._parameters.items()}
+
     @property
     def data_digest(self) -> str | None:
         """Of data that a function made; other data's is part of the trial's key."""
@@ -170,8 +189,7 @@ class Training:
         return values
 
     def _now(self) -> Now:
-        parameters = {name: p.detach() for name, p in self._parameters.items()}
-        return Now(self._network.evaluate, parameters, self._buffers, self.steps)
+        return Now(self._network.evaluate, self.parameters, self._buffers, self.steps)
 
     def _step(self, batch: Batch) -> Tensor:
         config, drawn, before = self.config, self._drawn(), self._buffers

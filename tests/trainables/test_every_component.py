@@ -34,6 +34,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "steps": {"at": {"steps": [4, 9]}},
     "constant": {"warmup": {"steps": 5}},
     "ridge": {"strength": 0.1},
+    "xor_in_span": {"num_train": 20, "num_test": 10, "dimension": 90, "width": 8},
     "mlp": {"width": 12, "depth": 3, "batch_norm": True, "dropout": 0.3, "frozen": ["1.bias"]},
     "cnn": {"channels": [3, 4], "strides": [1, 2], "hidden": [12], "batch_norm": True, "dropout": 0.3},
     "mnist": {"per_class": 7, "num_test": 50},
@@ -86,7 +87,7 @@ def trial_with(field: str, name: str, evaluations: dict[str, Any], folder: Path)
     if name == "lenet":
         settings["data"] = {"name": "npz", "path": folder / "own.npz"}
     if field == "procedure":
-        settings = {"data": {"name": "digits"}, "budget": {"steps": 5}}
+        settings = {"budget": {"steps": 5}} | ({"data": {"name": "digits"}} if name == "ridge" else {})
     if field in SHORT_FORMS.values():
         settings |= {field: {"it": component}}
     elif field == "probes":
