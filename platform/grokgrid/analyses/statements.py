@@ -8,16 +8,19 @@ import pandas as pd
 
 from grokgrid.analyses.clause_rows import Row, row_of
 from grokgrid.analyses.clauses import judge
-from grokgrid.analyses.headlines import first_of
+from grokgrid.analyses.headlines import MANY, first_of
 from grokgrid.analyses.parts import Column, Section, Table
 from grokgrid.analyses.trials import absent
 from grokgrid.analyses.wording import LEVEL, NOTHING, PERCENT, finite, labels, open_because
+from grokgrid.plurals import plural
 from grokgrid.results import Results, State
 from grokgrid.statistics import Verdict, of_all
 from search_spaces.analyses import Statement
 from search_spaces.predicates import Correlation
 
 TITLE = "Statements"
+VERDICTS = "Do the results agree?"
+CLAUSES = "What each statement rests on"
 
 IN_METRICS = {Verdict.AGREE: 1.0, Verdict.INCONCLUSIVE: 0.0, Verdict.DIFFER: -1.0}
 """How MLflow's metrics say a verdict, for they are numbers."""
@@ -65,9 +68,6 @@ class Judged:
         return f"{_WITH[self.verdict]} {self.quoted}: {self.because}"
 
 
-CLAUSES = "What each statement rests on"
-
-
 def statements_section(results: Results, statements: Sequence[Statement], *, name: str = "statements") -> Section:
     """All statements of a study."""
     names = labels(results.study)
@@ -80,8 +80,16 @@ def statements_section(results: Results, statements: Sequence[Statement], *, nam
         tables=(_verdicts(found, name), _clauses(results, found, f"{name}-clauses")),
         notes=absent(results, TREATED),
         metrics=dict(_metrics(found, name)),
-        sentence=". ".join(judged.said for judged in found),
+        sentence=_sentence(found),
     )
+
+
+def _sentence(found: Sequence[Judged]) -> str:
+    """Of many statements the first ones, and how many others are in which table."""
+    said = [judged.said for judged in found[:MANY]]
+    if num := len(found) - len(said):
+        said.append(f"{plural(num, 'other statement')} {'is' if num == 1 else 'are'} in the table “{VERDICTS}”")
+    return ". ".join(said)
 
 
 def _verdicts(found: Sequence[Judged], name: str) -> Table:
@@ -97,11 +105,10 @@ def _verdicts(found: Sequence[Judged], name: str) -> Table:
     columns = (
         Column("statement", tuple(str(num) for num in data["statement"]), "name"),
         Column("verdict", tuple(data["verdict"])),
-        Column("sentence", tuple(judged.quoted for judged in found), "prose"),
-        Column("because", tuple(data["because"]), "prose"),
+        Column("sentence and reason", tuple(f"{judged.quoted}: {judged.because}" for judged in found), "prose"),
     )
     caption = "The results agree if every clause does, and differ if one differs."
-    return Table(name, "Do the results agree?", data, columns, caption)
+    return Table(name, VERDICTS, data, columns, caption)
 
 
 def _clauses(results: Results, found: Sequence[Judged], name: str) -> Table:
@@ -172,7 +179,7 @@ def _figures(row: Row) -> dict[str, float | None]:
     """What both the table and MLflow's metrics hold."""
     ends = row.c.figure.interval
     return {
-        "n": float(row.c.figure.n),
+        "n": row.c.figure.n,
         "estimate": row.c.figure.estimate,
         "low": ends.low if ends else None,
         "high": ends.high if ends else None,

@@ -80,8 +80,10 @@ def difference(value: float, sd: float | None) -> str:
 
 def beside(value: float, sd: float | None, limit: float) -> str:
     """As `difference`, with as many digits as it takes to see on which side of the limit it lies."""
+    if not math.isfinite(value):
+        return number(value)
     text = difference(value, sd)
-    if not math.isfinite(value) or value == limit or _is_beyond(float(text.replace(",", "")), limit, value):
+    if value == limit or _is_beyond(float(text.replace(",", "")), limit, value):
         return text
     texts = (f"{value:.{digits}g}" for digits in range(3, 18))
     return next((more for more in texts if _is_beyond(float(more), limit, value)), text)
