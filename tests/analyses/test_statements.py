@@ -410,7 +410,7 @@ class TestReport:
         found = reported(TWO_CLAUSES, ANOTHER, curves=self.CURVES)
         (section,) = (section for section in found.sections if section.title == "Statements")
         assert texts(found, "statements")["verdict"] == ("agree", "agree")
-        assert texts(found, "statements-clauses")["statement"] == ("1", "1", "2")
+        assert texts(found, "statements-clauses")["clause"] == ("1.1", "1.2", "2.1")
         assert section.sentence.count("The results agree with") == 2
 
     def test_tables_and_mlflow_have_the_same_figures(self):

@@ -113,7 +113,7 @@ def _verdicts(found: Sequence[Judged], name: str) -> Table:
 
 def _clauses(results: Results, found: Sequence[Judged], name: str) -> Table:
     rows = [row for judged in found for row in judged.rows]
-    nums = tuple(str(num) for num, judged in enumerate(found, 1) for _ in judged.rows)
+    nums = [f"{num}.{index}" for num, judged in enumerate(found, 1) for index, _ in enumerate(judged.rows, 1)]
 
     def column(label: str, texts: Sequence[str], kind: Literal["name", "value", "prose"] = "value") -> Column:
         return Column(label, tuple(texts), kind)
@@ -123,8 +123,7 @@ def _clauses(results: Results, found: Sequence[Judged], name: str) -> Table:
 
     why = [open_because(row.why) for row in rows]
     columns = (
-        column("statement", nums, "name"),
-        column("clause", [row.claim for row in rows], "name"),
+        column("clause", nums, "name"),
         column("statistic", [row.statistic for row in rows]),
         column("estimate", [row.estimate for row in rows]),
         column(f"{PERCENT} interval", [row.interval for row in rows]),
@@ -133,12 +132,14 @@ def _clauses(results: Results, found: Sequence[Judged], name: str) -> Table:
         *some("reached", [row.reached for row in rows]),
         *some("the others", [row.others for row in rows]),
         column("verdict", [row.verdict for row in rows]),
+        column("claim", [row.claim for row in rows], "prose"),
         *([column("why", why, "prose")] if any(text != NOTHING for text in why) else []),
     )
     return Table(name, CLAUSES, _tidy(results, found), columns, " ".join(_caption(rows)))
 
 
 def _caption(rows: Sequence[Row]) -> Iterator[str]:
+    yield "Clause 1.2 is the second one of statement 1."
     yield (
         f"A clause agrees if the whole {PERCENT} interval lies on its side of the threshold, and differs if all of it "
         "lies on the other."
