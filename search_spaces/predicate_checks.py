@@ -3,6 +3,7 @@
 They read the clauses as they were given, so that a clause which is wrong by itself is checked against the study, too.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,9 @@ from search_spaces.predicates import Predicate
 from search_spaces.search import measured_by
 from trainables.configuration import Config
 from trainables.validation import Path, Problem, nearest
+
+_ACCURACY = re.compile(r"_accuracy(_at)?(_\d|$)")
+"""Accuracies, also under noise and attacks of some size."""
 
 FEWEST_CELLS = 3
 """Of fewer cells the ranks of two metrics agree or do not, which is no correlation."""
@@ -131,7 +135,7 @@ def _of_accuracies(clause: dict[str, Any]) -> Iterator[Problem]:
     where += [((), clause)] if clause["statistic"] in ("level", "sooner") else []
     for path, each in where:
         metric = each.get("metric") if isinstance(each, dict) else None
-        if not isinstance(metric, str) or not measured_by(metric).endswith("_accuracy"):
+        if not isinstance(metric, str) or not _ACCURACY.search(metric):
             continue
         for side in ("above", "below"):
             value = each.get(side)

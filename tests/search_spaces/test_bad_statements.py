@@ -53,6 +53,7 @@ WRONG = {
     "{statistic: level, arm: one, metric: test_accuracy, above: 85}": (
         "that.0.above: 85 cannot be reached: accuracies are fractions, from 0 to 1"
     ),
+    "{statistic: level, arm: one, metric: white_noise_accuracy_at_0.1, above: 50}": "above: 50 cannot be reached",
     "{statistic: level, arm: on, metric: test_accuracy, above: 0.5}": (
         "that.0.arm: 'on' is no arm; did you mean 'one'? Allowed: one, two, many"
     ),
