@@ -37,8 +37,10 @@ def problems_of_statement(
         return
     for index, each in enumerate(given):
         clause = each.model_dump() if isinstance(each, Config) else each
-        kinds = {kind.model_fields["statistic"].default: kind for kind in Predicate.__subclasses__()}
-        kind = kinds.get(clause.get("statistic")) if isinstance(clause, dict) else None
+        name = clause.get("statistic") if isinstance(clause, dict) else None
+        kind = next(
+            (kind for kind in Predicate.__subclasses__() if kind.model_fields["statistic"].default == name), None
+        )
         if kind is None:
             continue
         for problem in (
@@ -97,7 +99,7 @@ def _of_many_cells(given: Any, arms: Sequence[str], cells: Sequence[Cell]) -> It
         if arm not in arms:
             yield Problem(("arms",), f"{arm!r} is no arm; {nearest(arm, arms)}")
     num = sum(cell.arm in named for cell in cells)
-    if cells and set(named) <= set(arms) and num < FEWEST_CELLS:
+    if cells and named and set(named) <= set(arms) and num < FEWEST_CELLS:
         wrong = f"{num} of the study's cells are meant; a correlation over cells needs at least {FEWEST_CELLS}"
         yield Problem(("arms",) if given else (), wrong)
 

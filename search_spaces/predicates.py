@@ -18,7 +18,7 @@ references.
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
-from pydantic import Field, GetCoreSchemaHandler, model_validator
+from pydantic import Field, GetCoreSchemaHandler, SerializerFunctionWrapHandler, model_serializer, model_validator
 from pydantic_core import CoreSchema, core_schema
 
 from trainables.configuration import Config, Float, NonNegativeInt, PositiveFloat
@@ -64,6 +64,11 @@ class Predicate(Config):
     def metrics_named(self) -> tuple[str, ...]:
         pair: tuple[str, ...] = getattr(self, "metrics", ())
         return pair or (getattr(self, "metric", ""),)
+
+    @model_serializer(mode="wrap")
+    def _with_its_name(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Also where fields at their default are left out: the name says which clause it is."""
+        return {"statistic": self.statistic, **handler(self)}
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

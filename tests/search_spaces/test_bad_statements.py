@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from search_spaces import Study, narrow, read_study
+from search_spaces import Study, narrow, read_study, to_yaml
 from search_spaces.analyses import Statement
 from search_spaces.library import walker_statements as walker
 from search_spaces.predicates import Change, Difference, Level, Predicate, Sooner
@@ -45,6 +45,7 @@ def wrong(folder: Path, *clauses: str) -> str:
 WRONG = {
     "{statistic: lvl, arm: one}": "line 19: analyses.0.that.0: 'lvl' is not known; did you mean 'level'?",
     "{arm: one}": "that.0: needs a statistic. Allowed: level, difference, sooner, before, change",
+    "{statistic: [level], arm: one}": "that.0: ['level'] is not known",
     "so": "that.0: 'so' is not a set of fields; write `{field: value, …}`",
     "{statistic: level, arm: one, metric: test_accuracy}": "that.0: needs a threshold: give either above or below",
     "{statistic: level, arm: one, metric: test_accuracy, above: 0.5, below: 0.9}": (
@@ -165,6 +166,8 @@ def test_each_clause_survives_a_file(tmp_path: Path):
     study = read_study(path)
     again = Study.model_validate(yaml.safe_load(yaml.safe_dump(study.model_dump(mode="json"))))
     assert again == study
+    path.write_text(to_yaml(study))
+    assert read_study(path) == study
     (statement,) = study.analyses
     assert isinstance(statement, Statement)
     kinds = {kind.model_fields["statistic"].default for kind in Predicate.__subclasses__()}
