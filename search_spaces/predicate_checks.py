@@ -114,7 +114,7 @@ def _of_metrics(
             wrong = f"{metric!r}: an assessment is made once, and has no extremes over it; write {plain}"
             yield Problem(path, wrong)
         elif plain not in allowed and measured and measured_by(metric) in allowed:
-            wrong = f"{metric!r}: {clause['statistic']} reads evaluations, and has no use for an extreme over them"
+            wrong = f"{metric!r}: {clause['statistic']} reads every evaluation, and takes a metric by itself"
             yield Problem(path, f"{wrong}; write {measured_by(metric)}")
         elif plain not in allowed and plain in afterwards:
             wrong = f"{metric!r} is measured after training alone, and {clause['statistic']} reads evaluations"

@@ -88,7 +88,7 @@ WRONG = {
         "that.0: give either above or below, the value that the metric reaches"
     ),
     "{statistic: sooner, arm: one, than: two, metric: max/test_accuracy, above: 0.5}": (
-        "that.0.metric: 'max/test_accuracy': sooner reads evaluations, and has no use for an extreme over them; "
+        "that.0.metric: 'max/test_accuracy': sooner reads every evaluation, and takes a metric by itself; "
         "write test_accuracy"
     ),
     "{statistic: sooner, arm: one, than: two, metric: white_noise_accuracy_at_0.1, above: 0.5}": (
