@@ -16,6 +16,8 @@ from search_spaces import Study
 from search_spaces.analyses import Statement
 
 STEPS = np.arange(1, 992, 10)
+NORM = "train_jacobian_norm_mean"
+ARMS: dict[str, Any] = {"one": {}, "two": {"optimiser": {"lr": 0.002}}}
 Curve = float | tuple[float, float] | Callable[[NDArray[Any]], NDArray[Any]]
 Curves = Mapping[str, Mapping[str, Sequence[Curve]]]
 PROBES = [
@@ -60,3 +62,8 @@ def results_with(study: Study, curves: Curves, *, outcomes: Mapping[str, Sequenc
                     values[rows] = at(curve, table["steps"].to_numpy(float)[rows])
             table[column] = values
     return Results(study, trials, evaluations, seen.at)
+
+
+def of(one: Sequence[Curve], two: Sequence[Curve] = (), *, metric: str = NORM) -> Curves:
+    """Curves of a metric in the arms one and two."""
+    return {"one": {metric: one}, "two": {metric: two}}
