@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, GetCoreSchemaHandler, model_validator
 from pydantic_core import CoreSchema, core_schema
 
+from search_spaces.predicates import Predicate
 from search_spaces.search import Better, better_of
 from trainables.assessments.base import Assessment
 from trainables.configuration import Config, Float
@@ -130,6 +131,25 @@ class RobustnessCurve(Analysis):
     assessments: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
 
 
+class Statement(Analysis):
+    """Whether the results agree with a sentence, a paper's or one's own: they do if all clauses do, and differ if one
+    differs.
+
+    source  where the sentence stands
+    that    what the sentence claims, clause by clause
+    """
+
+    kind: Literal["statement"] = "statement"
+    sentence: Annotated[str, Field(min_length=1, max_length=500)]
+    source: str = ""
+    that: Annotated[tuple[Predicate, ...], Field(min_length=1)]
+
+    @property
+    def arms(self) -> frozenset[str]:
+        """The arms that its clauses name."""
+        return frozenset(arm for predicate in self.that for arm, _ in predicate.cells_named)
+
+
 def sizes_of(assessment: Assessment) -> tuple[float, ...]:
     """The sizes of its perturbations, growing, without 0, at which each is also made; empty if it has none."""
     return getattr(assessment, "sizes", ())
@@ -144,4 +164,6 @@ def metrics_asked(analysis: Analysis) -> tuple[str, ...]:
     """What an analysis names."""
     if isinstance(analysis, ArmsBySetting):
         return (analysis.metric,)
+    if isinstance(analysis, Statement):
+        return tuple(metric for predicate in analysis.that for metric in predicate.metrics_named)
     return getattr(analysis, "metrics", None) or ()

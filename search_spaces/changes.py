@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from search_spaces.analyses import Acceleration, Analysis, LambdaCurve, Measurements, RobustnessCurve
+from search_spaces.analyses import Acceleration, Analysis, LambdaCurve, Measurements, RobustnessCurve, Statement
 from search_spaces.cells import cells_of
 from search_spaces.study import Study
 from trainables.limits import wrong_size
@@ -73,6 +73,8 @@ def _without_absent(analysis: Analysis, arms: Sequence[str]) -> Analysis | None:
     if isinstance(analysis, Acceleration) and analysis.baseline not in arms:
         return None
     if isinstance(analysis, LambdaCurve) and not {analysis.arm, analysis.baseline} <= set(arms):
+        return None
+    if isinstance(analysis, Statement) and not analysis.arms <= set(arms):
         return None
     if isinstance(analysis, Measurements | RobustnessCurve) and analysis.baseline not in arms:
         return analysis.model_copy(update={"baseline": None})

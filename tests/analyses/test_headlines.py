@@ -34,6 +34,18 @@ def many_arms(num: int) -> dict[str, Any]:
     return {"baseline": {}} | {name: {"optimiser": {"lr": (index + 1) / 100}} for index, name in enumerate(names)}
 
 
+STATED: dict[str, Any] = {
+    "kind": "statement",
+    "sentence": "jacobian is sooner, and as accurate",
+    "that": [
+        {"statistic": "sooner", "arm": "jacobian", "than": "baseline", "metric": "test_accuracy", "above": 0.5},
+        {"statistic": "difference", "arm": "jacobian", "than": "baseline", "metric": "test_accuracy", "above": -0.01},
+        {"statistic": "level", "arm": "jacobian", "metric": "max/test_accuracy", "above": 0.5},
+        {"statistic": "change", "arm": "jacobian", "metric": "train_accuracy", "by": "ratio", "above": 2},
+        {"statistic": "agreement", "arm": "jacobian", "metrics": ["train_accuracy", "test_accuracy"], "below": 0.5},
+    ],
+}
+
 STUDIES: dict[str, dict[str, Any]] = {
     "one arm": {"analyses": [COMPARED, {"kind": "curves"}]},
     "one arm, measured": {"analyses": [COMPARED, MEASURED]},
@@ -54,6 +66,8 @@ STUDIES: dict[str, dict[str, Any]] = {
             MEASURED | {"baseline": None},
         ],
     },
+    "statements": {"analyses": [STATED, STATED | {"that": STATED["that"][:1]}, COMPARED]},
+    "statements alone": {"analyses": [STATED | {"that": STATED["that"][1:]}], "trial": NO_GOAL},
     "curves alone": {"analyses": [{"kind": "curves"}], "trial": NO_GOAL},
     "means alone": {"arms": many_arms(8), "analyses": [MEASURED | {"baseline": None}], "trial": NO_GOAL},
     "a goal alone": {"arms": many_arms(8), "analyses": []},

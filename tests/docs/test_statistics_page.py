@@ -1,5 +1,6 @@
 """docs/statistics.md explains what reports print: every column, of imagined studies in which everything happens."""
 
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from grokgrid.analyses.masking import Seen, Sign
 from grokgrid.analyses.wording import BUT_P
 from grokgrid.results import State
 from grokgrid.statistics import WhyOpen
+from search_spaces.predicates import Predicate
 
 PAGE = (Path(__file__).parents[2] / "docs" / "statistics.md").read_text()
 OF_THE_STUDY = {"arm", "cell", "metric", "strength", "train_accuracy", "test_accuracy"}
@@ -21,6 +23,10 @@ OF_THE_STUDY = {"arm", "cell", "metric", "strength", "train_accuracy", "test_acc
 BASELINE: list[Outcome] = [501, 401, (State.CENSORED, 991), 301, 701]
 SOONER: list[Outcome] = [101, 91, 111, 71, (State.DIVERGED, 301)]
 REFERENCE = {"value": 4.6, "error": 0.4, "source": "Nobody 2025", "arm": "jacobian"}
+CLAUSES = [
+    {"statistic": "sooner", "arm": "jacobian", "than": "baseline", "metric": "test_accuracy", "above": 0.85},
+    {"statistic": "level", "arm": "jacobian", "metric": "test_accuracy", "above": 0.5},
+]
 
 
 def eventful(grid: list[float], analyses: list[dict[str, Any]], **changes: Any) -> Any:
@@ -41,6 +47,7 @@ def reports() -> Iterator[Any]:
     ]
     yield eventful([0.01], [acceleration, measurements], reference=published)
     sizes = [Pgd(), WhiteNoise(), Fgsm(), Transfer(), Pgd(label="pgd_l2", norm="l2")]
+    yield eventful([0.01], [{"kind": "statement", "sentence": "it is sooner", "that": CLAUSES}])
     yield eventful([0.01, 0.1], [{"kind": "robustness_curve", "baseline": "baseline"}], assessments=sizes)
 
 
@@ -64,6 +71,12 @@ def test_it_has_every_finding():
     for finding in [*acceleration_rows.SIDES.values(), *measurement_rows.SIDES.values(), BUT_P, "no clear difference"]:
         assert finding in told
     assert "open" in told
+
+
+def test_it_has_every_statistic_of_statements():
+    known = {kind.model_fields["statistic"].default for kind in Predicate.__subclasses__()}
+    rows = itertools.takewhile(lambda row: row[0] != "column", table_below("Statements"))
+    assert {name for row in rows for name in row[0].split(", ")} == known
 
 
 def test_it_has_every_sign_of_masked_gradients():

@@ -12,6 +12,7 @@ measurements    metrics where trials ended, and differences from a baseline
 strengths       metrics at every strength of a method, and the best strength; `lambda_curves` the section of them
 robustness      accuracy against the size of a perturbation; `masking` signs that attacks are weak because gradients are
                 masked; `robustness_curves` the section of them
+statements      sentences, and whether the results agree; `clauses` the figure of each clause, `clause_rows` its texts
 searches        a search for the best settings, and what the best come to on other seeds
 trials          how many trials are where, and where they ran
 headlines       the one sentence

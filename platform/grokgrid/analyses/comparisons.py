@@ -80,7 +80,7 @@ def compare(results: Results, analysis: Acceleration) -> tuple[Comparison, ...]:
     )
 
 
-def _unlike_steps(one: Cell, other: Cell) -> str | None:
+def unlike_steps(one: Cell, other: Cell) -> str | None:
     """Why numbers of steps do not compare, if so: what a step is, each procedure decides."""
     kinds = {_stepper(cell) for cell in (one, other)}
     return None if len(kinds) == 1 else f"steps of {' and of '.join(sorted(kinds))} are not one unit"
@@ -132,6 +132,6 @@ def _by_measure(
             num_seeds=len(results.study.seed_list),
             reached=int(theirs.reached.sum()),
             reached_baseline=int(ours.reached.sum()),
-            not_comparable=_unlike_steps(baseline, cell) if measure is Measure.STEPS else differs[cell.name],
+            not_comparable=unlike_steps(baseline, cell) if measure is Measure.STEPS else differs[cell.name],
             others=others(results, cell, but=[State.REACHED]),
         )

@@ -12,6 +12,7 @@ from grokgrid.analyses.measurements import measurements_section
 from grokgrid.analyses.parts import Report, Section
 from grokgrid.analyses.reaching import reaching_section
 from grokgrid.analyses.robustness_curves import robustness_section
+from grokgrid.analyses.statements import statements_section
 from grokgrid.analyses.strengths import lambda_curves
 from grokgrid.analyses.trials import trials_section
 from grokgrid.results import Results
@@ -23,6 +24,7 @@ from search_spaces.analyses import (
     LambdaCurve,
     Measurements,
     RobustnessCurve,
+    Statement,
 )
 
 
@@ -31,7 +33,13 @@ def make_report(results: Results) -> Report:
     sections: list[Section] = []
     compares_times = False
     names: Counter[str] = Counter()
+    statements = [analysis for analysis in results.study.analyses if isinstance(analysis, Statement)]
     for analysis in results.study.analyses:
+        if isinstance(analysis, Statement):
+            # All of them are one section, where the first one stands.
+            sections += [statements_section(results, statements)] if analysis is statements[0] else []
+            compares_times = True
+            continue
         # A second analysis of a kind, with another baseline say, keeps its tables and metrics apart.
         names[analysis.kind] += 1
         num = names[analysis.kind]
@@ -52,7 +60,7 @@ def _section(results: Results, analysis: Analysis, name: str) -> Section:
     if isinstance(analysis, Acceleration):
         return acceleration_section(results, analysis, name=name)
     if isinstance(analysis, Curves):
-        at_end = Measurements | RobustnessCurve
+        at_end = Measurements | RobustnessCurve | Statement
         is_told = results.study.goal is None and not any(isinstance(a, at_end) for a in results.study.analyses)
         return curves_section(results, analysis, name=name, is_told=is_told)
     if isinstance(analysis, Measurements):

@@ -10,6 +10,7 @@ from typing import Literal
 from grokgrid.results import Results
 from grokgrid.statistics import Times, phase_seconds, time_to_goal
 from search_spaces import Cell
+from trainables.evaluations import Goal
 
 
 class Measure(StrEnum):
@@ -31,15 +32,20 @@ def goal_times(results: Results, cell: Cell, column: TimeColumn) -> Times:
     """From the start to the first evaluation that met the goal."""
     goal = cell.config.goal
     assert goal is not None
+    return event_times(results, cell, goal, column)
+
+
+def event_times(results: Results, cell: Cell, event: Goal, column: TimeColumn) -> Times:
+    """From the start to the first evaluation at which a metric passed a value."""
     trials = results.seen_of(cell)
     if not len(trials):
         return Times([], [], [])
     table = time_to_goal(
         results.evaluations_of(cell),
         trials,
-        metric=goal.metric,
-        above=goal.above,
-        below=goal.below,
+        metric=event.metric,
+        above=event.above,
+        below=event.below,
         column=column,
         budget=cell.config.last_evaluation,
         budget_unit=cell.config.budget.unit,

@@ -12,7 +12,7 @@ from grokgrid.analyses.wording import NOTHING, cell_label, count, labels, listed
 from grokgrid.plurals import plural
 from grokgrid.results import Results, State
 from search_spaces import Cell
-from search_spaces.analyses import Acceleration, Measurements, RobustnessCurve
+from search_spaces.analyses import Acceleration, Measurements, RobustnessCurve, Statement
 
 _FOLDERS = re.compile(r"(?<![\w.:/])(?:/|[A-Za-z]:[\\/])(?:[^\s/\\'\"]+[\\/])+")
 """All of an absolute path but its last part."""
@@ -34,6 +34,11 @@ def states(results: Results) -> list[State]:
     return [State(state) for state in results.trials["state"]]
 
 
+def states_of(results: Results, cell: Cell) -> list[State]:
+    """Of the trials of a cell."""
+    return [State(state) for state in results.trials_of(cell)["state"]]
+
+
 def without_folders(reason: str) -> str:
     """A page is passed on, and needs no folders of whoever ran it."""
     return _FOLDERS.sub("…/", reason)
@@ -42,7 +47,7 @@ def without_folders(reason: str) -> str:
 def trials_section(results: Results) -> Section:
     found = states(results)
     # Where an analysis says itself what becomes of them, they stand beside it.
-    kinds = Acceleration | Measurements | RobustnessCurve
+    kinds = Acceleration | Measurements | RobustnessCurve | Statement
     told = any(isinstance(analysis, kinds) for analysis in results.study.analyses)
     notes = () if told else absent(results)
     return Section(
@@ -87,7 +92,7 @@ def ran_differently(results: Results, cells: Iterable[Cell]) -> str | None:
 
 def others(results: Results, cell: Cell, *, but: Iterable[State]) -> str:
     """`2 diverged, 1 missing`: how many trials of a cell are in which states, but for some."""
-    rows = [State(state) for state in results.trials_of(cell)["state"]]
+    rows = states_of(results, cell)
     return ", ".join(f"{rows.count(state)} {state}" for state in State if state in rows and state not in but) or NOTHING
 
 

@@ -78,6 +78,21 @@ def difference(value: float, sd: float | None) -> str:
     return number(value) if value and not float(text.replace(",", "")) else text
 
 
+def beside(value: float, sd: float | None, limit: float) -> str:
+    """As `difference`, with as many digits as it takes to see on which side of the limit it lies."""
+    if not math.isfinite(value):
+        return number(value)
+    text = difference(value, sd)
+    if value == limit or _is_beyond(float(text.replace(",", "")), limit, value):
+        return text
+    texts = (f"{value:.{digits}g}" for digits in range(3, 18))
+    return next((more for more in texts if _is_beyond(float(more), limit, value)), text)
+
+
+def _is_beyond(shown: float, limit: float, value: float) -> bool:
+    return shown != limit and (shown > limit) == (value > limit)
+
+
 def p_value(p: float | None) -> str:
     """Two digits, or as many as it takes to see on which side of the limit it lies."""
     if p is None:

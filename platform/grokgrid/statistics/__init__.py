@@ -12,7 +12,7 @@ samples         a metric at the end of training: its mean, its difference from t
 robustness      accuracy against size: its area, the front of clean and robust accuracy, who dominates whom
 choices         how sure the choice of the best candidate is
 sequential      a paired test that may be looked at after every seed
-verdicts        a published figure beside ours: `verdict`
+verdicts        a published figure beside ours: `verdict`; what a threshold claims: `threshold_verdict`
 curves          over seeds: fraction that has reached the goal, mean of a metric
 """
 
@@ -38,12 +38,22 @@ from grokgrid.statistics.samples import PairedDifference, SampleMean, paired_dif
 from grokgrid.statistics.sequential import e_values, is_greater
 from grokgrid.statistics.times import Times, restricted_mean
 from grokgrid.statistics.typical import FEW_SEEDS, Typical, typical_time
-from grokgrid.statistics.verdicts import Judgement, Published, Verdict, standard_deviation, verdict
+from grokgrid.statistics.verdicts import (
+    Judgement,
+    OfThreshold,
+    Published,
+    Verdict,
+    of_all,
+    standard_deviation,
+    threshold_verdict,
+    verdict,
+)
 
 __all__ = [
     "FEW_SEEDS",
     "Acceleration",
     "Band",
+    "OfThreshold",
     "NUM_RESAMPLES",
     "Better",
     "Bound",
@@ -87,6 +97,7 @@ __all__ = [
     "judge_ratio",
     "mean_curve",
     "mean_over_sizes",
+    "of_all",
     "on_front",
     "p_not_behind",
     "paired_difference",
@@ -95,6 +106,7 @@ __all__ = [
     "sample_verdict",
     "standard_deviation",
     "time_to_goal",
+    "threshold_verdict",
     "typical_time",
     "verdict",
     "wins",

@@ -42,6 +42,8 @@ class WhyOpen(StrEnum):
     FEW_EXACT = "fewer than 3 seeds, or fewer than half, are exact"
     PARTIAL_BOUND = "the bound is of the seeds that give one, and the others may lie anywhere"
     LEFT_OUT = "trials that diverged or ended without a number are left out"
+    NOT_OVER = "not all of its trials are over"
+    THRESHOLD = "the interval holds the threshold"
     BOUND = "only a bound is known"
     WIDE = "the interval allows for no difference and for one of a factor of 2"
     VAGUE = "the ends of the interval are more than a factor of 10 apart"

@@ -3,15 +3,16 @@ are compared, as far as both sides know how sure they are.
 """
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from scipy import stats
 
 from grokgrid.statistics.accelerations import Acceleration, Direction, MeanSd
-from grokgrid.statistics.estimates import check_level
-from grokgrid.statistics.evidence import WIDE
+from grokgrid.statistics.estimates import Interval, check_level
+from grokgrid.statistics.evidence import WIDE, WhyOpen
 from grokgrid.statistics.pairs import RatioKind
 from grokgrid.statistics.typical import FEW_SEEDS
 
@@ -110,3 +111,36 @@ def by_welch(ours: MeanSd, published: MeanSd, level: float) -> Judgement:
         f"(n = {published.n}): Welch's p = {p:.2g}"
     )
     return Judgement(Verdict.AGREE if p >= 1 - level else Verdict.DIFFER, reason, ours)
+
+
+class OfThreshold(NamedTuple):
+    """why: of INCONCLUSIVE, why."""
+
+    verdict: Verdict
+    why: WhyOpen | None = None
+
+
+def threshold_verdict(
+    interval: Interval | None, why: WhyOpen | None, threshold: float, *, is_above: bool
+) -> OfThreshold:
+    """Judges the claim that a figure lies above a threshold, or below it.
+
+    agree           the whole interval lies there
+    differ          the whole interval lies on the other side
+    inconclusive    the interval holds the threshold; or `why`: there is no interval to trust
+    """
+    if interval is None or why is not None:
+        assert why is not None
+        return OfThreshold(Verdict.INCONCLUSIVE, why)
+    if interval.low > threshold:
+        return OfThreshold(Verdict.AGREE if is_above else Verdict.DIFFER)
+    if interval.high < threshold:
+        return OfThreshold(Verdict.DIFFER if is_above else Verdict.AGREE)
+    return OfThreshold(Verdict.INCONCLUSIVE, WhyOpen.THRESHOLD)
+
+
+def of_all(verdicts: Collection[Verdict]) -> Verdict:
+    """Of a claim that several clauses make together: one that differs refutes it, and all must agree."""
+    if Verdict.DIFFER in verdicts:
+        return Verdict.DIFFER
+    return Verdict.AGREE if set(verdicts) == {Verdict.AGREE} else Verdict.INCONCLUSIVE
