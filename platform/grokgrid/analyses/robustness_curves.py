@@ -85,7 +85,7 @@ def _text(study: Study, curve: Curve, size: float) -> str:
 
 def _summary(study: Study, curves: Sequence[Curve], name: str) -> Table:
     """Every cell under every assessment, of which the tables below tell more."""
-    means = [[mean_sd(m.found) for m in curve.areas] for curve in curves]
+    means = [[mean_sd(m.found.mean_sd if m.found else None) for m in curve.areas] for curve in curves]
     rows = [
         {"cell": m.cell.name, "assessment": curve.title, "mean": m.found.mean if m.found else None}
         | {"sd": m.found.sd if m.found else None, "n": m.n}
