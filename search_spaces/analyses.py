@@ -63,7 +63,8 @@ class Curves(Analysis):
 
 class Measurements(Analysis):
     """Metrics where training ends, over seeds; with a baseline their differences from it, paired by seed. max/METRIC
-    and min/METRIC are extremes over all evaluations until then.
+    and min/METRIC are extremes over all evaluations from the first step until then, first/METRIC is the value at the
+    first evaluation, which may be at step 0.
 
     Where a trial ends all its probes are due. If another study has trained it on, a metric is as last measured by then:
     a budget whose last evaluation is one at which the probes are due anyway makes no difference.

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from grokgrid.statistics import SIGNIFICANT, Interval, MeanSd, is_significant
 from search_spaces import Cell, Study
+from search_spaces.search import measured_by, reading_of
 from trainables.names import written
 
 NOTHING = "–"
@@ -92,6 +93,11 @@ def open_because(why: str) -> str:
 
 def listed(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
+
+
+def when_read(metric: str, end: str = "at the end of training") -> str:
+    """A metric and the evaluation that it is of."""
+    return f"{measured_by(metric)} at the first evaluation" if reading_of(metric) == "first" else f"{metric} {end}"
 
 
 def seeds(numbers: Iterable[int]) -> str:
