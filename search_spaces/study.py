@@ -24,6 +24,7 @@ from search_spaces.analyses import (
 )
 from search_spaces.assessing import assessments_in, metrics_of_assessments, problems_of_assessments
 from search_spaces.cells import Cell, Settings, cells_of, nested, overlay, placed, without
+from search_spaces.pictures import problems_of_pictures
 from search_spaces.search import TIMES, Search, allowed_like, measured_by, reading_of, seeds_up_to
 from trainables.assessments.base import Assessment
 from trainables.component import Component, components_in
@@ -280,6 +281,7 @@ def _problems_of_cells(study: dict[str, Any], cells: list[Cell], problems: list[
             *_problems_of_analysis(analysis, arms, cells, measured if of_curves else [*measured, *afterwards]),
             *_problems_of_robustness(analysis, study.get("assessments")),
             *_problems_of_extremes(analysis, afterwards),
+            *problems_of_pictures(analysis, study["arms"], measured, afterwards),
         ]
         problems += [Problem(("analyses", index, *problem.path), problem.message) for problem in of_one]
     compares = any(analysis.get("kind") == "acceleration" for analysis in analyses)
