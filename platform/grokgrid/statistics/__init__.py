@@ -18,7 +18,15 @@ curves          over seeds: fraction that has reached the goal, mean of a metric
 
 from grokgrid.statistics.accelerations import Acceleration, Direction, MeanSd, acceleration
 from grokgrid.statistics.choices import NUM_RESAMPLES, Better, p_not_behind, wins
-from grokgrid.statistics.curves import Band, FractionReached, MeanCurve, by_trial, fraction_reached, mean_curve, where_changing
+from grokgrid.statistics.curves import (
+    Band,
+    FractionReached,
+    MeanCurve,
+    by_trial,
+    fraction_reached,
+    mean_curve,
+    where_changing,
+)
 from grokgrid.statistics.estimates import Bound, CensoredFit, Estimator, GeometricMean, Interval
 from grokgrid.statistics.evidence import (
     SIGNIFICANT,

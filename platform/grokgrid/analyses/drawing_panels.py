@@ -1,0 +1,166 @@
+"""Curves side by side: a row of panels, or a row an arm, on one axis of steps."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from textwrap import fill
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from grokgrid.analyses.curves import thin
+from grokgrid.analyses.drawing import BASELINE, DASHES, LEGEND_LINE, cut, in_legend, styles
+from grokgrid.analyses.drawing_robustness import figure_legend
+from grokgrid.analyses.drawing_scales import colour_bar, colour_map, new_figure, norm_of, plain, step_axis, value_axis
+from grokgrid.statistics.times import Floats
+from search_spaces import Study
+from search_spaces.analyses import Panel, Panels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Normalize
+    from matplotlib.figure import Figure
+
+SHADE = "#009e73"
+MOST_MARKERS = 40
+
+Lines = Mapping[str, Sequence[Floats]]
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """What is drawn.
+
+    lines    metric -> cell -> curves of seeds, (evaluations, 2) each
+    diverged metric -> cell -> ends of the curves that diverged, (trials, 2)
+    means    cell, metric, steps, mean, low, high: as far as the mean is one of the same trials
+    regions  cell -> the stretches that are shaded
+    """
+
+    lines: Mapping[str, Lines]
+    diverged: Mapping[str, Mapping[str, Floats]]
+    means: pd.DataFrame
+    regions: Mapping[str, Sequence[tuple[float, float]]]
+
+    def mean(self, cell: str, metric: str) -> pd.DataFrame:
+        return self.means[(self.means["cell"] == cell) & (self.means["metric"] == metric)]
+
+    def values(self, metrics: Sequence[str]) -> Floats:
+        """All that these metrics' panels show."""
+        curves = [curve[:, 1] for m in metrics for those in self.lines.get(m, {}).values() for curve in those]
+        return np.concatenate([[], *curves])
+
+    @property
+    def steps(self) -> Floats:
+        curves = [c[:, 0] for of_metric in self.lines.values() for those in of_metric.values() for c in those]
+        return np.unique(np.concatenate([[], *curves]))
+
+
+def panels(study: Study, analysis: Panels, drawn: Drawn) -> "Figure":
+    rows = rows_of(study, analysis)
+    told = in_legend(study)
+    lines = len(told) if _has_legend(study, analysis) else 0
+    figure = new_figure(height=max(2.3 * len(rows) + (1.0 if lines else 0.7), LEGEND_LINE * lines + 0.6))
+    grid = figure.subplots(len(rows), len(analysis.panels), sharex=True, sharey="col", squeeze=False)
+    for column, panel in enumerate(analysis.panels):
+        norm = norm_of(_marker_values(drawn, panel)) if panel.colour else None
+        for (arm, cells), axes in zip(rows, grid[:, column], strict=True):
+            plain(axes)
+            axes.tick_params(labelsize="small")
+            if panel.shaded is not False:
+                _shade(study, axes, cells, drawn)
+            for cell in cells:
+                _curve(study, axes, panel, cell, drawn, norm, told)
+            if arm and column == 0:
+                axes.set_ylabel(arm, fontsize="medium", fontweight="bold")
+        _head(grid[0, column], panel, width=78 // len(analysis.panels))
+        value_axis(grid[0, column], "y", drawn.values(panel.metrics))
+        if norm is not None and panel.colour:
+            colour_bar(figure, norm, grid[:, column], panel.colour.replace("_", " "))
+        grid[-1, column].set_xlabel("steps", fontsize="small")
+    trained = drawn.steps[drawn.steps > 0]
+    step_axis(grid[0, 0], trained[0], trained[-1], from_zero=len(trained) < len(drawn.steps))
+    if lines:
+        figure_legend(figure, list(grid.flat), cut(study, told))
+    return figure
+
+
+def rows_of(study: Study, analysis: Panels) -> list[tuple[str, list[str]]]:
+    """Each row of panels: the arm, if it is of one, and its cells."""
+    if analysis.rows == "together":
+        return [("", [cell.name for cell in study.cells])]
+    return [(arm, [cell.name for cell in study.cells if cell.arm == arm]) for arm in study.arms]
+
+
+def _has_legend(study: Study, analysis: Panels) -> bool:
+    """Whether a row has several cells, or one whose name stands nowhere else."""
+    return analysis.rows == "together" or len(study.cells) > len(study.arms)
+
+
+def _curve(
+    study: Study, axes: "Axes", panel: Panel, cell: str, drawn: Drawn, norm: "Normalize | None", told: Mapping[str, str]
+) -> None:
+    """A cell's seeds, their mean and its band; coloured markers on the mean, if the panel has a colour."""
+    from matplotlib.collections import LineCollection
+
+    style: dict[str, Any] = styles(study)[cell]
+    ink = style["color"]
+    for index, metric in enumerate(panel.metrics):
+        dash = DASHES[index]
+        seeds, mean = drawn.lines.get(metric, {}).get(cell, ()), drawn.mean(cell, metric)
+        label = told.get(cell) if index == 0 else None
+        if len(seeds) > 1 or mean.empty:
+            axes.add_collection(LineCollection(list(seeds), colors=ink, linewidths=0.6, alpha=0.4, linestyles=dash))
+        if len(ends := drawn.diverged.get(metric, {}).get(cell, ())):
+            axes.plot(*np.asarray(ends).T, "x", color=ink, markersize=5, zorder=3)
+        steps, means, low, high = mean[["steps", "mean", "low", "high"]].to_numpy(float).T
+        if len(seeds) and np.isfinite(low).all():
+            values = np.concatenate([curve[:, 1] for curve in seeds])
+            low, high = (np.clip(end, values.min(), values.max()) for end in (low, high))
+            axes.fill_between(steps, low, high, color=ink, alpha=0.13, linewidth=0)
+        width = 1.0 if norm else 1.8
+        axes.plot(steps, means, color=ink, linewidth=width, linestyle=dash, label=label if len(seeds) else None)
+        if norm is not None:
+            x, y, colour = markers(drawn, panel, cell)
+            axes.scatter(x, y, s=18, c=colour, norm=norm, cmap=colour_map(), edgecolors=ink, linewidths=0.5, zorder=3)
+
+
+def markers(drawn: Drawn, panel: Panel, cell: str) -> tuple[Floats, Floats, Floats]:
+    """Steps, the mean of the panel's metric and that of the one that colours it, where both are known: some of the
+    evaluations, evenly spaced on a logarithmic axis.
+    """
+    assert panel.colour is not None
+    steps, means = drawn.mean(cell, panel.metrics[0])[["steps", "mean"]].to_numpy(float).T
+    at, colours = drawn.mean(cell, panel.colour)[["steps", "mean"]].to_numpy(float).T
+    if not len(steps) or not len(at):
+        return np.empty(0), np.empty(0), np.empty(0)
+    colour = np.interp(steps, at, colours, left=np.nan, right=np.nan)
+    known = np.isfinite(colour)
+    steps, means, colour = steps[known], means[known], colour[known]
+    some = thin(steps, MOST_MARKERS)
+    return steps[some], means[some], colour[some]
+
+
+def _marker_values(drawn: Drawn, panel: Panel) -> Floats:
+    return np.concatenate([[], *(markers(drawn, panel, str(cell))[2] for cell in drawn.means["cell"].unique())])
+
+
+def _shade(study: Study, axes: "Axes", cells: Sequence[str], drawn: Drawn) -> None:
+    """All of the height, if the row has one cell; of several a bar each, one above the other, along the bottom."""
+    for index, cell in enumerate(cells):
+        bar: dict[str, Any] = {"ymin": 0.04 * index, "ymax": 0.04 * index + 0.03, "alpha": 0.55}
+        how = {"alpha": 0.15, "color": SHADE} if len(cells) == 1 else bar | {"color": styles(study)[cell]["color"]}
+        for start, stop in drawn.regions.get(cell, ()):
+            axes.axvspan(start, stop, linewidth=0, zorder=0.5, **how)
+
+
+def _head(axes: "Axes", panel: Panel, *, width: int) -> None:
+    """Above the topmost panel of a column: what is drawn there."""
+    from matplotlib.lines import Line2D
+
+    names = [fill(metric.replace("_", " "), width) for metric in panel.metrics]
+    if len(names) == 1:
+        axes.set_title(names[0], loc="left", fontsize="small")
+        return
+    handles = [Line2D([], [], color=BASELINE, linewidth=1.5, ls=dash) for dash in DASHES[: len(names)]]
+    axes.legend(handles, names, loc="lower left", bbox_to_anchor=(0, 1), frameon=False, fontsize="small", borderpad=0.1)
