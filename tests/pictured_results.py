@@ -21,6 +21,7 @@ def pictured_study(**changes: Any) -> Study:
     trial = {name: value for name, value in synthetic_study().trial.items() if name != "goal"}
     settings = {
         "seeds": 3,
+        "analyses": [],
         "trial": trial | {"evaluate": {"at": list(STEPS)}, "probes": [{"name": "ntk"}, {"name": "centroid"}]},
         "arms": {"standard": {}, "jacobian": {"regulariser": {"name": "jacobian", "strength": 0.01}}},
     }

@@ -1,21 +1,32 @@
 """Scatters of measured quantities, and heat maps over two settings."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from grokgrid.analyses.drawing import BASELINE, LEGEND_LINE, colours, cut, in_legend
-from grokgrid.analyses.drawing_robustness import figure_legend
-from grokgrid.analyses.drawing_scales import colour_bar, colour_map, new_figure, norm_of, plain, value_axis
-from grokgrid.analyses.wording import NOTHING, precise
+from grokgrid.analyses.drawing_scales import (
+    LETTER,
+    colour_bar,
+    colour_map,
+    in_a_line,
+    legend_above,
+    new_figure,
+    norm_of,
+    plain,
+    value_axis,
+)
+from grokgrid.analyses.wording import NOTHING, in_words, precise
 from grokgrid.statistics import SampleMean
 from grokgrid.statistics.times import Floats
 from search_spaces import Study
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 MOST_WRITTEN = 100
@@ -25,8 +36,10 @@ MOST_WRITTEN = 100
 def scatter(study: Study, rows: pd.DataFrame, names: tuple[str, str, str | None]) -> "Figure":
     """rows: cell, arm, x, y, colour, a trial each; names: of the three."""
     told, palette, colour = in_legend(study), colours(study), names[2]
-    lines = 0 if colour and len(study.arms) == 1 else len(study.arms) if colour else len(told)
-    figure = new_figure(height=max(4.0, LEGEND_LINE * lines + 0.6))
+    arms = dict(zip(study.arms, MARKERS * len(study.arms), strict=False))
+    keys = _keys(study, arms, None if colour else told) if not colour or len(arms) > 1 else []
+    lines = -(-len(keys) // in_a_line(7.6, (str(key.get_label()) for key in keys)))
+    figure = new_figure(height=3.8 + LEGEND_LINE * lines)
     axes = figure.add_subplot()
     plain(axes)
     norm = norm_of(rows["colour"]) if colour else None
@@ -35,7 +48,6 @@ def scatter(study: Study, rows: pd.DataFrame, names: tuple[str, str, str | None]
         mine = rows[rows["cell"] == cell.name]
         if mine.empty:
             continue
-        marker = MARKERS[list(study.arms).index(cell.arm) % len(MARKERS)]
         for points, is_mean in ((mine, False), (mine[["x", "y", "colour"]].mean().to_frame().T, True)):
             if is_mean and not several:
                 continue
@@ -43,21 +55,25 @@ def scatter(study: Study, rows: pd.DataFrame, names: tuple[str, str, str | None]
             how = how or {"color": palette[cell.name]}
             large = is_mean or not several
             edge = {"s": 70, "edgecolors": "#3a3a3a", "linewidths": 0.8, "zorder": 3} if large else {"s": 18}
-            axes.scatter(points["x"], points["y"], marker=marker, alpha=1.0 if large else 0.6, **how, **edge)
-        if lines and not colour and cell.name in told:
-            axes.scatter([], [], marker=marker, color=palette[cell.name], label=told[cell.name])
-    if lines and colour:
-        for arm, marker in zip(study.arms, MARKERS * len(study.arms), strict=False):
-            axes.scatter([], [], marker=marker, color=BASELINE, label=arm)
+            axes.scatter(points["x"], points["y"], marker=arms[cell.arm], alpha=1.0 if large else 0.6, **how, **edge)
     value_axis(axes, "x", rows["x"])
     value_axis(axes, "y", rows["y"])
-    axes.set_xlabel(names[0].replace("_", " "))
-    axes.set_ylabel(names[1].replace("_", " "))
+    axes.set_xlabel(in_words(names[0]))
+    axes.set_ylabel(in_words(names[1]))
     if norm is not None and colour:
-        colour_bar(figure, norm, [axes], colour.replace("_", " "))
-    if lines:
-        figure_legend(figure, [axes], None if colour else cut(study, told))
+        colour_bar(figure, norm, [axes], in_words(colour))
+    legend_above(figure, keys, None if colour else cut(study, told))
     return figure
+
+
+def _keys(study: Study, arms: Mapping[str, str], told: Mapping[str, str] | None) -> "list[Line2D]":
+    """Of a legend: the cells in their colours; or, without any to tell, the arms' shapes alone."""
+    from matplotlib.lines import Line2D
+
+    palette = colours(study)
+    named = [(told[c.name], arms[c.arm], palette[c.name]) for c in study.cells if c.name in told] if told else []
+    named = named or [(arm, marker, BASELINE) for arm, marker in arms.items()]
+    return [Line2D([], [], linewidth=0, marker=marker, color=ink, label=name) for name, marker, ink in named]
 
 
 def heat_map(
@@ -73,7 +89,9 @@ def heat_map(
     norm = norm_of(means)
     axes.pcolormesh(means, norm=norm, cmap=colour_map(), edgecolors="face", linewidth=0.3)
     for which, (path, values) in (("x", across), ("y", up)):
-        places, texts = _ticks(values)
+        longest = max(map(len, values))
+        # Of columns the texts must fit side by side, of rows one above the other.
+        places, texts = _ticks(values, 400 / (LETTER * (longest + 1)) if which == "x" else 24)
         (axes.set_xticks if which == "x" else axes.set_yticks)(places, texts)
         (axes.set_xlabel if which == "x" else axes.set_ylabel)(path)
     axes.tick_params(length=0, labelsize="small")
@@ -83,13 +101,13 @@ def heat_map(
             mean = found[row][column]
             text = precise(mean.mean, mean.sd) if mean else NOTHING
             axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize="small", **_ink(norm, value))
-    colour_bar(figure, norm, [axes], metric.replace("_", " "))
+    colour_bar(figure, norm, [axes], in_words(metric))
     return figure
 
 
-def _ticks(values: Sequence[str]) -> tuple[Floats, list[str]]:
-    """At the middle of each, or of as many as have room."""
-    step = max(1, -(-len(values) // 20))
+def _ticks(values: Sequence[str], room: float) -> tuple[Floats, list[str]]:
+    """At the middle of each, or of as many as there is room for."""
+    step = math.ceil(len(values) / room)
     return np.arange(0.5, len(values), step), list(values[::step])
 
 

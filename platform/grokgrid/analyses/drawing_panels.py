@@ -10,8 +10,17 @@ import pandas as pd
 
 from grokgrid.analyses.curves import thin
 from grokgrid.analyses.drawing import BASELINE, DASHES, LEGEND_LINE, cut, in_legend, styles
-from grokgrid.analyses.drawing_robustness import figure_legend
-from grokgrid.analyses.drawing_scales import colour_bar, colour_map, new_figure, norm_of, plain, step_axis, value_axis
+from grokgrid.analyses.drawing_scales import (
+    colour_bar,
+    colour_map,
+    in_a_line,
+    legend_above,
+    new_figure,
+    norm_of,
+    plain,
+    step_axis,
+    value_axis,
+)
 from grokgrid.statistics.times import Floats
 from search_spaces import Study
 from search_spaces.analyses import Panel, Panels
@@ -59,8 +68,11 @@ class Drawn:
 def panels(study: Study, analysis: Panels, drawn: Drawn) -> "Figure":
     rows = rows_of(study, analysis)
     told = in_legend(study)
-    lines = len(told) if _has_legend(study, analysis) else 0
-    figure = new_figure(height=max(2.3 * len(rows) + (1.0 if lines else 0.7), LEGEND_LINE * lines + 0.6))
+    lines = len(told) if has_several(study, analysis) else 0
+    # Four panels beside each other need more room than a page's figure has.
+    width = 7.6 if len(analysis.panels) < 4 else 10.0
+    above = LEGEND_LINE * -(-lines // in_a_line(width, told.values()))
+    figure = new_figure(height=2.3 * len(rows) + 0.7 + above, width=width)
     grid = figure.subplots(len(rows), len(analysis.panels), sharex=True, sharey="col", squeeze=False)
     for column, panel in enumerate(analysis.panels):
         norm = norm_of(_marker_values(drawn, panel)) if panel.colour else None
@@ -68,20 +80,22 @@ def panels(study: Study, analysis: Panels, drawn: Drawn) -> "Figure":
             plain(axes)
             axes.tick_params(labelsize="small")
             if panel.shaded is not False:
-                _shade(study, axes, cells, drawn)
+                _shade(study, axes, cells, drawn, as_bars=lines > 0)
             for cell in cells:
                 _curve(study, axes, panel, cell, drawn, norm, told)
             if arm and column == 0:
                 axes.set_ylabel(arm, fontsize="medium", fontweight="bold")
-        _head(grid[0, column], panel, width=78 // len(analysis.panels))
+        _head(grid[0, column], panel, width=round(10 * width / len(analysis.panels)))
         value_axis(grid[0, column], "y", drawn.values(panel.metrics))
         if norm is not None and panel.colour:
             colour_bar(figure, norm, grid[:, column], panel.colour.replace("_", " "))
         grid[-1, column].set_xlabel("steps", fontsize="small")
     trained = drawn.steps[drawn.steps > 0]
-    step_axis(grid[0, 0], trained[0], trained[-1], from_zero=len(trained) < len(drawn.steps))
+    narrow = 72 * width / len(analysis.panels) - 52
+    step_axis(grid[0, 0], trained[0], trained[-1], from_zero=len(trained) < len(drawn.steps), width_pt=narrow)
     if lines:
-        figure_legend(figure, list(grid.flat), cut(study, told))
+        shown = [line for axes in grid[:, 0] for line in axes.lines if not line.get_label().startswith("_")]
+        legend_above(figure, shown, cut(study, told))
     return figure
 
 
@@ -92,9 +106,9 @@ def rows_of(study: Study, analysis: Panels) -> list[tuple[str, list[str]]]:
     return [(arm, [cell.name for cell in study.cells if cell.arm == arm]) for arm in study.arms]
 
 
-def _has_legend(study: Study, analysis: Panels) -> bool:
-    """Whether a row has several cells, or one whose name stands nowhere else."""
-    return analysis.rows == "together" or len(study.cells) > len(study.arms)
+def has_several(study: Study, analysis: Panels) -> bool:
+    """Whether a row has several cells, which a legend names, and of which each has a bar in the place of a shade."""
+    return any(len(cells) > 1 for _, cells in rows_of(study, analysis))
 
 
 def _curve(
@@ -145,13 +159,14 @@ def _marker_values(drawn: Drawn, panel: Panel) -> Floats:
     return np.concatenate([[], *(markers(drawn, panel, str(cell))[2] for cell in drawn.means["cell"].unique())])
 
 
-def _shade(study: Study, axes: "Axes", cells: Sequence[str], drawn: Drawn) -> None:
-    """All of the height, if the row has one cell; of several a bar each, one above the other, along the bottom."""
+def _shade(study: Study, axes: "Axes", cells: Sequence[str], drawn: Drawn, *, as_bars: bool) -> None:
+    """All of the height; or a bar a cell, one above the other, along the bottom."""
     for index, cell in enumerate(cells):
-        bar: dict[str, Any] = {"ymin": 0.04 * index, "ymax": 0.04 * index + 0.03, "alpha": 0.55}
-        how = {"alpha": 0.15, "color": SHADE} if len(cells) == 1 else bar | {"color": styles(study)[cell]["color"]}
+        high = min(0.02, 0.15 / len(cells))
+        bar: dict[str, Any] = {"ymin": high * index, "ymax": high * (index + 0.8), "alpha": 0.6}
+        how = bar | {"color": styles(study)[cell]["color"]} if as_bars else {"alpha": 0.15, "color": SHADE}
         for start, stop in drawn.regions.get(cell, ()):
-            axes.axvspan(start, stop, linewidth=0, zorder=0.5, **how)
+            axes.axvspan(start, stop, linewidth=0, zorder=0.7, **how)
 
 
 def _head(axes: "Axes", panel: Panel, *, width: int) -> None:

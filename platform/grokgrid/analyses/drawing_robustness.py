@@ -42,7 +42,7 @@ def curves(study: Study, found: Sequence[Curve]) -> "Figure":
         axes.set_xlabel(size_label(study, curve.assessment))
         axes.set_ylabel("accuracy")
         axes.set_ylim(-0.02, 1.02)
-    figure_legend(figure, panels, cut(study, told))
+    _legend(figure, panels, cut(study, told))
     return figure
 
 
@@ -69,7 +69,7 @@ def fronts(study: Study, found: Sequence[tuple[Curve, Sequence[Place]]]) -> "Fig
         axes.set_title(curve.title, loc="left", fontsize="medium")
         axes.set_xlabel("clean accuracy")
         axes.set_ylabel("mean accuracy over sizes")
-    figure_legend(figure, panels, cut(study, told))
+    _legend(figure, panels, cut(study, told))
     return figure
 
 
@@ -90,8 +90,8 @@ def _panels(study: Study, num: int) -> "tuple[Figure, list[Axes]]":
     return figure, axes
 
 
-def figure_legend(figure: "Figure", panels: "Sequence[Axes]", title: str | None) -> None:
-    """Above or beside the panels, of what any of them shows."""
+def _legend(figure: "Figure", panels: "Sequence[Axes]", title: str | None) -> None:
+    """Of what any panel shows."""
     shown = {name: line for axes in panels for line, name in zip(*axes.get_legend_handles_labels(), strict=True)}
     if not shown:
         return

@@ -11,14 +11,13 @@ from grokgrid.analyses import drawing_maps as drawing
 from grokgrid.analyses.ends import end_values
 from grokgrid.analyses.measurement_tables import interval_of
 from grokgrid.analyses.parts import Column, Figure, Section, Table
-from grokgrid.analyses.pictures import num_seeds, other_trials, shown_in
-from grokgrid.analyses.wording import LEVEL, NOTHING, finite, mean_sd, slug, when_read
+from grokgrid.analyses.pictures import num_seeds, other_trials, read_at, shown_in
+from grokgrid.analyses.wording import LEVEL, NOTHING, finite, in_words, mean_sd, short, slug
 from grokgrid.results import Results
 from grokgrid.statistics import SampleMean
 from search_spaces import Cell
 from search_spaces.analyses import HeatMap
 from search_spaces.pictures import arm_of
-from search_spaces.search import reading_of
 from trainables.names import written
 
 
@@ -26,14 +25,15 @@ from trainables.names import written
 class Grid:
     """Two settings of an arm, and what was found at each point.
 
-    across, up  the values of x and of y: numbers from the least on, others in the order of the study
+    across, up  the values of x and of y and how people read them: numbers from the least on, others in the order of the
+                study
     """
 
     arm: str
     cells: Mapping[tuple[str, str], Cell]
     found: Mapping[tuple[str, str], SampleMean | None]
-    across: tuple[str, ...]
-    up: tuple[str, ...]
+    across: Mapping[str, str]
+    up: Mapping[str, str]
 
     @property
     def num_known(self) -> int:
@@ -43,20 +43,23 @@ class Grid:
 def heat_map_section(results: Results, analysis: HeatMap, *, name: str = "heat_map", is_told: bool = False) -> Section:
     """is_told: whether the headline names the table, since no other analysis says more."""
     grid = _grid(results, analysis)
-    title = f"{analysis.metric} over {analysis.x} and {analysis.y}"
-    caption = " ".join(_caption(results, analysis, grid))
+    title = f"{in_words(analysis.metric)} over {analysis.x} and {analysis.y}"
+    of_table, of_figure = (
+        " ".join(_caption(results, analysis, grid, what)) for what in ("mean ± standard deviation", "mean")
+    )
     means = [[grid.found.get((x, y)) for x in grid.across] for y in grid.up]
-    draw = partial(drawing.heat_map, means, (analysis.x, grid.across), (analysis.y, grid.up), analysis.metric)
+    axes = (analysis.x, tuple(grid.across.values())), (analysis.y, tuple(grid.up.values()))
+    draw = partial(drawing.heat_map, means, *axes, analysis.metric)
     return Section(
         title=title,
-        tables=(_table(results, analysis, grid, title, caption, name),),
-        figures=(Figure(name, title, draw, caption),) if grid.num_known else (),
+        tables=(_table(results, analysis, grid, title, of_table, name),),
+        figures=(Figure(name, title, draw, of_figure),) if grid.num_known else (),
         metrics={
             f"{name}/{slug(grid.cells[point])}/{analysis.metric}/{key}": value
             for point, mean in grid.found.items()
             for key, value in finite(_figures(mean)).items()
         },
-        sentence=shown_in(title, grid.num_known, f"the table “{title}”") if is_told else "",
+        sentence=shown_in(title, grid.num_known) if is_told else "",
     )
 
 
@@ -74,10 +77,12 @@ def _grid(results: Results, analysis: HeatMap) -> Grid:
     return Grid(arm, cells, found, across, up)
 
 
-def _ordered(values: list[Any]) -> tuple[str, ...]:
+def _ordered(values: list[Any]) -> dict[str, str]:
+    """Each value as cells are found by it, and as people read it."""
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         values = sorted(values)
-    return tuple(dict.fromkeys(map(written, values)))
+    shown = {written(value): short(value) for value in values}
+    return shown if len(set(shown.values())) == len(shown) else {text: text for text in shown}
 
 
 def _figures(mean: SampleMean | None) -> dict[str, float | None]:
@@ -102,9 +107,10 @@ def _table(results: Results, analysis: HeatMap, grid: Grid, title: str, caption:
         for point, cell in grid.cells.items()
     ]
     data = pd.DataFrame(rows).astype(dict.fromkeys(("mean", "sd", "low", "high"), float))
+    down = dict(reversed(list(grid.up.items())))
     columns = (
-        Column(f"{analysis.y} \\ {analysis.x}", grid.up[::-1], "name"),
-        *(Column(x, tuple(_text(grid.found.get((x, y)), seeds) for y in grid.up[::-1])) for x in grid.across),
+        Column(f"{analysis.y}, across {analysis.x}", tuple(down.values()), "name"),
+        *(Column(label, tuple(_text(grid.found.get((x, y)), seeds) for y in down)) for x, label in grid.across.items()),
     )
     return Table(name, title, data, columns, caption)
 
@@ -115,9 +121,9 @@ def _text(mean: SampleMean | None, seeds: int) -> str:
     return mean_sd(mean.mean_sd) + (f" ({mean.n})" if mean.n < seeds else "")
 
 
-def _caption(results: Results, analysis: HeatMap, grid: Grid) -> Iterator[str]:
-    read = when_read(analysis.metric, "over training" if reading_of(analysis.metric) else "at the end of training")
-    yield f"{read} of {grid.arm}: the mean ± standard deviation over {num_seeds(results)}."
+def _caption(results: Results, analysis: HeatMap, grid: Grid, what: str) -> Iterator[str]:
+    yield f"{in_words(analysis.metric)} of {grid.arm}: the {what} over {num_seeds(results)}."
+    yield from read_at((analysis.metric,))
     seeds = len(results.study.seed_list)
     if any(mean is None or mean.n < seeds for mean in grid.found.values()):
         yield f"Where fewer have come to the end with a number, the table has how many in brackets; {NOTHING} is none."

@@ -94,11 +94,13 @@ def _caption(results: Results, analysis: Panels, drawn: drawing.Drawn) -> Iterat
             f"The mean over {num_seeds(results)} and, of three or more, its {PERCENT} band, point by point, up to "
             f"where the first trial ends. {drawn_seeds(results)}."
         )
-    if any(panel.colour for panel in analysis.panels):
-        yield f"Markers have the colour of {'that metric' if len(study.seed_list) == 1 else 'the mean'} at their step."
+    for panel in analysis.panels:
+        if panel.colour:
+            mean = "" if len(study.seed_list) == 1 else "the mean of "
+            yield f"On {panel.metrics[0]} a marker’s colour is {mean}{panel.colour} at its step."
     if analysis.region is not None:
-        several = any(len(cells) > 1 for _, cells in drawing.rows_of(study, analysis))
-        how = "Bars along the bottom, one a cell in its colour" if several else "Shaded"
+        has_bars = drawing.has_several(study, analysis)
+        how = "Bars along the bottom, one a cell in its colour" if has_bars else "Shaded"
         yield (
             f"{how}: where {analysis.region.metric} changes with the logarithm of steps at more than "
             f"{analysis.region.share:.3g} of its largest rate."

@@ -10,12 +10,12 @@ import pandas as pd
 from grokgrid.analyses import drawing_maps as drawing
 from grokgrid.analyses.ends import end_values, num_ended
 from grokgrid.analyses.parts import Column, Figure, Section, Table
-from grokgrid.analyses.pictures import other_trials, shown_in
-from grokgrid.analyses.wording import cell_label, labels, mean_sd, when_read
+from grokgrid.analyses.pictures import other_trials, read_at, shown_in
+from grokgrid.analyses.wording import cell_label, in_words, labels, mean_sd
 from grokgrid.plurals import plural
 from grokgrid.results import Results
 from grokgrid.statistics import SampleMean
-from search_spaces.analyses import Scatter
+from search_spaces.analyses import Scatter, metrics_asked
 
 FEW_CELLS = 3
 """Fewer have no ranks to speak of."""
@@ -24,7 +24,7 @@ FEW_CELLS = 3
 def scatter_section(results: Results, analysis: Scatter, *, name: str = "scatter", is_told: bool = False) -> Section:
     """is_told: whether the headline names the table, since no other analysis says more."""
     rows = _rows(results, analysis)
-    title = f"{analysis.y} against {analysis.x}"
+    title = f"{in_words(analysis.y)} against {in_words(analysis.x)}"
     table = _table(results, analysis, rows, title, name)
     names = (analysis.x, analysis.y, analysis.colour)
     caption = " ".join(_caption(results, analysis, rows))
@@ -34,7 +34,7 @@ def scatter_section(results: Results, analysis: Scatter, *, name: str = "scatter
         tables=(table,),
         figures=(figure,) if len(rows) else (),
         notes=tuple(_correlations(analysis, rows)),
-        sentence=shown_in(title, rows["cell"].nunique(), f"the table “{title}”") if is_told else "",
+        sentence=shown_in(title, rows["cell"].nunique()) if is_told else "",
     )
 
 
@@ -73,23 +73,19 @@ def _table(results: Results, analysis: Scatter, rows: pd.DataFrame, title: str, 
 
 def _caption(results: Results, analysis: Scatter, rows: pd.DataFrame) -> Iterator[str]:
     study = results.study
-    coloured = f"its colour is {_read(analysis.colour)}" if analysis.colour else "its colour is the arm"
+    coloured = f"its colour is {in_words(analysis.colour)}" if analysis.colour else "its colour is the arm’s"
     num, cells = plural(len(rows), "trial"), plural(rows["cell"].nunique(), "cell")
     if len(study.seed_list) > 1:
         yield f"A small marker a trial, {num} of {cells}; a large one the mean of a cell over seeds; {coloured}."
     else:
         yield f"A marker a trial, one seed of {cells}; {coloured}."
-    yield f"Across {_read(analysis.x)}, up {_read(analysis.y)}."
+    yield from read_at(metrics_asked(analysis))
     if len(study.arms) > 1 and analysis.colour:
         yield "An arm has one shape."
     if told := other_trials(results, study.cells):
         yield f"Trials that did not simply come to the end: {told}; only those with an end are drawn."
     if lost := sum(num_ended(results, cell) for cell in study.cells) - len(rows):
         yield f"Left out: {plural(lost, 'trial')} that came to the end without a number for each of these."
-
-
-def _read(metric: str) -> str:
-    return when_read(metric, "over training" if "/" in metric else "at the end")
 
 
 def _correlations(analysis: Scatter, rows: pd.DataFrame) -> Iterator[str]:
@@ -103,9 +99,9 @@ def _correlations(analysis: Scatter, rows: pd.DataFrame) -> Iterator[str]:
     for one, other in combinations(quantities, 2):
         varies = means[one].nunique() > 1 and means[other].nunique() > 1
         rho = float(stats.spearmanr(means[one], means[other]).statistic) if varies else np.nan
-        figure = f"{rho:.2f}" if varies else "not defined, since one of them is the same everywhere"
-        told.append(f"{quantities[one]} and {quantities[other]} {figure}")
+        figure = f"{rho:.2f}" if varies else "undefined, since one is the same everywhere"
+        told.append(f"{in_words(quantities[one])} and {in_words(quantities[other])}: {figure}")
     yield (
-        f"Spearman’s rank correlation over the means of {len(means)} cells: {'; '.join(told)}. It describes "
+        f"Spearman’s rank correlation over the means of {len(means)} cells. {'; '.join(told)}. It describes "
         "these cells, which were chosen, and is no test."
     )
