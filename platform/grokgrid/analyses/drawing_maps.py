@@ -44,18 +44,14 @@ def scatter(study: Study, rows: pd.DataFrame, names: tuple[str, str, str | None]
     plain(axes)
     norm = norm_of(rows["colour"]) if colour else None
     several = rows.groupby("cell").size().max() > 1
-    for cell in study.cells:
-        mine = rows[rows["cell"] == cell.name]
-        if mine.empty:
-            continue
-        for points, is_mean in ((mine, False), (mine[["x", "y", "colour"]].mean().to_frame().T, True)):
-            if is_mean and not several:
-                continue
+    # What is alike is one artist: a study may have thousands of cells.
+    for arm, mine in rows.groupby("arm", sort=False):
+        means = mine.groupby("cell", sort=False)[["x", "y", "colour"]].mean().reset_index()
+        for points, is_large in ((mine, False), (means, True)) if several else ((mine, True),):
             how: dict[str, Any] = {"c": points["colour"], "norm": norm, "cmap": colour_map()} if norm else {}
-            how = how or {"color": palette[cell.name]}
-            large = is_mean or not several
-            edge = {"s": 70, "edgecolors": "#3a3a3a", "linewidths": 0.8, "zorder": 3} if large else {"s": 18}
-            axes.scatter(points["x"], points["y"], marker=arms[cell.arm], alpha=1.0 if large else 0.6, **how, **edge)
+            how = how or {"c": [palette[cell] for cell in points["cell"]]}
+            edge = {"s": 70, "edgecolors": "#3a3a3a", "linewidths": 0.8, "zorder": 3} if is_large else {"s": 18}
+            axes.scatter(points["x"], points["y"], marker=arms[str(arm)], alpha=1 if is_large else 0.6, **how, **edge)
     value_axis(axes, "x", rows["x"])
     value_axis(axes, "y", rows["y"])
     axes.set_xlabel(in_words(names[0]))

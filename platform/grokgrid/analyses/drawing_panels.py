@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ SHADE = "#009e73"
 MOST_MARKERS = 40
 
 Lines = Mapping[str, Sequence[Floats]]
+Styles = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,12 +54,17 @@ class Drawn:
     regions: Mapping[str, Sequence[tuple[float, float]]]
 
     def mean(self, cell: str, metric: str) -> pd.DataFrame:
-        return self.means[(self.means["cell"] == cell) & (self.means["metric"] == metric)]
+        return self._means.get((cell, metric), self.means[:0])
 
     def values(self, metrics: Sequence[str]) -> Floats:
         """All that these metrics' panels show."""
         curves = [curve[:, 1] for m in metrics for those in self.lines.get(m, {}).values() for curve in those]
         return np.concatenate([[], *curves])
+
+    @cached_property
+    def _means(self) -> dict[tuple[str, str], pd.DataFrame]:
+        grouped = self.means.groupby(["cell", "metric"], sort=False)
+        return {(str(cell), str(metric)): mean for (cell, metric), mean in grouped}
 
     @property
     def steps(self) -> Floats:
@@ -66,8 +73,7 @@ class Drawn:
 
 
 def panels(study: Study, analysis: Panels, drawn: Drawn) -> "Figure":
-    rows = rows_of(study, analysis)
-    told = in_legend(study)
+    rows, told, style_of = rows_of(study, analysis), in_legend(study), styles(study)
     lines = len(told) if has_several(study, analysis) else 0
     # Four panels beside each other need more room than a page's figure has.
     width = 7.6 if len(analysis.panels) < 4 else 10.0
@@ -80,9 +86,9 @@ def panels(study: Study, analysis: Panels, drawn: Drawn) -> "Figure":
             plain(axes)
             axes.tick_params(labelsize="small")
             if panel.shaded is not False:
-                _shade(study, axes, cells, drawn, as_bars=lines > 0)
+                _shade(style_of, axes, cells, drawn, as_bars=lines > 0)
             for cell in cells:
-                _curve(study, axes, panel, cell, drawn, norm, told)
+                _curve(style_of, axes, panel, cell, drawn, norm, told)
             if arm and column == 0:
                 axes.set_ylabel(arm, fontsize="medium", fontweight="bold")
         _head(grid[0, column], panel, width=round(10 * width / len(analysis.panels)))
@@ -112,13 +118,18 @@ def has_several(study: Study, analysis: Panels) -> bool:
 
 
 def _curve(
-    study: Study, axes: "Axes", panel: Panel, cell: str, drawn: Drawn, norm: "Normalize | None", told: Mapping[str, str]
+    style_of: Styles,
+    axes: "Axes",
+    panel: Panel,
+    cell: str,
+    drawn: Drawn,
+    norm: "Normalize | None",
+    told: Mapping[str, str],
 ) -> None:
     """A cell's seeds, their mean and its band; coloured markers on the mean, if the panel has a colour."""
     from matplotlib.collections import LineCollection
 
-    style: dict[str, Any] = styles(study)[cell]
-    ink = style["color"]
+    ink = style_of[cell]["color"]
     for index, metric in enumerate(panel.metrics):
         dash = DASHES[index]
         seeds, mean = drawn.lines.get(metric, {}).get(cell, ()), drawn.mean(cell, metric)
@@ -159,12 +170,12 @@ def _marker_values(drawn: Drawn, panel: Panel) -> Floats:
     return np.concatenate([[], *(markers(drawn, panel, str(cell))[2] for cell in drawn.means["cell"].unique())])
 
 
-def _shade(study: Study, axes: "Axes", cells: Sequence[str], drawn: Drawn, *, as_bars: bool) -> None:
+def _shade(style_of: Styles, axes: "Axes", cells: Sequence[str], drawn: Drawn, *, as_bars: bool) -> None:
     """All of the height; or a bar a cell, one above the other, along the bottom."""
     for index, cell in enumerate(cells):
         high = min(0.02, 0.15 / len(cells))
         bar: dict[str, Any] = {"ymin": high * index, "ymax": high * (index + 0.8), "alpha": 0.6}
-        how = bar | {"color": styles(study)[cell]["color"]} if as_bars else {"alpha": 0.15, "color": SHADE}
+        how = bar | {"color": style_of[cell]["color"]} if as_bars else {"alpha": 0.15, "color": SHADE}
         for start, stop in drawn.regions.get(cell, ()):
             axes.axvspan(start, stop, linewidth=0, zorder=0.7, **how)
 
