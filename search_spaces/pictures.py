@@ -89,13 +89,16 @@ def _problems_of_axes(analysis: Settings, arms: Settings) -> Iterator[Problem]:
     axes = {field: path for field in ("x", "y") if isinstance(path := analysis.get(field), str)}
     on_grids = list(dict.fromkeys(path for paths in grids.values() for path in paths))
     inside, where = on_grids, "any arm's grid"
-    if isinstance(arm, str) and arm in arms:
-        inside, where = grids.get(arm, []), f"the grid of {arm!r}"
+    if isinstance(arm, str) and arm in grids:
+        inside, where = grids[arm], f"the grid of {arm!r}"
     unknown = [field for field, path in axes.items() if path not in inside]
     if isinstance(arm, str) and arm not in arms:
         yield Problem(("arm",), f"{arm!r} is no arm; {nearest(arm, arms)}")
+    elif isinstance(arm, str) and arm not in grids and grids:
+        yield Problem(("arm",), f"{arm!r} has no grid; {nearest(arm, grids)}")
+        return
     for field in unknown:
-        allowed = nearest(axes[field], inside) if inside else "it has none: give it a grid of two settings"
+        allowed = nearest(axes[field], inside) if inside else "give an arm a grid of two settings"
         yield Problem((field,), f"{axes[field]!r} is not on {where}; {allowed}")
     if len(axes) < 2 or unknown:
         return
