@@ -9,7 +9,7 @@ from pydantic_core import CoreSchema, core_schema
 from search_spaces.predicates import Predicate
 from search_spaces.search import Better, better_of
 from trainables.assessments.base import Assessment
-from trainables.configuration import Config, Float
+from trainables.configuration import Bool, Config, Float
 from trainables.validation import Problem, ValidationErrors, nearest, not_fields, shown
 
 
@@ -64,7 +64,8 @@ class Curves(Analysis):
 
 class Measurements(Analysis):
     """Metrics where training ends, over seeds; with a baseline their differences from it, paired by seed. max/METRIC
-    and min/METRIC are extremes over all evaluations until then.
+    and min/METRIC are extremes over all evaluations from the first step until then, first/METRIC is the value at the
+    first evaluation, which may be at step 0.
 
     Where a trial ends all its probes are due. If another study has trained it on, a metric is as last measured by then:
     a budget whose last evaluation is one at which the probes are due anyway makes no difference.
@@ -119,6 +120,65 @@ class ArmsBySetting(Analysis):
     null_as: Annotated[str, Field(min_length=1)] = "null"
 
 
+class Panel(Config):
+    """One of several plots side by side.
+
+    metrics  the first is drawn as a solid line, the others dashed
+    colour   the metric that colours the markers on the curve of the only one of `metrics`
+    shaded   whether the region is shaded here; by default it is, if there is one
+    """
+
+    metrics: Annotated[tuple[str, ...], Field(min_length=1, max_length=4)]
+    colour: str | None = None
+    shaded: Bool | None = None
+
+
+class Region(Config):
+    """The steps at which a metric changes: where |d metric / d log(steps)| of its mean over seeds is more than `share`
+    of its maximum.
+    """
+
+    metric: str
+    share: Annotated[Float, Field(gt=0, lt=1)] = 0.1
+
+
+class Panels(Analysis):
+    """Curves side by side on one axis of steps, which begins at step 0 if the evaluations do.
+
+    rows  together: all arms in one row of panels; arms: a row an arm, in which a column's axes have the same limits
+    """
+
+    kind: Literal["panels"] = "panels"
+    panels: Annotated[tuple[Panel, ...], Field(min_length=1, max_length=4)]
+    rows: Literal["together", "arms"] = "together"
+    region: Region | None = None
+
+
+class Scatter(Analysis):
+    """One measured quantity against another, a dot a trial, coloured by a third or else by the arm. Each is METRIC,
+    where training ended, first/METRIC, max/METRIC or min/METRIC.
+    """
+
+    kind: Literal["scatter"] = "scatter"
+    x: str
+    y: str
+    colour: str | None = None
+
+
+class HeatMap(Analysis):
+    """The mean over seeds of a metric at every point of a grid of two settings.
+
+    x, y  the paths of the settings
+    arm   the arm that has them on its grid; needed if several have
+    """
+
+    kind: Literal["heat_map"] = "heat_map"
+    metric: str
+    x: str
+    y: str
+    arm: str | None = None
+
+
 class RobustnessCurve(Analysis):
     """Accuracy against the size of a perturbation, where training ended; with a baseline the differences from it,
     paired by seed; clean accuracy against robustness; and signs that attacks are weak because gradients are masked.
@@ -162,8 +222,13 @@ def has_curve(assessment: Assessment) -> bool:
 
 def metrics_asked(analysis: Analysis) -> tuple[str, ...]:
     """What an analysis names."""
-    if isinstance(analysis, ArmsBySetting):
+    if isinstance(analysis, ArmsBySetting | HeatMap):
         return (analysis.metric,)
     if isinstance(analysis, Statement):
         return tuple(metric for predicate in analysis.that for metric in predicate.metrics_named)
+    if isinstance(analysis, Scatter):
+        return tuple(dict.fromkeys(filter(None, (analysis.x, analysis.y, analysis.colour))))
+    if isinstance(analysis, Panels):
+        drawn = (metric for panel in analysis.panels for metric in (*panel.metrics, panel.colour))
+        return tuple(dict.fromkeys(filter(None, (*drawn, analysis.region.metric if analysis.region else None))))
     return getattr(analysis, "metrics", None) or ()

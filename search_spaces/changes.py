@@ -4,8 +4,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from search_spaces.analyses import Acceleration, Analysis, LambdaCurve, Measurements, RobustnessCurve, Statement
+from search_spaces.analyses import (
+    Acceleration,
+    Analysis,
+    HeatMap,
+    LambdaCurve,
+    Measurements,
+    RobustnessCurve,
+    Statement,
+)
 from search_spaces.cells import cells_of
+from search_spaces.pictures import arm_of
 from search_spaces.study import Study
 from trainables.limits import wrong_size
 from trainables.reading import parse_value
@@ -44,7 +53,7 @@ def narrow(
         content["seeds"] = seeds if isinstance(seeds, int) else tuple(seeds)
     if arms:
         content["arms"] = {name: arm for name, arm in content["arms"].items() if name in arms}
-        kept = [left for analysis in study.analyses if (left := _without_absent(analysis, arms)) is not None]
+        kept = [left for analysis in study.analyses if (left := _without_absent(analysis, arms, study)) is not None]
         content["analyses"] = [analysis.model_dump() for analysis in kept]
         compares = any(isinstance(analysis, Acceleration) for analysis in kept)
         if study.search is not None and not {study.search.arm, study.search.baseline} <= set(arms):
@@ -68,8 +77,10 @@ def _of_cells(content: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _without_absent(analysis: Analysis, arms: Sequence[str]) -> Analysis | None:
-    """What is left of an analysis where only `arms` are there."""
+def _without_absent(analysis: Analysis, arms: Sequence[str], study: Study) -> Analysis | None:
+    """What is left of an analysis where only `arms` of a study are there."""
+    if isinstance(analysis, HeatMap) and arm_of(analysis, study.arms) not in arms:
+        return None
     if isinstance(analysis, Acceleration) and analysis.baseline not in arms:
         return None
     if isinstance(analysis, LambdaCurve) and not {analysis.arm, analysis.baseline} <= set(arms):

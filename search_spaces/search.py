@@ -15,7 +15,7 @@ on the study's own seeds, which had no part in the choice, the best one is then 
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -44,13 +44,30 @@ FIRST_SEED = 100_000
 MOST_CANDIDATES, MOST_SEEDS, MOST_SETTINGS = 1000, 1000, 50
 """Of any search."""
 
+READINGS = ("first", "max", "min")
+"""What may stand before the name of a metric: its value at the first evaluation, which may be at step 0, or its extreme
+over the evaluations from the first step up to where training ended.
+"""
+
 Better = Literal["less", "more"]
 
 
+def reading_of(metric: str) -> str:
+    """`first`, `max` or `min`, if that and a slash stand before its name; empty where training ends."""
+    before = metric.rpartition("/")[0]
+    return before if before in READINGS else ""
+
+
 def measured_by(metric: str) -> str:
-    """What is measured for a metric where training ends: METRIC for itself, max/METRIC and min/METRIC."""
-    extreme, _, name = metric.rpartition("/")
-    return name if extreme in ("max", "min") else metric
+    """What is measured for METRIC itself, first/METRIC, max/METRIC and min/METRIC."""
+    return metric.rpartition("/")[2] if reading_of(metric) else metric
+
+
+def allowed_like(metric: str, measured: Sequence[str]) -> list[str]:
+    """The names among which to look for the nearest one to a metric that is not measured."""
+    before, slash, _ = metric.rpartition("/")
+    readings = (before,) if before in READINGS else READINGS
+    return [f"{reading}/{name}" for reading in readings for name in measured] if slash else list(measured)
 
 
 def better_of(metric: str) -> Better | None:
@@ -178,7 +195,7 @@ class Objective(Config):
 
     metric  steps, epochs or seconds to the goal, of which the logarithm of min(time, budget) is taken; or anything
             that is measured, where training ends, or max/METRIC or min/METRIC, its extreme over the evaluations until
-            then
+            then, or first/METRIC, at the first evaluation
     better  whether less or more of it is better; needed unless its name tells: times, losses, accuracies
     """
 

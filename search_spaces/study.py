@@ -24,8 +24,9 @@ from search_spaces.analyses import (
 )
 from search_spaces.assessing import assessments_in, metrics_of_assessments, problems_of_assessments
 from search_spaces.cells import Cell, Settings, cells_of, nested, overlay, placed, without
+from search_spaces.pictures import problems_of_pictures
 from search_spaces.predicate_checks import problems_of_statement
-from search_spaces.search import TIMES, Search, measured_by, seeds_up_to
+from search_spaces.search import TIMES, Search, allowed_like, measured_by, reading_of, seeds_up_to
 from trainables.assessments.base import Assessment
 from trainables.component import Component, components_in
 from trainables.configuration import Bool, Config, Float, NonNegativeFloat, PositiveFloat, PositiveInt, spelled
@@ -282,6 +283,7 @@ def _problems_of_cells(study: dict[str, Any], cells: list[Cell], problems: list[
             *_problems_of_robustness(analysis, study.get("assessments")),
             *_problems_of_extremes(analysis, afterwards),
             *problems_of_statement(analysis, arms, cells, measured, afterwards),
+            *problems_of_pictures(analysis, study["arms"], measured, afterwards),
         ]
         problems += [Problem(("analyses", index, *problem.path), problem.message) for problem in of_one]
     compares = any(analysis.get("kind") == "acceleration" for analysis in analyses)
@@ -319,7 +321,8 @@ def _problems_of_analysis(
     if kind in ("curves", "measurements", "lambda_curve") and measured:
         for metric in _metrics(analysis):
             if (metric if kind == "curves" else measured_by(metric)) not in measured:
-                yield Problem(("metrics",), f"{metric!r} is not measured; {nearest(metric, measured)}")
+                allowed = list(measured) if kind == "curves" else allowed_like(metric, measured)
+                yield Problem(("metrics",), f"{metric!r} is not measured; {nearest(metric, allowed)}")
 
 
 def _problems_of_robustness(analysis: dict[str, Any], given: Any) -> Iterator[Problem]:
@@ -353,7 +356,8 @@ def _problems_of_robustness(analysis: dict[str, Any], given: Any) -> Iterator[Pr
 def _problems_of_extremes(analysis: dict[str, Any], afterwards: list[str]) -> Iterator[Problem]:
     for metric in _metrics(analysis):
         if metric != (plain := measured_by(metric)) and plain in afterwards:
-            wrong = f"{metric!r}: an assessment is made once, and has no extremes over it; write {plain}"
+            none = "first evaluation" if reading_of(metric) == "first" else "extremes over it"
+            wrong = f"{metric!r}: an assessment is made once, and has no {none}; write {plain}"
             yield Problem(("metrics",), wrong)
 
 
@@ -365,7 +369,7 @@ def _problems_of_table(analysis: dict[str, Any], cells: list[Cell], measured: li
         told = f"; {nearest(setting, on_grids)}" if on_grids else ""
         yield Problem(("setting",), f"{setting!r} is on no arm's grid by itself{told}")
     if measured and isinstance(metric, str) and measured_by(metric) not in measured:
-        yield Problem(("metric",), f"{metric!r} is not measured; {nearest(metric, measured)}")
+        yield Problem(("metric",), f"{metric!r} is not measured; {nearest(metric, allowed_like(metric, measured))}")
     baseline = analysis.get("baseline")
     if isinstance(baseline, str) and inside and baseline not in inside:
         wrong = f"{baseline!r} is no arm of the table, which has {setting} alone on its grid"
@@ -416,7 +420,9 @@ def _problems_of_search(study: dict[str, Any], cells: list[Cell], measured: list
             yield Problem(place, f"{objective.metric!r} needs a goal: give trial.goal")
         elif measured and not objective.is_time and measured_by(objective.metric) not in measured:
             held_out = "; give data.num_validation" if "validation_" in objective.metric else ""
-            known = nearest(objective.metric, [*TIMES, *(m for m in measured if not m.startswith("test_"))])
+            others = [m for m in measured if not m.startswith("test_")]
+            times = () if "/" in objective.metric else TIMES
+            known = nearest(objective.metric, [*times, *allowed_like(objective.metric, others)])
             yield Problem(place, f"{objective.metric!r} is not measured{held_out}; {known}")
     if search.arm in arms:
         yield from _problems_of_settings(study["trial"], arms[search.arm] or {}, search, cells)

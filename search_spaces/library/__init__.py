@@ -13,6 +13,16 @@ from search_spaces.library.hoffman_assessed import (
 from search_spaces.library.jacobians import figure9_ce, figure9_mse, table2_ce, table2_mse
 from search_spaces.library.lambdas import lambda_ce, lambda_ce_small, lambda_mse, lambda_mse_small
 from search_spaces.library.table1 import table1_ce, table1_mse
+from search_spaces.library.walker_figures import (
+    figure2,
+    figure2_small,
+    figure3,
+    figure3_small,
+    figure5,
+    figure5_small,
+    figure6,
+    figure6_small,
+)
 from search_spaces.study import Study
 
 LIBRARY: dict[str, Callable[[], Study]] = {
@@ -23,6 +33,14 @@ LIBRARY: dict[str, Callable[[], Study]] = {
     "table2-mse": table2_mse,
     "figure9-ce": figure9_ce,
     "figure9-mse": figure9_mse,
+    "figure2": figure2,
+    "figure2-small": figure2_small,
+    "figure3": figure3,
+    "figure3-small": figure3_small,
+    "figure5": figure5,
+    "figure5-small": figure5_small,
+    "figure6": figure6,
+    "figure6-small": figure6_small,
     "lambda-ce": lambda_ce,
     "lambda-ce-small": lambda_ce_small,
     "lambda-mse": lambda_mse,

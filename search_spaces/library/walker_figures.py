@@ -119,9 +119,7 @@ def _figure2(name: str, *, seeds: int, steps: int) -> Study:
         statement
         for arm in arms
         for statement in (
-            says.theorem_6_holds(
-                arm=arm, predicted=f"{_POINT}_predicted_change", measured=f"{_POINT}_measured_change"
-            ),
+            says.theorem_6_holds(arm=arm, predicted=f"{_POINT}_predicted_change", measured=f"{_POINT}_measured_change"),
             says.norms_increase(arm=arm, norm=_NORM),
         )
     ]

@@ -80,6 +80,20 @@ class TestMeans:
             "arms."
         )
 
+    def test_of_the_first_evaluation_are_said_to_be(self):
+        found = measured(LOW, HIGH, analyses=[{"kind": "measurements", "metrics": ["first/test_accuracy"]}])
+        # The curves begin at 0.1, whatever their trials come to.
+        assert row(found, table="measurements")["mean"] == pytest.approx(0.1, abs=1e-6)
+        assert found.headline.startswith("At the first evaluation test_accuracy is: baseline 0.100")
+        (caption,) = (t.caption for s in found.sections for t in s.tables if t.name == "measurements")
+        assert "What begins with first/ is of the first evaluation" in caption
+        assert not any("is best (or worst)" in note for note in found.notes)
+
+    def test_of_the_first_evaluation_differ_from_the_baseline(self):
+        analysis = {"kind": "measurements", "metrics": ["first/test_accuracy"], "baseline": "baseline"}
+        told = measured(LOW, HIGH, analyses=[analysis]).headline
+        assert told.startswith("test_accuracy at the first evaluation beside baseline’s: ")
+
     def test_are_found_in_mlflow_by_name(self):
         metrics = measured(LOW, HIGH).metrics
         prefix = f"measurements/jacobian/{NORM}"

@@ -282,6 +282,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         {"assessments": [ACCURACY], "analyses": [{"kind": "measurements", "metrics": ["max/again_accuracy"]}]},
         "has no extremes over it; write again_accuracy",
     ),
+    (
+        {"assessments": [ACCURACY], "analyses": [{"kind": "measurements", "metrics": ["first/again_accuracy"]}]},
+        "has no first evaluation; write again_accuracy",
+    ),
 ]
 
 

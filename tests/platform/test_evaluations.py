@@ -2,6 +2,7 @@
 
 import io
 import logging
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -100,6 +101,21 @@ class TestBeforeTraining:
     def test_no_extreme_is_found(self, one: Study):
         (cell,) = one.cells
         assert end_values(self.seen(one, self.falling), cell, "max/test_accuracy").to_dict() == {0: 0.7}
+
+    def test_the_first_value_is_found(self, one: Study):
+        (cell,) = one.cells
+        assert end_values(self.seen(one, self.falling), cell, "first/test_accuracy").to_dict() == {0: 0.9}
+        assert end_values(self.seen(one, self.falling), cell, "first/train_r2").empty
+
+    def test_a_trial_that_has_not_ended_has_no_first_value(self, one: Study):
+        (cell,) = one.cells
+        assert end_values(self.seen(one, {0: 0.9, 5: 0.1}), cell, "first/test_accuracy").empty
+
+    def test_a_first_value_that_is_no_number_is_none(self, one: Study):
+        """What came later is not the first."""
+        (cell,) = one.cells
+        found = self.seen(one, self.falling | {0: math.nan})
+        assert end_values(found, cell, "first/test_accuracy").empty
 
     def test_a_trial_that_did_nothing_else_is_not_seen(self, one: Study):
         """It has no time: a time of 0 would be one that was censored, and has no logarithm."""

@@ -170,6 +170,26 @@ WRONG = {
         "{kind: measurements, metrics: [test_acuracy]}",
         "analyses.0.metrics: 'test_acuracy' is not measured; did you mean 'test_accuracy'?",
     ),
+    "the first of what is not measured": (
+        "{kind: acceleration, baseline: baseline}",
+        "{kind: measurements, metrics: [first/test_acuracy]}",
+        "'first/test_acuracy' is not measured; did you mean 'first/test_accuracy'?",
+    ),
+    "an unknown evaluation": (
+        "{kind: acceleration, baseline: baseline}",
+        "{kind: measurements, metrics: [last/test_accuracy]}",
+        "'last/test_accuracy' is not measured; did you mean 'first/test_accuracy'?",
+    ),
+    "a table of what is not measured": (
+        "{kind: acceleration, baseline: baseline}",
+        "{kind: table, metric: first/test_acuracy, setting: model.width}",
+        "analyses.0.metric: 'first/test_acuracy' is not measured; did you mean 'first/test_accuracy'?",
+    ),
+    "nothing before a metric": (
+        "{kind: acceleration, baseline: baseline}",
+        "{kind: measurements, metrics: [/test_accuracy]}",
+        "'/test_accuracy' is not measured; did you mean ",
+    ),
     "a metric in place of metrics": (
         "{kind: acceleration, baseline: baseline}",
         "{kind: measurements, metrics: test_accuracy}",

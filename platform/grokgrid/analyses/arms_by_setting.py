@@ -9,7 +9,7 @@ from grokgrid.analyses.headlines import measured
 from grokgrid.analyses.measurement_rows import Measurement, at_the_end, rows_of, with_holm
 from grokgrid.analyses.measurement_tables import caption_of_differences, differences, logged, of_few_pairs, tidy, why
 from grokgrid.analyses.parts import Column, Section, Table
-from grokgrid.analyses.wording import LEVEL, NOTHING, PERCENT, precise
+from grokgrid.analyses.wording import LEVEL, NOTHING, PERCENT, precise, when_read
 from grokgrid.results import Results
 from grokgrid.statistics import SampleMean
 from search_spaces.analyses import ArmsBySetting
@@ -56,7 +56,7 @@ def _table(results: Results, analysis: ArmsBySetting, found: dict[tuple[str, Any
     )
     few = any(m.n < num_seeds for m in found.values())
     caption = (
-        f"{analysis.metric} at the end of training by {analysis.setting}: the mean over {num_seeds} seeds ± half of its"
+        f"{when_read(analysis.metric)} by {analysis.setting}: the mean over {num_seeds} seeds ± half of its"
         f" {PERCENT} interval, Student's."
     )
     more = " Where fewer seeds have come to the end with a number, how many is in brackets." if few else ""
@@ -78,7 +78,7 @@ def _differences(results: Results, analysis: ArmsBySetting, compared: Sequence[M
         *why(rows),
     )
     caption = [
-        f"{analysis.metric} at the end of training, each arm beside {baseline} at the same {analysis.setting}.",
+        f"{when_read(analysis.metric)}, each arm beside {baseline} at the same {analysis.setting}.",
         *caption_of_differences(results.study, rows, baseline, "In all"),
     ]
     data = tidy(rows, baseline, len(results.study.seed_list))

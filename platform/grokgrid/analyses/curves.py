@@ -1,5 +1,6 @@
 """Metrics against steps: each seed's curve, their mean and its band."""
 
+from collections.abc import Collection, Sequence
 from functools import partial
 
 import numpy as np
@@ -11,7 +12,7 @@ from grokgrid.analyses.headlines import ended
 from grokgrid.analyses.parts import Column, Figure, Section, Table
 from grokgrid.analyses.trials import others
 from grokgrid.analyses.wording import LEVEL, NOTHING, PERCENT, cell_label, labels, mean_sd
-from grokgrid.results import Results
+from grokgrid.results import Results, State
 from grokgrid.statistics import by_trial, mean_curve
 from grokgrid.statistics.times import Bools, Floats, Ints
 from search_spaces.analyses import Curves
@@ -33,21 +34,21 @@ def curves_section(results: Results, analysis: Curves, *, name: str = "curves", 
     asked = _asked(results, analysis)
     trained = results.curves[results.curves["steps"] > 0]
     metrics = [metric for metric in asked if metric in trained and np.isfinite(trained[metric]).any()]
-    means = _means(results, metrics)
+    means = mean_curves(results, metrics)
     figures = tuple(
         Figure(
             f"{name}-{file_part(metric, '/')}",
             metric.replace("_", " "),
             partial(
-                drawing.curves, results.study, metric, _seed_curves(results, metric), means[means["metric"] == metric]
+                drawing.curves, results.study, metric, seed_curves(results, metric), means[means["metric"] == metric]
             ),
-            f"{_drawn_seeds(results)}, a dot where it ends; the mean over seeds and, of three or more, "
+            f"{drawn_seeds(results)}, a dot where it ends; the mean over seeds and, of three or more, "
             f"its {PERCENT} band, point by point, up to where the first trial ends: beyond, it would be the mean of "
             "the slow ones.",
         )
         for metric in metrics
     )
-    where_ended = _ends(results, asked, f"{name}-ends")
+    where_ended = ends_table(results, asked, f"{name}-ends")
     # The headline has room for one.
     metric = "test_accuracy" if "test_accuracy" in asked else next(reversed(asked), None)
     return Section(
@@ -81,16 +82,16 @@ def thin(steps: Ints | Floats, num_points: int = NUM_POINTS) -> Bools:
     return keep
 
 
-def _seed_curves(results: Results, metric: str) -> dict[str, list[Floats]]:
-    """The curves to draw of each cell, (evaluations, 2) each: steps and the metric. The axis is logarithmic and has no
-    step 0.
+def seed_curves(results: Results, metric: str, *, first: int = 1) -> dict[str, list[Floats]]:
+    """The curves to draw of each cell, (evaluations, 2) each: steps from `first` on, since a logarithmic axis has no
+    step 0, and the metric.
     """
     seeds = _seeds(results)
     num_points = max(50, min(NUM_POINTS, MAX_POINTS // (len(results.study.cells) * len(seeds))))
     found = {}
     for cell in results.study.cells:
         evaluations = results.evaluations_of(cell)
-        evaluations = evaluations[evaluations["seed"].isin(seeds) & (evaluations["steps"] > 0)]
+        evaluations = evaluations[evaluations["seed"].isin(seeds) & (evaluations["steps"] >= first)]
         curves = (np.column_stack(curve).astype(float) for curve in by_trial(evaluations, metric))
         found[cell.name] = [curve[thin(curve[:, 0], num_points)] for curve in curves]
     return found
@@ -100,16 +101,19 @@ def _seeds(results: Results) -> tuple[int, ...]:
     return results.study.seed_list[: max(1, MAX_LINES // len(results.study.cells))]
 
 
-def _drawn_seeds(results: Results) -> str:
+def drawn_seeds(results: Results) -> str:
+    """What a thin line is."""
     num_drawn, num_seeds = len(_seeds(results)), len(results.study.seed_list)
     return "A thin line a seed" + (f", the first {num_drawn} of {num_seeds}" if num_drawn < num_seeds else "")
 
 
-def _means(results: Results, metrics: list[str]) -> pd.DataFrame:
+def mean_curves(results: Results, metrics: Sequence[str], *, but: Collection[State] = ()) -> pd.DataFrame:
+    """Cell by cell and metric by metric, over the trials that are not in these states."""
     columns = ["cell", "metric", "steps", "mean", "sd", "low", "high", "n", "level"]
     frames = []
     for cell in results.study.cells:
-        evaluations = results.evaluations_of(cell)
+        trials, evaluations = results.trials_of(cell), results.evaluations_of(cell)
+        evaluations = evaluations[evaluations["seed"].isin(trials["seed"][~trials["state"].isin(but)])]
         for metric in metrics:
             steps = np.unique(evaluations["steps"].to_numpy()[np.isfinite(evaluations[metric].to_numpy(float))])
             if not len(steps):
@@ -121,7 +125,8 @@ def _means(results: Results, metrics: list[str]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
 
 
-def _ends(results: Results, metrics: tuple[str, ...], name: str) -> Table:
+def ends_table(results: Results, metrics: tuple[str, ...], name: str) -> Table:
+    """Metrics where the trials ended, a row a cell."""
     study = results.study
     found = {(cell.name, metric): ends(results, cell, metric) for cell in study.cells for metric in metrics}
     data = pd.DataFrame(

@@ -6,6 +6,7 @@ import pandas as pd
 from grokgrid.results import Results, State
 from grokgrid.statistics import MeanSd, SampleMean
 from search_spaces import Cell
+from search_spaces.search import measured_by, reading_of
 
 ENDED = (State.REACHED, State.CENSORED, State.FINISHED)
 """At the goal or with their budget. A trial that diverged has no end to be measured at: what it was last seen with is
@@ -17,14 +18,17 @@ def end_values(results: Results, cell: Cell, metric: str) -> "pd.Series[float]":
     """By seed, of the trials that ended; one whose value is no number is left out.
 
     metric: where training ended; or max/METRIC or min/METRIC, its extreme over the evaluations from the first step up
-    to there
+    to there; or first/METRIC, at the first evaluation, be it at step 0
     """
-    extreme, _, name = metric.rpartition("/")
+    reading, name = reading_of(metric), measured_by(metric)
     trials = _ended(results, cell).set_index("seed")
-    if extreme:
-        evaluations = results.evaluations_of(cell)
-        evaluations = evaluations[evaluations["steps"] > 0].reindex(columns=["seed", name])
-        values = evaluations.groupby("seed")[name].agg(extreme).reindex(trials.index).astype(float)
+    if reading:
+        evaluations = results.evaluations_of(cell).reindex(columns=["seed", "steps", name])
+        if reading == "first":
+            found = evaluations.sort_values("steps").drop_duplicates("seed").set_index("seed")[name]
+        else:
+            found = evaluations[evaluations["steps"] > 0].groupby("seed")[name].agg(reading)
+        values = found.reindex(trials.index).astype(float)
     else:
         values = trials.reindex(columns=[f"final/{metric}"]).iloc[:, 0].astype(float)
     return values[np.isfinite(values)]

@@ -14,11 +14,12 @@ from grokgrid.analyses.acceleration_rows import Row
 from grokgrid.analyses.measurement_rows import Row as MeasurementRow
 from grokgrid.analyses.parts import Section, Table
 from grokgrid.analyses.trials import states
-from grokgrid.analyses.wording import NOT_TRUSTED, NOTHING, PERCENT, listed
+from grokgrid.analyses.wording import NOT_TRUSTED, NOTHING, PERCENT, listed, when_read
 from grokgrid.plurals import plural
 from grokgrid.results import Results, State
 from grokgrid.statistics import Estimator, Evidence, WhyOpen
 from search_spaces import Study
+from search_spaces.search import measured_by, reading_of
 
 MANY = 6
 """Of more arms than this the headline names the first ones, and the table all."""
@@ -130,11 +131,16 @@ def measured(rows: Sequence[MeasurementRow], baseline: str | None, place: str) -
 
 
 def _means(rows: Sequence[MeasurementRow], place: str) -> str:
-    metric = rows[0].metric
+    read = _read_at_the_end(rows[0].metric)
     if all(row.m.found is None for row in rows):
-        return f"At the end {metric} is open because {WhyOpen.NO_VALUE}"
+        return f"{read} is open because {WhyOpen.NO_VALUE}"
     told = _cell_by_cell([(row.m.cell.arm, f"{row.cell} {_mean(row)}") for row in rows], place)
-    return f"At the end {metric} is: {told}{_not_compared(rows)}"
+    return f"{read} is: {told}{_not_compared(rows)}"
+
+
+def _read_at_the_end(metric: str) -> str:
+    """A metric at the beginning of a sentence."""
+    return f"At the first evaluation {measured_by(metric)}" if reading_of(metric) == "first" else f"At the end {metric}"
 
 
 def _mean(row: MeasurementRow) -> str:
@@ -159,7 +165,7 @@ def _differences(rows: Sequence[MeasurementRow], baseline: str, place: str) -> s
             clauses.append(_difference(mine[0]))
         else:
             clauses.append(f"of {arm}’s {len(mine)} cells {_findings(mine)} ({place})")
-    return f"{rows[0].metric} at the end beside {baseline}’s: {first_of(clauses, 'arm', place)}"
+    return f"{when_read(rows[0].metric, 'at the end')} beside {baseline}’s: {first_of(clauses, 'arm', place)}"
 
 
 def _difference(row: MeasurementRow) -> str:

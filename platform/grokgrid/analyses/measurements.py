@@ -17,7 +17,7 @@ from grokgrid.analyses.trials import absent
 from grokgrid.analyses.wording import PERCENT, labels, listed
 from grokgrid.results import Results, State
 from search_spaces.analyses import Measurements
-from search_spaces.search import measured_by
+from search_spaces.search import reading_of
 
 TITLE = "Measured at the end"
 
@@ -58,6 +58,8 @@ def _table(results: Results, analysis: Measurements, rows: Sequence[Row], name: 
 
 def _caption(results: Results, analysis: Measurements, rows: Sequence[Row]) -> Iterator[str]:
     yield f"Where training ended, over seeds; the {PERCENT} interval is Student's of the mean."
+    if any(reading_of(metric) == "first" for metric in analysis.metrics):
+        yield "What begins with first/ is of the first evaluation of the trials that came to the end."
     if results.study.goal is not None:
         yield f"A trial ends when it reaches {results.study.goal}: not all at the same time."
     if analysis.baseline is not None:
@@ -67,7 +69,7 @@ def _caption(results: Results, analysis: Measurements, rows: Sequence[Row]) -> I
 def _notes(results: Results, found: Sequence[Measurement]) -> Iterator[str]:
     yield from of_few_seeds(found)
     names, metrics = labels(results.study), dict.fromkeys(m.metric for m in found)
-    if chosen := [metric for metric in metrics if metric != measured_by(metric) and "test_" in metric]:
+    if chosen := [metric for metric in metrics if reading_of(metric) in ("max", "min") and "test_" in metric]:
         yield (
             f"{listed(chosen)}: taken of the evaluation that is best (or worst) on the test examples themselves, in "
             f"every arm;"

@@ -7,11 +7,14 @@ from grokgrid.analyses.arms_by_setting import table_section
 from grokgrid.analyses.assessed import assessments_section
 from grokgrid.analyses.curves import curves_section
 from grokgrid.analyses.headlines import headline
+from grokgrid.analyses.heat_maps import heat_map_section
 from grokgrid.analyses.lambda_curves import lambda_curve_section
 from grokgrid.analyses.measurements import measurements_section
+from grokgrid.analyses.panels import panels_section
 from grokgrid.analyses.parts import Report, Section
 from grokgrid.analyses.reaching import reaching_section
 from grokgrid.analyses.robustness_curves import robustness_section
+from grokgrid.analyses.scatter import scatter_section
 from grokgrid.analyses.statements import statements_section
 from grokgrid.analyses.strengths import lambda_curves
 from grokgrid.analyses.trials import trials_section
@@ -21,11 +24,17 @@ from search_spaces.analyses import (
     Analysis,
     ArmsBySetting,
     Curves,
+    HeatMap,
     LambdaCurve,
     Measurements,
+    Panels,
     RobustnessCurve,
+    Scatter,
     Statement,
 )
+
+PICTURES = Panels | Scatter | HeatMap
+"""What says nothing in the headline where any other analysis does."""
 
 
 def make_report(results: Results) -> Report:
@@ -44,8 +53,7 @@ def make_report(results: Results) -> Report:
         names[analysis.kind] += 1
         num = names[analysis.kind]
         section = _section(results, analysis, analysis.kind if num == 1 else f"{analysis.kind}-{num}")
-        of_times = not isinstance(analysis, Curves | Measurements | RobustnessCurve | ArmsBySetting)
-        compares_times |= of_times and bool(section.sentence)
+        compares_times |= isinstance(analysis, Acceleration | LambdaCurve) and bool(section.sentence)
         sections.append(section)
     if results.study.goal is not None:
         first_curves = next((i for i, section in enumerate(sections) if section.title == "Curves"), len(sections))
@@ -70,7 +78,21 @@ def _section(results: Results, analysis: Analysis, name: str) -> Section:
         return measurements_section(results, analysis, name=name, is_told=is_told)
     if isinstance(analysis, ArmsBySetting):
         return table_section(results, analysis, name=name)
+    if isinstance(analysis, PICTURES):
+        return _picture(results, analysis, name)
     if isinstance(analysis, RobustnessCurve):
         return robustness_section(results, analysis, name=name)
     assert isinstance(analysis, LambdaCurve)
     return lambda_curve_section(results, lambda_curves(results, analysis), name=name)
+
+
+def _picture(results: Results, analysis: Panels | Scatter | HeatMap, name: str) -> Section:
+    """The first of a study that asks for nothing but pictures is what the headline is of."""
+    analyses = results.study.analyses
+    only_pictures = results.study.goal is None and all(isinstance(each, PICTURES) for each in analyses)
+    is_told = only_pictures and analysis is analyses[0]
+    if isinstance(analysis, Panels):
+        return panels_section(results, analysis, name=name, is_told=is_told)
+    if isinstance(analysis, Scatter):
+        return scatter_section(results, analysis, name=name, is_told=is_told)
+    return heat_map_section(results, analysis, name=name, is_told=is_told)

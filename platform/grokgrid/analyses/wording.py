@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from grokgrid.statistics import SIGNIFICANT, Interval, MeanSd, is_significant
 from search_spaces import Cell, Study
+from search_spaces.search import measured_by, reading_of
 from trainables.names import written
 
 NOTHING = "–"
@@ -109,6 +110,17 @@ def listed(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
 
 
+def when_read(metric: str, end: str = "at the end of training") -> str:
+    """A metric and the evaluation that it is of."""
+    return f"{measured_by(metric)} at the first evaluation" if reading_of(metric) == "first" else f"{metric} {end}"
+
+
+def in_words(metric: str) -> str:
+    """`first train loss`, `largest test accuracy`: what axes and titles say."""
+    how = {"first": "first ", "max": "largest ", "min": "least "}.get(reading_of(metric), "")
+    return how + measured_by(metric).replace("_", " ")
+
+
 def seeds(numbers: Iterable[int]) -> str:
     found = [str(seed) for seed in numbers]
     return f"seed {found[0]}" if len(found) == 1 else f"seeds {', '.join(found)}"
@@ -121,8 +133,8 @@ def cell_label(study: Study) -> str:
 
 def labels(study: Study) -> dict[str, str]:
     """By the name of each cell, a shorter one for people: four digits of a number are enough, unless they are not."""
-    short = {cell.name: cell.named(_short) for cell in study.cells}
-    return short if len(set(short.values())) == len(short) else {name: name for name in short}
+    found = {cell.name: cell.named(short) for cell in study.cells}
+    return found if len(set(found.values())) == len(found) else {name: name for name in found}
 
 
 def slug(cell: Cell) -> str:
@@ -130,7 +142,8 @@ def slug(cell: Cell) -> str:
     return cell.slug
 
 
-def _short(value: object) -> str:
+def short(value: object) -> str:
+    """A value of a setting for people: four digits of a number."""
     return f"{value:.4g}" if isinstance(value, float) else written(value)
 
 

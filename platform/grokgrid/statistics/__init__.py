@@ -13,12 +13,20 @@ robustness      accuracy against size: its area, the front of clean and robust a
 choices         how sure the choice of the best candidate is
 sequential      a paired test that may be looked at after every seed
 verdicts        a published figure beside ours: `verdict`; what a threshold claims: `threshold_verdict`
-curves          over seeds: fraction that has reached the goal, mean of a metric
+curves          over seeds: fraction that has reached the goal, mean of a metric, where it changes
 """
 
 from grokgrid.statistics.accelerations import Acceleration, Direction, MeanSd, acceleration
 from grokgrid.statistics.choices import NUM_RESAMPLES, Better, p_not_behind, wins
-from grokgrid.statistics.curves import Band, FractionReached, MeanCurve, by_trial, fraction_reached, mean_curve
+from grokgrid.statistics.curves import (
+    Band,
+    FractionReached,
+    MeanCurve,
+    by_trial,
+    fraction_reached,
+    mean_curve,
+    where_changing,
+)
 from grokgrid.statistics.estimates import Bound, CensoredFit, Estimator, GeometricMean, Interval
 from grokgrid.statistics.evidence import (
     SIGNIFICANT,
@@ -109,5 +117,6 @@ __all__ = [
     "threshold_verdict",
     "typical_time",
     "verdict",
+    "where_changing",
     "wins",
 ]

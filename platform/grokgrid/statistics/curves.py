@@ -133,6 +133,25 @@ def mean_curve(curves: pd.DataFrame, metric: str, grid: ArrayLike | None = None)
     return MeanCurve(points, np.where(n > 0, mean, np.nan), np.where(n > 1, sd, np.nan), n)
 
 
+def where_changing(steps: ArrayLike, values: ArrayLike, share: float) -> list[tuple[float, float]]:
+    """The stretches, from one evaluation to a later one, over which a curve changes at more than `share` of its largest
+    rate |d value / d log(steps)|, taken as the difference quotient from each evaluation to the next. None of a curve
+    that is constant, or has one point.
+
+        >>> where_changing([1, 10, 100, 1000], [0.0, 0.0, 0.9, 1.0], 0.2)
+        [(10.0, 100.0)]
+
+    steps: (evaluations,), positive and increasing; values: (evaluations,), finite
+    """
+    x, y = _grid(steps), np.array(values, float)
+    if not 0 < share < 1 or (x <= 0).any() or x.shape != y.shape or not np.isfinite(y).all():
+        raise ValueError(f"share {share}: between 0 and 1; steps: positive; values: finite, one a step")
+    rate = np.abs(np.diff(y) / np.diff(np.log(x)))
+    is_over = np.concatenate([[False], rate > share * rate.max(initial=0.0), [False]])
+    starts, stops = (np.flatnonzero(is_over[1:] & ~is_over[:-1]), np.flatnonzero(~is_over[1:] & is_over[:-1]))
+    return [(float(x[start]), float(x[stop])) for start, stop in zip(starts, stops, strict=True)]
+
+
 def by_trial(curves: pd.DataFrame, metric: str) -> Iterator[tuple[Ints, Floats]]:
     """The finite values of `metric` of each trial that has any, and after how many steps: increasing."""
     values = curves[metric].to_numpy(float)
