@@ -152,12 +152,12 @@ def _figure3(name: str, *, seeds: int, steps: int, procedure: Settings) -> Study
         trial={"procedure": procedure, "budget": {"steps": steps}},
         arms={
             "weight_decay": {},
-            "jacobian_1": {"procedure": {"strength": 1.0}},
-            "jacobian_0.001": {"procedure": {"strength": 0.001}},
+            "jacobian": {"procedure": {"strength": 1.0}},
+            "jacobian_as_stated": {"procedure": {"strength": 0.001}},
         },
         analyses=(
-            says.robustness_comes_sooner(arm="jacobian_1", under_noise=middle),
-            says.robustness_comes_sooner(arm="jacobian_0.001", under_noise=middle),
+            says.robustness_comes_sooner(arm="jacobian", under_noise=middle),
+            says.robustness_comes_sooner(arm="jacobian_as_stated", under_noise=middle),
             says.robustness_is_delayed(under_noise=middle),
             says.alignment_rises_after_memorising(alignment=f"{point}_alignment"),
             says.norms_rise_and_fall(norm=f"{point}_centroid_norm"),

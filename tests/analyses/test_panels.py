@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 from pictured_results import ALIGNMENT, GRID, INNER, NORM, NTK, STEPS, pictured, pictured_study, values_at
 from scipy import stats
 
-from grokgrid.analyses import Report, Section, make_report
+from grokgrid.analyses import Report, Section, make_report, panels
 from grokgrid.analyses.drawing import colours
 from grokgrid.report import html
 from grokgrid.results import State
@@ -143,6 +143,16 @@ class TestFigure2:
         ]
         (table,) = (table for table in section(found).tables if table.name == "panels-region")
         assert [column.text for column in table.columns] == [("standard",), ("10 to 300",)]
+
+    def test_tells_a_person_of_the_first_stretches_alone(self):
+        # Up and down from evaluation to evaluation.
+        study = alone(analyses=[FIGURE_2 | {"region": {"metric": "train_loss", "share": 0.9}}])
+        found = pictured(study)
+        wave = found.curves.assign(train_loss=np.array([0, 0, 1.1, 1.1, 2.2, 2.2, 3.3, 3.3]))
+        report = make_report(type(found)(study, found.trials, wave, found.at))
+        assert len(report.tables["panels-region"]) == 3
+        text = panels._stretches([(1, 2), (3, 4), (5, 6), (7, 8), (9, 1000)])
+        assert text == "1 to 2, 3 to 4, 5 to 6 and 2 more"
 
     def test_is_shaded_nowhere_if_the_metric_is_constant(self):
         study = alone(analyses=[FIGURE_2 | {"region": {"metric": "train_loss"}}])

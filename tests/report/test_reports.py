@@ -16,6 +16,7 @@ import pytest
 from fontTools.ttLib import TTFont
 from imagined_assessments import Pgd, WhiteNoise
 from matplotlib.figure import Figure
+from pictured_results import ALIGNMENT, GRID, NORM, NTK, pictured, pictured_study
 from rich.console import Console
 from synthetic_results import Outcome, synthetic_results, synthetic_study
 
@@ -102,13 +103,31 @@ def robust() -> Report:
 
 
 @functools.cache
+def with_pictures() -> Report:
+    """All three kinds, of a grid in which one trial diverged and one cell is missing."""
+    panels = [{"metrics": [NTK, ALIGNMENT]}, {"metrics": [ALIGNMENT], "colour": NORM}]
+    analyses = [
+        {"kind": "panels", "rows": "arms", "panels": panels, "region": {"metric": NTK}},
+        {"kind": "scatter", "x": f"first/{NTK}", "y": f"min/{NORM}", "colour": ALIGNMENT},
+        {"kind": "heat_map", "metric": f"min/{NORM}", "x": "optimiser.lr", "y": "model.width"},
+    ]
+    study = pictured_study(arms={"standard": {"grid": GRID}, "other": {}}, analyses=analyses)
+    first, second = (cell.name for cell in study.cells[:2])
+    return make_report(
+        pictured(study, {(first, 0): (State.DIVERGED, 30)} | {(second, s): State.MISSING for s in range(3)})
+    )
+
+
+@functools.cache
 def not_begun() -> Report:
     return make_report(synthetic_results(synthetic_study(), {}))
 
 
 MEASURES = ("steps", "seconds", "phase_seconds")
 REPORTS = pytest.mark.parametrize(
-    "found", [complete, troubled, measured, against_lambda, robust, not_begun], ids=lambda found: found.__name__
+    "found",
+    [complete, troubled, measured, against_lambda, robust, with_pictures, not_begun],
+    ids=lambda found: found.__name__,
 )
 
 

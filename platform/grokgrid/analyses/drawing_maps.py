@@ -37,7 +37,7 @@ def scatter(study: Study, rows: pd.DataFrame, names: tuple[str, str, str | None]
     """rows: cell, arm, x, y, colour, a trial each; names: of the three."""
     told, palette, colour = in_legend(study), colours(study), names[2]
     arms = dict(zip(study.arms, MARKERS * len(study.arms), strict=False))
-    keys = _keys(study, arms, None if colour else told) if not colour or len(arms) > 1 else []
+    keys = _keys(study, rows, arms, None if colour else told) if not colour or len(arms) > 1 else []
     lines = -(-len(keys) // in_a_line(7.6, (str(key.get_label()) for key in keys)))
     figure = new_figure(height=3.8 + LEGEND_LINE * lines)
     axes = figure.add_subplot()
@@ -62,13 +62,16 @@ def scatter(study: Study, rows: pd.DataFrame, names: tuple[str, str, str | None]
     return figure
 
 
-def _keys(study: Study, arms: Mapping[str, str], told: Mapping[str, str] | None) -> "list[Line2D]":
+def _keys(study: Study, rows: pd.DataFrame, arms: Mapping[str, str], told: Mapping[str, str] | None) -> "list[Line2D]":
     """Of a legend: the cells in their colours; or, without any to tell, the arms' shapes alone."""
     from matplotlib.lines import Line2D
 
-    palette = colours(study)
-    named = [(told[c.name], arms[c.arm], palette[c.name]) for c in study.cells if c.name in told] if told else []
-    named = named or [(arm, marker, BASELINE) for arm, marker in arms.items()]
+    palette, cells, drawn = colours(study), set(rows["cell"]), set(rows["arm"])
+    if told is None:
+        named = [(arm, marker, BASELINE) for arm, marker in arms.items() if arm in drawn]
+    else:
+        shown = [cell for cell in study.cells if cell.name in told and cell.name in cells]
+        named = [(told[cell.name], arms[cell.arm], palette[cell.name]) for cell in shown]
     return [Line2D([], [], linewidth=0, marker=marker, color=ink, label=name) for name, marker, ink in named]
 
 

@@ -51,7 +51,7 @@ def heat_map_section(results: Results, analysis: HeatMap, *, name: str = "heat_m
     axes = (analysis.x, tuple(grid.across.values())), (analysis.y, tuple(grid.up.values()))
     draw = partial(drawing.heat_map, means, *axes, analysis.metric)
     return Section(
-        title=title,
+        title="Heat map",
         tables=(_table(results, analysis, grid, title, of_table, name),),
         figures=(Figure(name, title, draw, of_figure),) if grid.num_known else (),
         metrics={

@@ -19,6 +19,9 @@ from search_spaces.analyses import Panels, metrics_asked
 
 TITLE = "Curves side by side"
 
+MOST_STRETCHES = 3
+"""Of a region that a person is told."""
+
 Regions = Mapping[str, Sequence[tuple[float, float]]]
 
 
@@ -128,13 +131,19 @@ def _region_table(results: Results, analysis: Panels, regions: Regions, name: st
         for start, stop in stretches
     ]
     data = pd.DataFrame(rows, columns=["cell", "metric", "share", "from_steps", "to_steps"])
-    texts = [listed([f"{a:,.0f} to {b:,.0f}" for a, b in regions.get(cell, ())]) or NOTHING for cell in names]
-    columns = (Column(cell_label(results.study), tuple(names.values()), "name"), Column("steps", tuple(texts), "prose"))
+    texts = tuple(_stretches(regions.get(cell, ())) for cell in names)
+    columns = (Column(cell_label(results.study), tuple(names.values()), "name"), Column("steps", texts))
     caption = (
         f"The steps between which the mean of {region.metric} over seeds changes with the logarithm of steps, from one "
         f"evaluation to the next, at more than {region.share:.3g} of its largest rate."
     )
     return Table(name, f"Where {region.metric} changes", data, columns, caption)
+
+
+def _stretches(found: Sequence[tuple[float, float]]) -> str:
+    told = [f"{start:,.0f} to {stop:,.0f}" for start, stop in found[:MOST_STRETCHES]]
+    more = [f"{len(found) - MOST_STRETCHES} more"] if len(found) > MOST_STRETCHES else []
+    return listed([*told, *more]) or NOTHING
 
 
 def _notes(results: Results, missing: Sequence[str]) -> Iterator[str]:

@@ -30,7 +30,7 @@ def scatter_section(results: Results, analysis: Scatter, *, name: str = "scatter
     caption = " ".join(_caption(results, analysis, rows))
     figure = Figure(name, title, partial(drawing.scatter, results.study, rows, names), caption)
     return Section(
-        title=title,
+        title="Scatter",
         tables=(table,),
         figures=(figure,) if len(rows) else (),
         notes=tuple(_correlations(analysis, rows)),

@@ -16,6 +16,7 @@ BUT_P = f", p above {SIGNIFICANT:g}"
 LEVEL = 0.95
 PERCENT = f"{LEVEL:.0%}"
 MANY_TIMES = 1000
+_MOST_DECIMALS = 6
 
 
 def number(value: float | None) -> str:
@@ -66,11 +67,15 @@ def mean_sd(found: MeanSd | None) -> str:
 
 
 def precise(value: float, sd: float | None) -> str:
-    """With as many decimals as two significant digits of its standard deviation need; three digits without any."""
+    """With as many decimals as two significant digits of its standard deviation need; three digits without any, or
+    where both are tiny.
+    """
     if not sd:
         return number(value)
-    decimals = min(max(1 - math.floor(math.log10(sd)), 0), 6)
-    return f"{value:z,.{decimals}f}"
+    decimals = max(1 - math.floor(math.log10(sd)), 0)
+    if decimals > _MOST_DECIMALS and 0 < abs(value) < 0.001:
+        return number(value)
+    return f"{value:z,.{min(decimals, _MOST_DECIMALS)}f}"
 
 
 def difference(value: float, sd: float | None) -> str:
