@@ -15,8 +15,10 @@ from scipy import stats
 
 from grokgrid.analyses import Report, Section, make_report
 from grokgrid.analyses.drawing import colours
+from grokgrid.analyses.wording import mean_sd
 from grokgrid.report import html
 from grokgrid.results import Results, State
+from grokgrid.statistics import MeanSd
 from search_spaces import Study
 
 SCATTER = {"kind": "scatter", "x": f"first/{NTK}", "y": f"min/{NORM}", "colour": f"max/{ALIGNMENT}"}
@@ -125,6 +127,11 @@ class TestTable:
         columns = {column.label: column.text for column in table.columns}
         assert columns["cell"] == tuple(CELLS) and columns["n"][:3] == ("2/3", "2/3", "3/3")
         assert columns[f"first/{NTK}"][2] == "1.10 ± 0.10"
+
+    def test_writes_what_is_too_small_for_decimals_by_its_digits(self):
+        """With six decimals it would be 0.000000 ± 0.000000."""
+        assert mean_sd(MeanSd(3.21e-7, 4.5e-8, 5)) == "3.21e-07 ± 4.50e-08"
+        assert mean_sd(MeanSd(0.25, 4.5e-8, 5)) == "0.250000 ± 4.50e-08"
 
     def test_leaves_out_trials_without_an_end_and_says_so(self):
         found = reported(scattered(), {(CELLS[0], 1): (State.DIVERGED, 30), (CELLS[1], 0): (State.RUNNING, 30)})

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from grokgrid.analyses.wording import beside, difference, interval, mean_sd, p_value, precise, ratio
-from grokgrid.statistics import Interval, MeanSd
+from grokgrid.analyses.wording import beside, difference, interval, p_value, ratio
+from grokgrid.statistics import Interval
 
 
 @pytest.mark.parametrize(
@@ -48,10 +48,3 @@ def test_a_p_value_is_not_rounded_across_the_limit(p: float, text: str):
 )
 def test_a_figure_is_not_rounded_across_a_threshold(value: float, sd: float | None, limit: float, text: str):
     assert beside(value, sd, limit) == text
-
-
-def test_what_is_too_small_for_decimals_has_digits():
-    """With six decimals it would be 0.000000 ± 0.000000."""
-    assert precise(3.21e-7, 4.5e-8) == "3.21e-07"
-    assert mean_sd(MeanSd(3.21e-7, 4.5e-8, 5)) == "3.21e-07 ± 4.50e-08"
-    assert precise(0.25, 4.5e-8) == "0.250000"
