@@ -108,6 +108,21 @@ def report(study: Study | str | Path, *, folder: Path | None = None) -> StudyRep
     return _report(_begun(study), folder)
 
 
+def gallery(studies: Sequence[Study | str | Path], path: Path) -> tuple[Path, ...]:
+    """A page of several studies from what MLflow has now, in Markdown, and the folder of its pictures beside it: of
+    each study its statements with verdicts, its pictures, what it cost, and what its paper says that it cost.
+
+    Raises:
+        ValidationErrors: nothing of one of them has been run.
+    """
+    from grokgrid.analyses import make_report
+    from grokgrid.report.gallery import Shown, write
+    from search_spaces.library import PUBLISHED_COSTS
+
+    begun = [_begun(study) for study in studies]
+    return tuple(write([Shown(make_report(found), found) for found in begun], path, PUBLISHED_COSTS))
+
+
 def export(study: Study | str | Path, folder: Path) -> int:
     """Writes the study's trials, with all their evaluations and tables but without checkpoints and kept networks, to a
     new folder that `import_trials` reads; returns how many there are.

@@ -317,6 +317,22 @@ def report(
 
 
 @app.command()
+def gallery(
+    studies: Annotated[list[str], typer.Argument(metavar="STUDY", help="Studies of the library, or .yaml files.")],
+    out: Annotated[Path, typer.Option("--out", dir_okay=False, help="The page to write, in Markdown.")],
+) -> None:
+    """Write a page of several studies: pictures, statements with verdicts, and costs."""
+    from grokgrid import api
+
+    if out.suffix != ".md":
+        refuse(f"--out {out}: the page is Markdown; write {out.with_suffix('.md')}")
+    found = [find_study(study, None, None, None) for study in studies]
+    with errors():
+        files = api.gallery(found, out)
+    print(f"{files[0]}, with {plural(len(files) - 1, 'picture')}")
+
+
+@app.command()
 def query(
     study: StudyArgument,
     settings: SetOption = None,

@@ -53,3 +53,14 @@ LIBRARY: dict[str, Callable[[], Study]] = {
     "hoffman-figure3": hoffman_figure3,
     "hoffman-figure3-small": hoffman_figure3_small,
 }
+
+PUBLISHED_COSTS = {
+    "figure2": "less than 1 hour, GTX TITAN X",
+    "figure3": "less than 1 hour, GTX TITAN X",
+    "figure5": "4 hours, GTX TITAN X",
+    "figure6": "1 day, GTX TITAN X",
+    "figure9-ce": "4 hours, GTX TITAN X",
+    "table1-ce": "5 days with table1-mse, GTX 1080 Ti and RTX 8000",
+    "table1-mse": "5 days with table1-ce, GTX 1080 Ti and RTX 8000",
+}
+"""What Walker et al. 2025, Table 3, says that their experiments took."""
