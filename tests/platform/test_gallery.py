@@ -1,0 +1,79 @@
+"""A page of several studies, made from what had been run."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from grokgrid import api
+from grokgrid.cli import app
+from grokgrid.engine import InlineEngine
+from search_spaces import Study, to_yaml
+
+pytestmark = pytest.mark.usefixtures("ready_home")
+
+STUDY = {
+    "name": "pictured",
+    "question": "Does the larger rate | learn more?",
+    "seeds": 3,
+    "trial": {
+        "data": {"name": "digits", "num_train": 100, "num_test": 50},
+        "model": {"name": "mlp", "width": 8, "depth": 2},
+        "loss": "cross_entropy",
+        "optimiser": {"name": "adamw", "lr": 1e-3},
+        "budget": {"epochs": 10},
+    },
+    "arms": {"slow": {}, "fast": {"optimiser": {"lr": 0.03}}},
+    "analyses": [
+        {
+            "kind": "statement",
+            "sentence": "the larger rate | learns more",
+            "source": "nobody",
+            "that": [
+                {"statistic": "difference", "arm": "fast", "than": "slow", "metric": "train_accuracy", "above": 0}
+            ],
+        },
+        {"kind": "panels", "panels": [{"metrics": ["train_accuracy"]}]},
+    ],
+}
+
+
+def test_has_statements_pictures_costs_and_commands(tmp_path: Path) -> None:
+    study = Study.model_validate(STUDY)
+    report = api.run(study, engine=InlineEngine)
+    files = api.gallery([study], tmp_path / "docs" / "gallery.md")
+    assert files == (tmp_path / "docs" / "gallery.md", tmp_path / "docs" / "gallery" / "pictured" / "panels.svg")
+    assert b"<svg" in files[1].read_bytes()
+    lines = files[0].read_text().splitlines()
+    overview = next(line for line in lines if line.startswith("| [pictured]"))
+    assert overview.startswith("| [pictured](#pictured) | 1 agree | 3 | 6 trials, ")
+    assert overview.endswith(" core-minutes | – | `grokgrid run pictured` |")
+    (row,) = (line for line in lines if "“the larger rate" in line)
+    # A bar would end the field.
+    assert row.startswith(r"| “the larger rate \| learns more” | nobody | agree | 3/3 | train_accuracy of fast")
+    statements = next(section for section in report.content.sections if section.title == "Statements")
+    assert statements.tables[0].data["because"][0] in row
+    assert "![Curves side by side](gallery/pictured/panels.svg)" in lines
+
+
+def test_says_what_is_not_over(tmp_path: Path) -> None:
+    study = Study.model_validate(STUDY)
+    api.run(study.model_copy(update={"seeds": 1}), engine=InlineEngine)
+    page = api.gallery([study], tmp_path / "gallery.md")[0].read_text()
+    assert "; 4 of 6 not over" in page and "| 1 inconclusive |" in page and "4 trials missing" in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--out", "page.html"], "--out page.html: the page is Markdown; write page.md"),
+        (["--out", "page.md"], "none of its 6 trials has been run yet"),
+        (["figur2", "--out", "page.md"], "figure2"),
+    ],
+)
+def test_what_cannot_be_is_told(arguments: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    Path("study.yaml").write_text(to_yaml(Study.model_validate(STUDY)))
+    result = CliRunner().invoke(app, ["gallery", "study.yaml", *arguments])
+    assert result.exit_code == 2 and told in result.stderr
+    assert not Path("page.md").exists() and not Path("page").exists()
