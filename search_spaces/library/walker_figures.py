@@ -37,13 +37,16 @@ def figure3() -> Study:
     """XOR clusters in 40,000 dimensions: when the network generalises, and when it is robust to noise on all but the
     two coordinates that tell the class. The paper says lambda 0.001, the notes in its scripts say 1: both are here.
     """
-    return _figure3("figure3", seeds=3, steps=1000, procedure={"name": "xor_in_span"})
+    return _figure3("figure3", {"name": "xor_in_span"}, strength=1.0, factor=2.0)
 
 
 def figure3_small() -> Study:
-    """A tenth of the dimensions, an eighth of the width, and twice the size of the noise; a gentler lambda."""
+    """A tenth of the dimensions, an eighth of the width, and twice the size of the noise. A lambda of 1 makes this
+    network forget what it has learnt; 0.5 was chosen on seed 100, which the study does not use. It is held to be robust
+    sooner at all, not much sooner.
+    """
     small = {"name": "xor_in_span", "dimension": 4000, "epsilon": 0.1, "width": 256}
-    return _figure3("figure3-small", seeds=3, steps=1000, procedure=small)
+    return _figure3("figure3-small", small, strength=0.5, factor=1.0)
 
 
 def figure5() -> Study:
@@ -137,7 +140,8 @@ def _figure2(name: str, *, seeds: int, steps: int) -> Study:
     )
 
 
-def _figure3(name: str, *, seeds: int, steps: int, procedure: Settings) -> Study:
+def _figure3(name: str, procedure: Settings, *, strength: float, factor: float) -> Study:
+    """factor: in how many times fewer steps the network is to be robust with the Jacobian term"""
     point, noisy = "train_point_of_class_1", [f"test_noise_accuracy_{scale}_from_2" for scale in (0.2, 0.6, 1.0)]
     panels = (
         Panel(metrics=(f"{point}_alignment",), colour=f"{point}_centroid_norm"),
@@ -148,16 +152,16 @@ def _figure3(name: str, *, seeds: int, steps: int, procedure: Settings) -> Study
     return Study(
         name=name,
         question="Does Jacobian regularisation make a network robust sooner, on XOR clusters?",
-        seeds=seeds,
-        trial={"procedure": procedure, "budget": {"steps": steps}},
+        seeds=3,
+        trial={"procedure": procedure, "budget": {"steps": 1000}},
         arms={
             "weight_decay": {},
-            "jacobian": {"procedure": {"strength": 1.0}},
+            "jacobian": {"procedure": {"strength": strength}},
             "jacobian_as_stated": {"procedure": {"strength": 0.001}},
         },
         analyses=(
-            says.robustness_comes_sooner(arm="jacobian", under_noise=middle),
-            says.robustness_comes_sooner(arm="jacobian_as_stated", under_noise=middle),
+            says.robustness_comes_sooner(arm="jacobian", under_noise=middle, factor=factor),
+            says.robustness_comes_sooner(arm="jacobian_as_stated", under_noise=middle, factor=factor),
             says.robustness_is_delayed(under_noise=middle),
             says.alignment_rises_after_memorising(alignment=f"{point}_alignment"),
             says.norms_rise_and_fall(norm=f"{point}_centroid_norm"),
