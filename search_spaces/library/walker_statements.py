@@ -182,14 +182,17 @@ def small_norms_align(
 def output_scaling_aligns_more(
     scale: float,
     *,
+    of_weights_at: float | None = None,
     arm: str = "standard",
     of_output: str = "model.output_scale",
     of_weights: str = "model.init_scale",
     unscaled: float = 1.0,
     alignment: str = "max/point_centroid_alignment",
 ) -> Statement:
-    """Figure 6. Above 0, at one scale below 1, taken once of the output and once of the weights: Figure 6 sets the two
-    beside each other by the scale.
+    """Figure 6. Above 0, at one scale below 1, taken once of the output and once of the weights (or these at
+    `of_weights_at`). The paper does not say at which two scales they are compared: at equal ones, as Figure 6 sets them
+    beside each other, or where they make the centroids equally small at initialisation. In a network of two layers
+    without biases the root of the output's scale does that, for it is taken of both layers.
     """
     return Statement(
         sentence="output scaling ensures this more effectively than scaling the weights at initialisation",
@@ -199,7 +202,7 @@ def output_scaling_aligns_more(
                 arm=arm,
                 at={of_output: scale, of_weights: unscaled},
                 than=arm,
-                than_at={of_output: unscaled, of_weights: scale},
+                than_at={of_output: unscaled, of_weights: scale if of_weights_at is None else of_weights_at},
                 metric=alignment,
                 above=0,
             ),
