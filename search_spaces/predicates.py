@@ -21,6 +21,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 from pydantic import Field, GetCoreSchemaHandler, SerializerFunctionWrapHandler, model_serializer, model_validator
 from pydantic_core import CoreSchema, core_schema
 
+from search_spaces.search import reading_of
 from trainables.configuration import Config, Float, NonNegativeInt, PositiveFloat
 from trainables.evaluations import Goal
 from trainables.validation import nearest, not_fields, shown
@@ -189,6 +190,12 @@ class Before(Predicate):
     first: Goal
     then: Goal
 
+    @model_validator(mode="after")
+    def _are_two_events(self) -> Self:
+        if self.first == self.then:
+            raise ValueError(f"first and then are the same, {self.first}: an order is of two events")
+        return self
+
     @property
     def metrics_named(self) -> tuple[str, ...]:
         return (self.first.metric, self.then.metric)
@@ -201,7 +208,7 @@ class Before(Predicate):
 class Change(Threshold, Predicate):
     """How a metric (or its extreme) where training ended differs from an earlier value of the same metric and trial.
 
-    since  that value: at the first evaluation at which the metric was measured, before training too, or its extreme
+    since  that value: at the first evaluation, which may be before training, or its extreme from the first step on
     by     difference: the mean over seeds; ratio: the geometric mean over seeds of positive values
     """
 
@@ -212,6 +219,14 @@ class Change(Threshold, Predicate):
     metric: str
     since: Literal["first", "max", "min"] = "first"
     by: Literal["difference", "ratio"] = "difference"
+
+    @model_validator(mode="after")
+    def _can_differ(self) -> Self:
+        if reading_of(self.metric) == self.since:
+            raise ValueError(f"{self.metric!r} since {self.since} is no change: it is held against itself")
+        if self.by == "ratio" and self.bound.value <= 0:
+            raise ValueError(f"{self.bound.side} {self.bound.value:g} says nothing: ratios are positive")
+        return self
 
 
 class Correlation(Threshold, Predicate):
@@ -224,6 +239,15 @@ class Correlation(Threshold, Predicate):
     statistic: Literal["correlation"] = "correlation"
     arms: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     metrics: Pair
+
+    @model_validator(mode="after")
+    def _can_be(self) -> Self:
+        _are_two(self.metrics)
+        if not -1 < self.bound.value < 1:
+            raise ValueError(f"{self.bound.side} {self.bound.value:g} says nothing: correlations lie between -1 and 1")
+        if twice := [arm for arm in self.arms or () if (self.arms or ()).count(arm) > 1]:
+            raise ValueError(f"arms holds {shown(twice[0])} twice")
+        return self
 
     @property
     def cells_named(self) -> tuple[tuple[str, At], ...]:
@@ -243,3 +267,18 @@ class Agreement(Threshold, Predicate):
     at: At = {}
     metrics: Pair
     from_step: NonNegativeInt = 0
+
+    @model_validator(mode="after")
+    def _can_be(self) -> Self:
+        _are_two(self.metrics)
+        if self.bound.value <= 0:
+            raise ValueError(f"{self.bound.side} {self.bound.value:g} says nothing: deviations are 0 or more")
+        return self
+
+
+def _are_two(metrics: Pair) -> None:
+    """Raises:
+    ValueError: they are the same.
+    """
+    if metrics[0] == metrics[1]:
+        raise ValueError(f"metrics holds {shown(metrics[0])} twice: it is held against itself")

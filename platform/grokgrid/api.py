@@ -119,8 +119,9 @@ def gallery(studies: Sequence[Study | str | Path], path: Path) -> tuple[Path, ..
     from grokgrid.report.gallery import Shown, write
     from search_spaces.library import PUBLISHED_COSTS
 
-    begun = [_begun(study) for study in studies]
-    return tuple(write([Shown(make_report(found), found) for found in begun], path, PUBLISHED_COSTS))
+    read = [(_study(study), study.name if isinstance(study, Study) else str(study)) for study in studies]
+    begun = [(_begun(study), named) for study, named in read]
+    return tuple(write([Shown(make_report(found), found, named) for found, named in begun], path, PUBLISHED_COSTS))
 
 
 def export(study: Study | str | Path, folder: Path) -> int:

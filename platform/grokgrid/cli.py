@@ -326,9 +326,10 @@ def gallery(
 
     if out.suffix != ".md":
         refuse(f"--out {out}: the page is Markdown; write {out.with_suffix('.md')}")
-    found = [find_study(study, None, None, None) for study in studies]
+    if twice := [study for study in studies if studies.count(study) > 1]:
+        refuse(f"{twice[0]}: is named twice; name it once")
     with errors():
-        files = api.gallery(found, out)
+        files = api.gallery(studies, out)
     print(f"{files[0]}, with {plural(len(files) - 1, 'picture')}")
 
 

@@ -67,8 +67,9 @@ def robustness_is_delayed(
 ) -> Statement:
     """Figure 3. Both at 90%: with and without noise the same accuracy, so that only the noise makes the difference."""
     return Statement(
-        sentence="Centroid Alignment Identifies Delayed Robustness",
-        source=f"{PAPER}, title of Appendix B",
+        sentence="delayed robustness […], which involves prolonged training inducing a robustification of the deep "
+        "network to input perturbations",
+        source=f"{PAPER}, Introduction",
         that=(
             Before(
                 arm=arm,
@@ -172,8 +173,8 @@ def small_norms_align(
     correlation that is only negative would not do.
     """
     return Statement(
-        sentence="minimising the centroid norm at initialisation is essential for ensuring the alignment of the "
-        "centroid during training",
+        sentence="When no regularisation is used, minimising the centroid norm at initialisation is essential for "
+        "ensuring the alignment of the centroid during training",
         source=f"{PAPER}, Figure 6",
         that=(Correlation(arms=(arm,), metrics=(alignment, initial_norm), below=below),),
     )

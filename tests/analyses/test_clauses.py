@@ -223,10 +223,13 @@ class TestChange:
         assert found.judged.verdict is AGREE
         assert found.figure.estimate == pytest.approx(1 / np.exp(np.log(3 + np.array(LOW)).mean()))
 
-    def test_is_since_the_first_evaluation_that_has_the_metric(self):
-        curves = of([lambda steps, x=x: np.where(steps < 50, np.nan, np.where(steps < 60, 1.0, 2.0 + x)) for x in LOW])
-        found = judged(Change(arm="one", metric=NORM, above=0), curves)
-        assert found.figure.estimate == pytest.approx(1 + np.mean(LOW))
+    @pytest.mark.parametrize("first", [math.nan, math.inf, -math.inf])
+    def test_of_a_first_value_that_is_no_number_is_open(self, first: float):
+        """No later one takes its place."""
+        curves = of([lambda steps: np.where(steps == steps[0], first, 2.0), *((1.0, 2.0 + x) for x in LOW[1:])])
+        for by in ("difference", "ratio"):
+            found = judged(Change(arm="one", metric=NORM, by=by, above=0.1), curves)  # type: ignore[arg-type]
+            assert found.judged == (INCONCLUSIVE, WhyOpen.LEFT_OUT) and found.figure.n == 4
 
 
 class TestCorrelation:
@@ -303,6 +306,13 @@ class TestAgreement:
     def test_of_nothing_to_hold_it_against_is_open(self):
         curves = {"one": {NORM: HIGH, LOSS: [0.0] * 5}}
         assert judged(self.PREDICATE, curves).judged == (INCONCLUSIVE, WhyOpen.LEFT_OUT)
+
+    def test_an_infinite_value_is_no_agreement(self):
+        curves = self.curves([0.001, 0.002, 0.003, 0.002, 0.001])
+        last = curves["one"][NORM][4]
+        curves["one"][NORM][4] = lambda steps: np.where(steps == 301, np.inf, last(steps))  # type: ignore[index, operator]
+        found = judged(self.PREDICATE, curves)
+        assert found.judged == (INCONCLUSIVE, WhyOpen.LEFT_OUT) and found.figure.n == 4
 
     def test_reads_evaluations_that_have_both(self):
         curves = self.curves([0.001, 0.002, 0.003, 0.002, 0.001])

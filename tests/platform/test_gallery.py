@@ -56,6 +56,22 @@ def test_has_statements_pictures_costs_and_commands(tmp_path: Path) -> None:
     assert "![Curves side by side](gallery/pictured/panels.svg)" in lines
 
 
+def test_counts_a_trial_of_two_cells_once(tmp_path: Path) -> None:
+    arms = {"slow": {}, "fast": {"grid": {"optimiser.lr": [1e-3, 0.03]}}}
+    study = Study.model_validate(STUDY | {"arms": arms, "analyses": []})
+    api.run(study, engine=InlineEngine)
+    assert "| 6 trials, " in api.gallery([study], tmp_path / "gallery.md")[0].read_text()
+
+
+def test_commands_name_the_study_as_it_was_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    study = Study.model_validate(STUDY)
+    Path("mine.yaml").write_text(to_yaml(study))
+    api.run(study, engine=InlineEngine)
+    page = api.gallery(["mine.yaml"], Path("page.md"))[0].read_text()
+    assert "`grokgrid gallery mine.yaml --out page.md`" in page and "`grokgrid run mine.yaml`" in page
+
+
 def test_says_what_is_not_over(tmp_path: Path) -> None:
     study = Study.model_validate(STUDY)
     api.run(study.model_copy(update={"seeds": 1}), engine=InlineEngine)
@@ -68,6 +84,7 @@ def test_says_what_is_not_over(tmp_path: Path) -> None:
     [
         (["--out", "page.html"], "--out page.html: the page is Markdown; write page.md"),
         (["--out", "page.md"], "none of its 6 trials has been run yet"),
+        (["study.yaml", "--out", "page.md"], "study.yaml: is named twice; name it once"),
         (["figur2", "--out", "page.md"], "figure2"),
     ],
 )

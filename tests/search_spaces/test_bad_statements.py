@@ -55,6 +55,29 @@ WRONG = {
         "that.0.above: 85 cannot be reached: accuracies are fractions, from 0 to 1"
     ),
     "{statistic: level, arm: one, metric: white_noise_accuracy_at_0.1, above: 50}": "above: 50 cannot be reached",
+    "{statistic: agreement, arm: one, metrics: [test_loss, test_loss], below: 0.1}": (
+        "metrics holds 'test_loss' twice: it is held against itself"
+    ),
+    "{statistic: agreement, arm: one, metrics: [test_loss, train_loss], below: -0.1}": (
+        "below -0.1 says nothing: deviations are 0 or more"
+    ),
+    "{statistic: correlation, metrics: [test_loss, test_loss], above: 0.1}": "metrics holds 'test_loss' twice",
+    "{statistic: correlation, metrics: [test_loss, train_loss], above: 2}": (
+        "above 2 says nothing: correlations lie between -1 and 1"
+    ),
+    "{statistic: correlation, arms: [one, one, two], metrics: [test_loss, train_loss], above: 0}": (
+        "arms holds 'one' twice"
+    ),
+    "{statistic: before, arm: one, first: {metric: test_loss, below: 1}, then: {metric: test_loss, below: 1}}": (
+        "first and then are the same"
+    ),
+    "{statistic: change, arm: one, metric: first/test_loss, above: 0}": (
+        "'first/test_loss' since first is no change: it is held against itself"
+    ),
+    "{statistic: change, arm: one, metric: min/test_loss, since: min, above: 0}": "since min is no change",
+    "{statistic: change, arm: one, metric: test_loss, by: ratio, above: -1}": (
+        "above -1 says nothing: ratios are positive"
+    ),
     "{statistic: level, arm: on, metric: test_accuracy, above: 0.5}": (
         "that.0.arm: 'on' is no arm; did you mean 'one'? Allowed: one, two, many"
     ),

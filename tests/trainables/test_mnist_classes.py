@@ -68,6 +68,8 @@ def test_so_many_of_each_drawn_by_the_seed():
     [
         ({"classes": [1, 0]}, "0 comes after 1: each should be larger"),
         ({"classes": [0, 10]}, "classes.1: 10 is not allowed"),
+        ({"classes": [0.5, 1]}, "classes.0: 0.5 is not allowed"),
+        ({"classes": [0.0, 1.0], "per_class": 3}, "classes"),
         ({"classes": [0, 1, 2], "task": "binary"}, "'binary' is not allowed: it is of two classes"),
         ({"classes": [0, 1], "num_train": 13_000}, "num_train: 13,000 is not allowed: there are 12,665"),
         ({"classes": [0, 1], "num_test": 2116}, "num_test: 2,116 is not allowed: there are 2,115"),

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from pydantic import TypeAdapter, ValidationError
+from tiny_trials import TINY
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -15,6 +16,7 @@ from trainables.models.mlp import Mlp
 from trainables.probes import _jacobians
 from trainables.probes._jacobians import centroids, jacobians_of
 from trainables.probes.base import Probe, ProbeInput
+from trainables.trial import TrialConfig
 
 C, D, POINTS = 4, 6, 8
 
@@ -154,6 +156,8 @@ def test_the_effective_rank_where_it_is_known():
     a, c = X[0], torch.tensor([1.0, -2.0, 0.5, 3.0], dtype=torch.float64)
     one = taken(lambda x: (x @ a)[:, None] * c, {"name": "effective_rank"})
     assert one["train_jacobian_effective_rank_max"] == pytest.approx(1, abs=1e-5)
+    few = taken(lambda x: (x @ a.float())[:, None] * c.float(), {"name": "effective_rank"}, x=X.float())
+    assert few["train_jacobian_effective_rank_max"] == pytest.approx(1, abs=1e-4)
     assert taken(lambda x: 7 * x[:, :C], {"name": "effective_rank"}) == pytest.approx(
         {f"train_jacobian_effective_rank_{stat}": C for stat in ("mean", "min", "max")}
     )
@@ -346,6 +350,12 @@ class TestNoiseAccuracy:
         assert names == ["test_noise_accuracy_0.5_from_2", "test_noise_accuracy_0.5_from_1_to_3"]
         with pytest.raises(ValidationError, match=r"\[3, 3\] is not allowed: the second should be larger"):
             TypeAdapter(Probe).validate_python(given[0] | {"coordinates": [3, 3]})
+
+    @pytest.mark.parametrize("coordinates", [[64, None], [0, 65]])
+    def test_there_must_be_such_coordinates(self, coordinates: list[int | None]):
+        probe = {"name": "noise_accuracy", "coordinates": coordinates}
+        with pytest.raises(ValidationError, match="coordinates: an example of data digits has 64"):
+            TrialConfig.model_validate(TINY | {"probes": [probe]})
 
     def test_of_a_threshold_is_known(self):
         """f says class 0 where x_1 > 0. At x_1 = 1 it errs where the noise is below -1 / s: the chance is Phi(-1 / s),

@@ -68,6 +68,23 @@ def test_the_basis_begins_with_the_two_coordinates_that_tell_the_class():
         torch.testing.assert_close(rows @ Q @ Q.mT, rows)
 
 
+def test_columns_that_are_repeated_leave_the_basis_whole():
+    """In few dimensions noise coordinates are equal for all training points."""
+    x = torch.tensor([[1.0, 1, 0.5, 0.5, 0.5], [1, -1, 0.5, 0.5, 0.5], [1, 1, 0.5, 0.5, 0.5]], dtype=torch.float64)
+    Q = span(x, torch.zeros(2, 5, dtype=torch.float64))
+    torch.testing.assert_close(Q.mT @ Q, torch.eye(Q.shape[1], dtype=torch.float64))
+    torch.testing.assert_close(x @ Q @ Q.mT, x)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_is_the_same_trial_in_few_dimensions(seed: int):
+    few = {"dimension": 5, "width": 6, "num_train": 20, "num_test": 20, "epsilon": 0.1}
+    theirs = in_all_coordinates(60, seed=seed, **few)
+    for each in in_span(60, seed=seed, **few):
+        expected = {name: value for name, value in theirs[each.step].items() if "noise" not in name}
+        assert {name: each.metrics[name] for name in expected} == pytest.approx(expected, rel=1e-8, abs=1e-10)
+
+
 def test_goes_on_from_its_state_as_if_left_alone():
     whole = in_span(100, strength=0.05)
     rest = in_span(100, strength=0.05, state=whole[7].state)

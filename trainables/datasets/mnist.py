@@ -186,7 +186,7 @@ class Mnist(DownloadedDataset):
 def _classes(settings: Mapping[str, Any]) -> tuple[int, ...]:
     """Those of settings that may be wrong; then all."""
     given = settings.get("classes")
-    are_digits = isinstance(given, list | tuple) and all(each in range(10) for each in given)
+    are_digits = isinstance(given, list | tuple) and all(type(each) is int and each in range(10) for each in given)
     return tuple(given) if are_digits and given else tuple(range(10))
 
 

@@ -46,17 +46,23 @@ def jacobians_of(f: Callable[[Tensor], Tensor], x: Tensor) -> Jacobians:
         squares = gram.diagonal(dim1=1, dim2=2)
         alignment = (J @ part.flatten(1)[:, :, None])[:, :, 0] / (squares.sqrt() * part.flatten(1).norm(dim=1)[:, None])
         total = squares.sum(1)
-        squared = torch.linalg.eigvalsh(gram) if gram.isfinite().all() else torch.full_like(squares, torch.nan)
-        share = squared[:, -1] / total
-        rank = _effective_rank(squared.clamp(min=0).sqrt())
-        chunks.append(Jacobians(total.sqrt(), alignment.amin(1), alignment.amax(1), share, rank))
+        largest = torch.linalg.eigvalsh(gram)[:, -1] if gram.isfinite().all() else torch.full_like(total, torch.nan)
+        extremes_of_rows = alignment.amin(1), alignment.amax(1)
+        chunks.append(Jacobians(total.sqrt(), *extremes_of_rows, largest / total, effective_ranks(J)))
     return Jacobians(*map(torch.cat, zip(*chunks, strict=True)))
 
 
-def _effective_rank(s: Tensor) -> Tensor:
-    """Roy and Vetterli 2007, Definition 1: (points,), from 1 to the number of singular values s (points, C)."""
+def effective_ranks(J: Tensor) -> Tensor:
+    """Roy and Vetterli 2007, Definition 1: (points,), from 1 to the number of singular values of J (points, C, D); NaN
+    where J is 0 or not finite. The roots of the eigenvalues of JJ' are them, and would lose half of float32's digits.
+    """
+    wide = J.double()
+    gram = wide @ wide.mT
+    if not gram.isfinite().all():
+        return torch.full_like(J[:, 0, 0], torch.nan)
+    s = torch.linalg.eigvalsh(gram).clamp(min=0).sqrt()
     p = s / s.sum(1, keepdim=True)
-    return torch.special.entr(p).sum(1).exp()
+    return torch.special.entr(p).sum(1).exp().to(J.dtype)
 
 
 def centroids(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

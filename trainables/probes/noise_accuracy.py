@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
@@ -15,6 +16,8 @@ from trainables.tasks import Task
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from trainables.datasets.base import Dataset
 
 
 class NoiseAccuracy(Probe):
@@ -49,6 +52,13 @@ class NoiseAccuracy(Probe):
         if end is not None and end <= first:
             raise ValueError(f"[{first}, {end}] is not allowed: the second should be larger than the first")
         return coordinates
+
+    def misfit(self, data: Dataset) -> str | None:
+        if self.coordinates is None or data.shape is None:
+            return None
+        num = math.prod(data.shape[0])
+        beyond = [each for each in (self.coordinates[0] + 1, self.coordinates[1] or 0) if each > num]
+        return f"coordinates: an example of {data.title} has {num:,}" if beyond else None
 
     @property
     def metrics(self) -> tuple[str, ...]:

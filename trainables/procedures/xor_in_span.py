@@ -36,7 +36,7 @@ class XorInSpan(Procedure):
     """
 
     name: Literal["xor_in_span"] = "xor_in_span"
-    dimension: Annotated[PositiveInt, Field(ge=2)] = 40_000
+    dimension: Annotated[PositiveInt, Field(ge=3)] = 40_000
     epsilon: PositiveFloat = 0.05
     num_train: PositiveInt = 400
     num_test: PositiveInt = 400
@@ -95,4 +95,5 @@ def span(x: Tensor, W: Tensor) -> Tensor:
 
     two = torch.eye(2, x.shape[1], dtype=x.dtype, device=x.device)
     Q, R = torch.linalg.qr(torch.cat([two, x, W]).mT)
-    return Q * R.diagonal().sign()
+    # A column that is not independent of those before it has 0 there.
+    return torch.where(R.diagonal() < 0, -Q, Q)

@@ -206,9 +206,12 @@ def corollary_8(seed: int) -> tuple[Result, ...]:
                 statement="Corollary 8",
                 equation=f"m_p'1 = 0; {name}",
                 setting=where,
-                measured="autograd's -dloss/df, summed over classes",
-                stated="m_p'1",
-                deviation=largest(-slope.sum(1), residuals(f, setting.labels).sum(1)),
+                measured="the formula's m_p, summed over classes, and autograd's -dloss/df",
+                stated="0",
+                deviation=max(
+                    largest(torch.from_numpy(residuals(f, setting.labels).sum(1)), np.zeros(len(f))),
+                    largest(-slope.sum(1), np.zeros(len(f))),
+                ),
                 tolerance=1e-12,
                 limit=limit,
             )

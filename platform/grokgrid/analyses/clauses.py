@@ -43,6 +43,7 @@ from search_spaces.predicates import (
     Predicate,
     Sooner,
 )
+from search_spaces.search import measured_by
 from trainables.evaluations import Goal
 
 
@@ -164,24 +165,22 @@ def _change(results: Results, predicate: Change, cells: Sequence[Cell]) -> Figur
 
 
 def _earlier(results: Results, cell: Cell, predicate: Change) -> "pd.Series[float]":
-    name = predicate.metric.rpartition("/")[2]
-    if predicate.since != "first":
-        return end_values(results, cell, f"{predicate.since}/{name}")
-    rows = results.evaluations_of(cell).reindex(columns=["seed", "steps", name]).dropna()
-    return rows.sort_values("steps", kind="stable").groupby("seed")[name].first().astype(float)
+    return end_values(results, cell, f"{predicate.since}/{measured_by(predicate.metric)}")
 
 
 def deviations(results: Results, predicate: Agreement, cell: Cell) -> "pd.Series[float]":
     """By seed, of trials that ended: max |a - b| / max |b| over evaluations from the step on that have both. None for a
-    trial whose b is 0 throughout, or that has no such evaluation.
+    trial whose b is 0 throughout, that has no such evaluation, or where one of the two was infinite.
     """
     a, b = predicate.metrics
     rows = results.evaluations_of(cell).reindex(columns=["seed", "steps", *dict.fromkeys((a, b))])
     rows = rows[rows["steps"] >= predicate.from_step]
-    rows = rows[np.isfinite(rows[a].astype(float)) & np.isfinite(rows[b].astype(float))]
+    # What was not due is NaN, as what is no number.
+    rows = rows.dropna()
     apart = (rows[a] - rows[b]).abs().groupby(rows["seed"]).max()
     scale = rows[b].abs().groupby(rows["seed"]).max()
     found = (apart[scale > 0] / scale[scale > 0]).astype(float)
+    found = found[np.isfinite(found)]
     trials = results.trials_of(cell)
     return found[found.index.isin(trials.loc[trials["state"].isin(ENDED), "seed"])]
 

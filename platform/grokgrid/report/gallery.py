@@ -15,10 +15,14 @@ _NOT_OVER = (State.RUNNING, State.STOPPED, State.FAILED, State.MISSING)
 
 
 class Shown(NamedTuple):
-    """A study's report, and the results that it was made of."""
+    """A study's report, and the results that it was made of.
+
+    named  how a command names the study: by its name in the library, or by its file
+    """
 
     report: Report
     results: Results
+    named: str
 
 
 def write(studies: Sequence[Shown], path: Path, published_costs: Mapping[str, str]) -> list[Path]:
@@ -31,24 +35,24 @@ def write(studies: Sequence[Shown], path: Path, published_costs: Mapping[str, st
     """
     pictures = path.with_suffix("")
     written: list[Path] = []
-    parts = ["\n".join(_overview(studies, published_costs))]
-    for report, results in studies:
+    parts = ["\n".join(_overview(studies, path.name, published_costs))]
+    for report, results, named in studies:
         drawn, files = figures.write(report, pictures / report.study.name)
         written += files
-        parts.append("\n".join(_part(drawn, results, pictures.name)))
+        parts.append("\n".join(_part(Shown(drawn, results, named), pictures.name)))
     text = "\n\n".join(["# Gallery", *parts]) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
     return [put(path, text.encode()), *written]
 
 
-def _overview(studies: Sequence[Shown], published_costs: Mapping[str, str]) -> Iterator[str]:
-    names = " ".join(report.study.name for report, _ in studies)
-    yield f"Made by `grokgrid gallery {names} --out gallery.md` of what had been run. Costs are of optimisation alone,"
+def _overview(studies: Sequence[Shown], file: str, published_costs: Mapping[str, str]) -> Iterator[str]:
+    names = " ".join(study.named for study in studies)
+    yield f"Made by `grokgrid gallery {names} --out {file}` of what had been run. Costs are of optimisation alone,"
     yield "without evaluations, on one thread unless a study's own section says otherwise."
     yield ""
     yield from _row("study", "statements", "seeds", "cost here", "published cost", "command")
     yield from _row(*["---"] * 6)
-    for report, results in studies:
+    for report, results, named in studies:
         name = report.study.name
         yield from _row(
             f"[{name}](#{name})",
@@ -56,7 +60,7 @@ def _overview(studies: Sequence[Shown], published_costs: Mapping[str, str]) -> I
             str(len(report.study.seed_list)),
             _cost(results),
             published_costs.get(name, "–"),
-            f"`grokgrid run {name}`",
+            f"`grokgrid run {named}`",
         )
 
 
@@ -70,7 +74,7 @@ def _counted(report: Report) -> str:
 
 def _cost(results: Results) -> str:
     """In core-hours or GPU-hours, of the trials that have begun."""
-    trials = results.trials
+    trials = results.trials.drop_duplicates("key")
     hours = float(trials["seconds"].sum()) / 3600
     device = "GPU" if set(trials["device"].dropna()) == {"cuda"} else "core"
     left = trials["state"].isin(_NOT_OVER).sum()
@@ -79,7 +83,8 @@ def _cost(results: Results) -> str:
     return f"{plural(len(trials), 'trial')}, {amount}{missing}"
 
 
-def _part(report: Report, results: Results, folder: str) -> Iterator[str]:
+def _part(shown: Shown, folder: str) -> Iterator[str]:
+    report, results, named = shown
     study = report.study
     yield f"## {study.name}"
     yield study.question
@@ -94,7 +99,7 @@ def _part(report: Report, results: Results, folder: str) -> Iterator[str]:
             yield from _row(f"“{row['sentence']}”", row["source"] or "–", row["verdict"], n, row["because"])
     places = sorted({str(name) for name in results.trials["device_name"].dropna()})
     yield ""
-    yield f"{_cost(results)}, on {' and '.join(places) or 'nothing yet'}: `grokgrid run {study.name}`."
+    yield f"{_cost(results)}, on {' and '.join(places) or 'nothing yet'}: `grokgrid run {named}`."
     for section in report.sections:
         for figure in section.figures:
             yield ""
