@@ -5,8 +5,7 @@ from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
-from search_spaces.analyses._checks import metrics_in
-from search_spaces.analyses.base import Content, StudyContent
+from search_spaces.analyses.base import Content, StudyContent, metrics_in
 from trainables.configuration import Config, Float, NonNegativeFloat, PositiveInt
 from trainables.validation import Problem, ValidationErrors, nearest
 

@@ -2,15 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from search_spaces.analyses.base import Content, StudyContent
+from search_spaces.analyses.base import Content, StudyContent, metrics_in
 from search_spaces.search import allowed_like, measured_by, reading_of
 from trainables.validation import Path, Problem, nearest
-
-
-def metrics_in(content: Content) -> list[str]:
-    """The names in the field `metrics`, right or wrong."""
-    given = content.get("metrics")
-    return [metric for metric in given if isinstance(metric, str)] if isinstance(given, list | tuple) else []
 
 
 def problems_of_metrics(content: Content, study: StudyContent, *, beside: Sequence[str] = ()) -> Iterator[Problem]:

@@ -124,6 +124,12 @@ class Analysis(Config):
         return cls.of_kind(kind).model_validate(value)
 
 
+def metrics_in(content: Content) -> list[str]:
+    """The names in the field `metrics`, right or wrong."""
+    given = content.get("metrics")
+    return [metric for metric in given if isinstance(metric, str)] if isinstance(given, list | tuple) else []
+
+
 def problems_of_analyses(contents: Sequence[Content], study: StudyContent) -> Iterator[Problem]:
     """Of each whose kind is known, with paths that begin with its place; others are wrong by themselves."""
     for index, content in enumerate(contents):

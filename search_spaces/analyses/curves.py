@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from search_spaces.analyses._checks import metrics_in, not_measured, problems_of_readings
-from search_spaces.analyses.base import Analysis, Content, StudyContent
+from search_spaces.analyses._checks import not_measured, problems_of_readings
+from search_spaces.analyses.base import Analysis, Content, StudyContent, metrics_in
 from trainables.validation import Problem
 
 

@@ -5,8 +5,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from search_spaces.analyses._checks import metrics_in, problems_of_baseline, problems_of_metrics
-from search_spaces.analyses.base import Analysis, Content, StudyContent
+from search_spaces.analyses._checks import problems_of_baseline, problems_of_metrics
+from search_spaces.analyses.base import Analysis, Content, StudyContent, metrics_in
 from search_spaces.search import TIMES, Better, better_of
 from trainables.validation import Problem, ValidationErrors, nearest
 

@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from search_spaces.analyses._checks import metrics_in, not_measured
+from search_spaces.analyses._checks import not_measured
 from search_spaces.analyses._picture import Picture
-from search_spaces.analyses.base import Content, StudyContent
+from search_spaces.analyses.base import Content, StudyContent, metrics_in
 from trainables.configuration import Bool, Config, Float
 from trainables.validation import Path, Problem
 

@@ -115,6 +115,7 @@ class TestTwoFiles:
         )
         spread = found.tables["spread"]["spread"].item()
         assert f"The means of train_accuracy are {spread:.2f} apart" in found.headline
+        assert "The means of test_accuracy" not in found.headline
 
     def test_have_every_setting_written_and_read_again(self, folders: tuple[Path, Path], tmp_path: Path):
         study = from_yaml(tmp_path, SPREAD | {"grey": "jacobian"})
