@@ -200,9 +200,9 @@ class Study(Config):
         of_cells = [plugin for cell in self.cells for _, plugin in cell.config.plugins]
         return (*of_cells, *(plugin for _, plugin in plugins_in(tuple(afterwards))))
 
-    def is_told(self, analysis: Analysis) -> bool:
+    def is_in_headline(self, analysis: Analysis) -> bool:
         """Whether the headline of a report has the sentence of one of its analyses."""
-        return analysis.is_told(self.analyses, has_goal=self.goal is not None)
+        return analysis.is_in_headline(self.analyses, has_goal=self.goal is not None)
 
     @property
     def goal(self) -> Goal | None:

@@ -11,7 +11,7 @@ from trainables.validation import Problem
 class Picture(Analysis):
     """An analysis that says nothing in the headline where any other one does."""
 
-    def is_told(self, analyses: Sequence[Analysis], *, has_goal: bool) -> bool:
+    def is_in_headline(self, analyses: Sequence[Analysis], *, has_goal: bool) -> bool:
         """The first of a study that asks for nothing but pictures."""
         return not has_goal and all(isinstance(each, Picture) for each in analyses) and self is analyses[0]
 

@@ -84,7 +84,7 @@ class Analysis(Config):
         """What is left of it where only the arms `kept` of the study's `arms` remain."""
         return self
 
-    def is_told(self, analyses: Sequence["Analysis"], *, has_goal: bool) -> bool:
+    def is_in_headline(self, analyses: Sequence["Analysis"], *, has_goal: bool) -> bool:
         """Whether the headline has its sentence, beside the other analyses of the study."""
         return True
 

@@ -28,6 +28,6 @@ class Curves(Analysis):
     def metrics_named(self) -> tuple[str, ...]:
         return self.metrics or ()
 
-    def is_told(self, analyses: Sequence[Analysis], *, has_goal: bool) -> bool:
+    def is_in_headline(self, analyses: Sequence[Analysis], *, has_goal: bool) -> bool:
         """Where neither a goal nor another analysis says where the trials ended."""
         return not has_goal and not any(each.accounts_for_trials for each in analyses)

@@ -42,7 +42,7 @@ class Measurements(Analysis):
     def among(self, kept: Collection[str], arms: Mapping[str, Any]) -> Self:
         return self if self.baseline in kept else self.model_copy(update={"baseline": None})
 
-    def is_told(self, analyses: Sequence[Analysis], *, has_goal: bool) -> bool:
+    def is_in_headline(self, analyses: Sequence[Analysis], *, has_goal: bool) -> bool:
         """A table that compares the same metric says more."""
         tables = (each for each in analyses if isinstance(each, ArmsBySetting) and each.baseline is not None)
         return self.baseline is not None or all(self.metrics[0] != table.metric for table in tables)

@@ -49,7 +49,7 @@ class Spread(Analysis):
     def among(self, kept, arms):
         return self if self.grey in kept else None
 
-    def is_told(self, analyses, *, has_goal):
+    def is_in_headline(self, analyses, *, has_goal):
         return self is analyses[0]
 """
 SECTION = """

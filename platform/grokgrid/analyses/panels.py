@@ -49,7 +49,7 @@ def section(results: Results, analysis: Panels, name: str) -> Section:
     return Section(
         title=TITLE,
         tables=(
-            *([where_ended] if results.study.is_told(analysis) else []),
+            *([where_ended] if results.study.is_in_headline(analysis) else []),
             Table(name, "Mean curves side by side", means),
             *([_region_table(results, analysis, regions, f"{name}-region")] if analysis.region else []),
         ),

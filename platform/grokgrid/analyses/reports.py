@@ -29,7 +29,7 @@ def make_report(results: Results) -> Report:
         sections.append(section)
     if results.study.goal is not None:
         first_curves = next((i for i, section in enumerate(sections) if section.title == "Curves"), len(sections))
-        sections.insert(first_curves, reaching_section(results, is_told=not compares_times))
+        sections.insert(first_curves, reaching_section(results, is_in_headline=not compares_times))
     if results.assessments is not None:
         sections.append(assessments_section(results))
     sections.append(trials_section(results))
@@ -40,4 +40,4 @@ def _section(results: Results, analysis: Analysis, name: str) -> Section:
     """From the file that has the name of the kind. name: begins the names of its tables, figures and metrics"""
     of_kind = importlib.import_module(f"grokgrid.analyses.{analysis.kind}")
     section: Section = of_kind.section(results, analysis, name)
-    return section if results.study.is_told(analysis) else replace(section, sentence="")
+    return section if results.study.is_in_headline(analysis) else replace(section, sentence="")
