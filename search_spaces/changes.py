@@ -4,17 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from search_spaces.analyses import (
-    Acceleration,
-    Analysis,
-    HeatMap,
-    LambdaCurve,
-    Measurements,
-    RobustnessCurve,
-    Statement,
-)
 from search_spaces.cells import cells_of
-from search_spaces.pictures import arm_of
+from search_spaces.references import shows_ratios
 from search_spaces.study import Study
 from trainables.limits import wrong_size
 from trainables.reading import parse_value
@@ -53,9 +44,9 @@ def narrow(
         content["seeds"] = seeds if isinstance(seeds, int) else tuple(seeds)
     if arms:
         content["arms"] = {name: arm for name, arm in content["arms"].items() if name in arms}
-        kept = [left for analysis in study.analyses if (left := _without_absent(analysis, arms, study)) is not None]
+        kept = [left for analysis in study.analyses if (left := analysis.among(arms, study.arms)) is not None]
         content["analyses"] = [analysis.model_dump() for analysis in kept]
-        compares = any(isinstance(analysis, Acceleration) for analysis in kept)
+        compares = shows_ratios([analysis.kind for analysis in kept])
         if study.search is not None and not {study.search.arm, study.search.baseline} <= set(arms):
             content["search"] = None
         content["reference"] = [
@@ -75,21 +66,6 @@ def _of_cells(content: dict[str, Any]) -> list[dict[str, Any]]:
         for reference in content["reference"]
         if any(arm == reference["arm"] and point >= (reference["at"] or {}).items() for arm, point in points)
     ]
-
-
-def _without_absent(analysis: Analysis, arms: Sequence[str], study: Study) -> Analysis | None:
-    """What is left of an analysis where only `arms` of a study are there."""
-    if isinstance(analysis, HeatMap) and arm_of(analysis, study.arms) not in arms:
-        return None
-    if isinstance(analysis, Acceleration) and analysis.baseline not in arms:
-        return None
-    if isinstance(analysis, LambdaCurve) and not {analysis.arm, analysis.baseline} <= set(arms):
-        return None
-    if isinstance(analysis, Statement) and not analysis.arms <= set(arms):
-        return None
-    if isinstance(analysis, Measurements | RobustnessCurve) and analysis.baseline not in arms:
-        return analysis.model_copy(update={"baseline": None})
-    return analysis
 
 
 def _wrong_to_set(study: Study, content: dict[str, Any], path: str, text: str) -> list[str]:

@@ -20,22 +20,19 @@ FEWEST_CELLS = 3
 """Of fewer cells the ranks of two metrics agree or do not, which is no correlation."""
 
 
-def problems_of_statement(
-    statement: Mapping[str, Any],
+def problems_of_clauses(
+    given: Any,
     arms: Sequence[str],
     cells: Sequence[Cell],
     measured: Sequence[str],
     afterwards: Sequence[str],
 ) -> Iterator[Problem]:
-    """With paths below the statement.
+    """Of clauses as they are given, right or wrong; paths begin with the place of a clause.
 
     measured    what evaluations measure; empty while that is not known
     afterwards  what assessments measure
     """
-    given = statement.get("that")
-    if statement.get("kind") != "statement" or not isinstance(given, list | tuple):
-        return
-    for index, each in enumerate(given):
+    for index, each in enumerate(given if isinstance(given, list | tuple) else ()):
         clause = each.model_dump() if isinstance(each, Config) else each
         name = clause.get("statistic") if isinstance(clause, dict) else None
         kind = next(
@@ -48,7 +45,7 @@ def problems_of_statement(
             *_of_metrics(clause, kind, measured, afterwards),
             *_of_accuracies(clause),
         ):
-            yield problem.below("that", index)
+            yield problem.below(index)
 
 
 def cells_at(cells: Sequence[Cell], arm: str, at: Mapping[str, Any]) -> tuple[Cell, ...]:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from search_spaces.analyses import Analysis
+
 ROOT = Path(__file__).parents[1]
 SOURCES = {
     "trainables": ROOT / "trainables",
@@ -18,6 +20,11 @@ SOURCES = {
 }
 FILES = [path for folder in SOURCES.values() for path in sorted(folder.rglob("*.py"))]
 GROKGRID = SOURCES["grokgrid"]
+KINDS_OF_ANALYSES = [
+    path.stem
+    for path in sorted((SOURCES["search_spaces"] / "analyses").glob("*.py"))
+    if path.stem != "base" and not path.stem.startswith("_")
+]
 
 
 def relative(path: Path) -> str:
@@ -111,6 +118,7 @@ CONFIGURATION = [
     ),
     "search_spaces",
     "search_spaces.library",
+    *(f"search_spaces.analyses.{kind}" for kind in KINDS_OF_ANALYSES),
 ]
 
 
@@ -126,6 +134,29 @@ print(len({CONFIGURATION}))
 """
     assert len(CONFIGURATION) >= 16
     assert run_python(code) == f"{len(CONFIGURATION)}\n"
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_ANALYSES)
+def test_a_kind_of_analysis_is_two_files_of_its_name(kind: str):
+    assert Analysis.of_kind(kind).model_fields["kind"].default == kind
+    tree = ast.parse((GROKGRID / "analyses" / f"{kind}.py").read_text())
+    (section,) = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "section")
+    assert [each.arg for each in section.args.args] == ["results", "analysis", "name"]
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "platform/grokgrid/results.py",
+        *(f"platform/grokgrid/analyses/{name}.py" for name in ("drawing", "headlines", "reports", "trials")),
+        *(f"search_spaces/{name}.py" for name in ("analyses/base", "changes", "references")),
+    ],
+)
+def test_what_serves_all_analyses_knows_no_kind(file: str):
+    """So a new kind is nothing that it must be told of."""
+    modules = {f"search_spaces.analyses.{kind}" for kind in KINDS_OF_ANALYSES}
+    classes = {f"search_spaces.analyses.{Analysis.of_kind(kind).__name__}" for kind in KINDS_OF_ANALYSES}
+    assert not set(imported(ROOT / file)) & (modules | classes)
 
 
 def test_running_a_trial_imports_nothing_of_the_platform():

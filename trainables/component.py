@@ -13,10 +13,8 @@ written down anywhere, so none can be incomplete; to a type checker the field is
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args
@@ -25,16 +23,15 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from trainables.configuration import Config
+from trainables.discovery import base_of, class_named, files_of, folders_of, is_base, package_of
 from trainables.tasks import TASKS, Task
-from trainables.validation import Problem, ValidationErrors, nearest, not_fields
+from trainables.validation import nearest, not_fields
 
 if TYPE_CHECKING:
     from trainables.plugins.config import Plugin
 
 PLUGIN_NAME = "package.module:object or file.py:object"
 """How the name of a plugin is written."""
-
-_NO_COMPONENT = ("base", "plugin")
 
 
 class Component(Config):
@@ -62,22 +59,22 @@ class Component(Config):
     @classmethod
     def kind(cls) -> str:
         """The package of its kind: "regularisers"."""
-        return _package(cls).rpartition(".")[2]
+        return package_of(cls).rpartition(".")[2]
 
     @classmethod
     def folders(cls) -> tuple[str, ...]:
         """Where the components of this kind lie."""
-        return tuple(_folders(_package(cls)))
+        return folders_of(package_of(cls))
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
         """Of all components of this kind; imports none of them."""
-        return tuple(_files(_package(cls)))
+        return tuple(files_of(package_of(cls)))
 
     @classmethod
     def has_adapter(cls) -> bool:
         """Whether plugins of this kind are possible."""
-        return _has_adapter(tuple(_folders(_package(cls))))
+        return _has_adapter(cls.folders())
 
     @classmethod
     def named(cls, name: str) -> type[Self]:
@@ -86,12 +83,11 @@ class Component(Config):
         Raises:
             ValidationErrors: its file cannot be imported, or holds no component of this kind, or more than one.
         """
-        package = _package(cls)
-        return _component_in(package, tuple(_folders(package)), name)  # type: ignore[return-value]
+        return class_named(base_of(cls), name)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        if cls.__module__.rpartition(".")[2] != "base":
+        if not is_base(cls):
             return handler(source)
         # "any": a value is written by its own class, so that model_dump loses none of its settings.
         by_class = core_schema.simple_ser_schema("any")
@@ -147,95 +143,6 @@ def components_in(config: Config) -> tuple[tuple[str, Component], ...]:
     return tuple(found)
 
 
-def _package(component: type[Component]) -> str:
-    return component.__module__.rpartition(".")[0]
-
-
-def _base(package: str) -> type[Component]:
-    """The abstract class of a kind."""
-    module = importlib.import_module(f"{package}.base")
-    (base,) = (
-        each
-        for each in vars(module).values()
-        if inspect.isclass(each) and issubclass(each, Component) and each.__module__ == module.__name__
-    )
-    return base
-
-
-def _folders(package: str) -> list[str]:
-    return list(importlib.import_module(package).__path__)
-
-
-def _files(package: str) -> dict[str, Path]:
-    return _files_in(package, tuple(_folders(package)))
-
-
-# The three below are asked for every component of every cell, and a study may have ten thousand.
-@cache
-def _component_in(package: str, folders: tuple[str, ...], name: str) -> type[Component]:
-    try:
-        module = importlib.import_module(f"{package}.{name}")
-    except (Exception, SystemExit) as error:
-        file = _files_in(package, folders).get(name, name)
-        wrong = f"{file} cannot be imported: {_where(error, folders)}{type(error).__name__}: {_first_line(error)}"
-        raise ValidationErrors(name, [Problem((), wrong)]) from error
-    base = _base(package)
-    own = [each for each in vars(module).values() if inspect.isclass(each) and each.__module__ == module.__name__]
-    found = [each for each in own if issubclass(each, base) and not inspect.isabstract(each)]
-    if len(found) != 1:
-        what = "no component" if not found else "more than one component"
-        several = f": {', '.join(c.__name__ for c in found)}" if found else ""
-        abstract = [f"{c.__name__} lacks {', '.join(sorted(_missing(c)))}" for c in own if _missing(c)]
-        wrong = "; ".join([f"{module.__file__} holds {what} of {base.kind()}{several}", *abstract])
-        raise ValidationErrors(name, [Problem((), wrong)])
-    if not found[0].__pydantic_complete__:
-        wrong = (
-            f"{module.__file__}: a field of {found[0].__name__} has a type that its module does not import at run time"
-        )
-        raise ValidationErrors(name, [Problem((), wrong)])
-    return found[0]
-
-
-def _where(error: BaseException, folders: tuple[str, ...]) -> str:
-    """The file and line of a component or its helper that an error came through last."""
-    if isinstance(error, SyntaxError) and error.filename and error.lineno:
-        return f"{Path(error.filename).name}, line {error.lineno}: "
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if any(Path(frame.filename).is_relative_to(folder) for folder in folders)]
-    return f"{Path(own[-1].filename).name}, line {own[-1].lineno}: " if own else ""
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(getattr(error, "msg", error))
-    return text.splitlines()[0] if text else ""
-
-
 @cache
 def _has_adapter(folders: tuple[str, ...]) -> bool:
     return any((Path(folder) / "plugin.py").is_file() for folder in folders)
-
-
-@cache
-def _files_in(package: str, folders: tuple[str, ...]) -> dict[str, Path]:
-    """Component's name -> its file.
-
-    Raises:
-        ValidationErrors: two files have the same name.
-    """
-    found: dict[str, Path] = {}
-    for file in sorted(_public_files(folders), key=lambda file: file.name):
-        if file.stem in found:
-            wrong = f"two components of {package} have the name {file.stem!r}: {found[file.stem]} and {file}"
-            raise ValidationErrors(package, [Problem((), wrong)])
-        found[file.stem] = file
-    return found
-
-
-def _public_files(folders: tuple[str, ...]) -> Iterator[Path]:
-    for folder in folders:
-        yield from (f for f in Path(folder).glob("*.py") if f.stem not in _NO_COMPONENT and f.name[0] != "_")
-
-
-def _missing(each: type) -> frozenset[str]:
-    """The methods that a component does not have yet."""
-    return getattr(each, "__abstractmethods__", frozenset()) if issubclass(each, Component) else frozenset()

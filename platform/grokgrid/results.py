@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from grokgrid.assessments import Stage, table_of, wanted, with_metrics
 from search_spaces import Cell, Study, digest
-from search_spaces.analyses import metrics_asked
 from search_spaces.search import TIMES, measured_by
 from trainables.records import ending
 from trainables.trial import Trial, TrialConfig
@@ -243,7 +242,7 @@ def _metrics(cell: Cell, study: Study, records: "Mapping[str, WorkRecord]") -> S
     found = (records.get(cell.key_of(seed)) for seed in study.seed_list)
     summaries = [record.summary for record in found if record is not None and record.summary is not None]
     # What the study asks for is a column, also while nothing has measured it.
-    asked = [metric for analysis in study.analyses for metric in metrics_asked(analysis)]
+    asked = [metric for analysis in study.analyses for metric in analysis.metrics_named]
     goal = [study.goal.metric] if study.goal is not None else []
     names = [*(metric for summary in summaries for metric in summary.last), *goal, *map(measured_by, asked)]
     return [name for name in names if name not in TIMES]

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from search_spaces.analyses import ArmsBySetting, Measurements
-from search_spaces.study import Reference, Study
+from search_spaces.references import Reference
+from search_spaces.study import Study
 
 Arms = dict[str, dict[str, Any]]
 

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from search_spaces.analyses import Curves, Measurements
 from search_spaces.library.table1 import table1_ce, table1_mse
-from search_spaces.study import Reference, Study
+from search_spaces.references import Reference
+from search_spaces.study import Study
 
 EPOCHS = 40_001
 """Of the evaluations after epochs 1, 11, 21, … every twentieth has all probes: 1, 201, 401, … 40,001."""

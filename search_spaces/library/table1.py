@@ -9,7 +9,8 @@ from functools import cache
 from typing import Any
 
 from search_spaces.analyses import Acceleration, Curves
-from search_spaces.study import Reference, Study
+from search_spaces.references import Reference
+from search_spaces.study import Study
 
 
 @cache  # Other studies of the library begin with it.

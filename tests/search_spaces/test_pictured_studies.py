@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from search_spaces import Study, read_study, to_yaml
-from search_spaces.analyses import HeatMap, Panels, Scatter, metrics_asked
+from search_spaces.analyses import HeatMap, Panels, Scatter
 from trainables.validation import ValidationErrors
 
 RIGHT = """\
@@ -213,7 +213,7 @@ def test_the_study_that_they_vary_is_right_and_is_written_as_it_was_read(tmp_pat
     study = read(RIGHT, tmp_path)
     panels, scatter, heat_map = study.analyses
     assert isinstance(panels, Panels) and isinstance(scatter, Scatter) and isinstance(heat_map, HeatMap)
-    assert metrics_asked(panels) == ("train_accuracy", "test_accuracy", "train_loss", "test_loss")
-    assert metrics_asked(scatter) == ("first/train_loss", "max/test_accuracy", "accuracy_accuracy")
-    assert metrics_asked(heat_map) == ("max/test_accuracy",)
+    assert panels.metrics_named == ("train_accuracy", "test_accuracy", "train_loss", "test_loss")
+    assert scatter.metrics_named == ("first/train_loss", "max/test_accuracy", "accuracy_accuracy")
+    assert heat_map.metrics_named == ("max/test_accuracy",)
     assert read(to_yaml(study), tmp_path).analyses == study.analyses

@@ -8,7 +8,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from trainables.datasets.base import Dataset
 from trainables.probes._jacobians import centroids
 from trainables.probes.base import ProbeInput
 from trainables.validation import Problem, ValidationErrors
@@ -31,18 +30,6 @@ def first_of_class(at: ProbeInput, label: int) -> Point:
     x = at.x[rows[0]]
     is_binary = at.f(x).shape[1] == 1
     return Point(x, -1 if is_binary and label == 0 else 1)
-
-
-def no_such_class(label: int, data: Dataset) -> str | None:
-    """Why the data has no example of that class, if that is known."""
-    if data.shape is None:
-        return None
-    num_classes = max(2, data.shape[1])
-    return (
-        None
-        if label < num_classes
-        else f"there is no class {label}: the classes of {data.title} are 0 to {num_classes - 1}"
-    )
 
 
 def inner_product(at: ProbeInput, parameters: Mapping[str, Tensor], x: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from trainables.configuration import NonNegativeInt, PositiveFloat, PositiveInt
+from trainables.probes._classes import no_such_class
 from trainables.probes.base import Probe, ProbeInput
 from trainables.tasks import Task
 
@@ -44,8 +45,6 @@ class FixedPointNtk(Probe):
         return tuple(f"{self.on}_point_of_class_{self.of_class}_{quantity}" for quantity in quantities)
 
     def misfit(self, data: Dataset) -> str | None:
-        from trainables.probes._points import no_such_class
-
         return no_such_class(self.of_class, data)
 
     def measure(self, at: ProbeInput) -> Mapping[str, Tensor | float]:

@@ -3,19 +3,22 @@
     make_report(results)    the one sentence, and sections of tables, figures and notes
     Report, Section, Table, Column, Figure    what a report is made of; grokgrid.report shows it
 
-reports         puts it together
-comparisons     every cell beside the baseline, paired by seed
-accelerations   the table of them; `published` figures beside it
-reaching        the fraction of seeds that has reached the goal
-curves          metrics against steps
-measurements    metrics where trials ended, and differences from a baseline
-strengths       metrics at every strength of a method, and the best strength; `lambda_curves` the section of them
-robustness      accuracy against the size of a perturbation; `masking` signs that attacks are weak because gradients are
-                masked; `robustness_curves` the section of them
-statements      sentences, and whether the results agree; `clauses` the figure of each clause, `clause_rows` its texts
-searches        a search for the best settings, and what the best come to on other seeds
-trials          how many trials are where, and where they ran
-headlines       the one sentence
+reports puts it together. The section of a kind of analysis is in the file that has the kind's name, and is found by it
+(`search_spaces/analyses/base.py`); these files rest on others:
+
+acceleration      `comparisons`: every cell beside the baseline, paired by seed; `published` figures beside them
+lambda_curve      `strengths`: metrics at every strength of a method, and the best strength
+robustness_curve  `robustness`: accuracy against the size of a perturbation; `masking`: signs that attacks are weak
+                  because gradients are masked
+statement         `clauses`: the figure of each clause; `clause_rows`: its texts
+
+Sections that no analysis asks for:
+
+reaching   the fraction of seeds that has reached the goal
+assessed   which assessments were made
+searches   a search for the best settings, and what the best come to on other seeds
+trials     how many trials are where, and where they ran
+headlines  the one sentence
 """
 
 from grokgrid.analyses.parts import Column, Figure, Report, Section, Table

@@ -29,8 +29,7 @@ MAX_LINES, MAX_POINTS = 100, 10_000
 """In a figure: more cannot be told apart."""
 
 
-def curves_section(results: Results, analysis: Curves, *, name: str = "curves", is_told: bool = False) -> Section:
-    """is_told: whether the headline says where the trials ended, since no analysis compares them."""
+def section(results: Results, analysis: Curves, name: str) -> Section:
     asked = _asked(results, analysis)
     trained = results.curves[results.curves["steps"] > 0]
     metrics = [metric for metric in asked if metric in trained and np.isfinite(trained[metric]).any()]
@@ -55,7 +54,7 @@ def curves_section(results: Results, analysis: Curves, *, name: str = "curves", 
         title="Curves",
         tables=(where_ended, Table(name, "Mean curves", means)),
         figures=figures,
-        sentence=ended(results.study, where_ended, metric) if is_told and metric is not None else "",
+        sentence=ended(results.study, where_ended, metric) if metric is not None else "",
     )
 
 

@@ -14,7 +14,6 @@ from grokgrid.analyses.wording import labels
 from grokgrid.statistics import Estimator, RatioKind, Times, WhyOpen, fraction_reached
 from grokgrid.statistics.times import Floats
 from search_spaces import Study
-from search_spaces.analyses import Acceleration, LambdaCurve, Measurements, RobustnessCurve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,9 +45,7 @@ _BEYOND = 1e12
 
 def colours(study: Study) -> dict[str, str]:
     """By the name of the cell: its arm's colour; an arm of several cells goes from light to dark along its grid."""
-    kinds = Acceleration | Measurements | LambdaCurve | RobustnessCurve
-    compared = [analysis for analysis in study.analyses if isinstance(analysis, kinds)]
-    baselines = {analysis.baseline for analysis in compared if analysis.baseline} or {"baseline"}
+    baselines = {analysis.grey_arm for analysis in study.analyses if analysis.grey_arm} or {"baseline"}
     found: dict[str, str] = {}
     others = [arm for arm in study.arms if arm not in baselines]
     for arm in study.arms:

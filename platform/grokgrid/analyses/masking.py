@@ -33,7 +33,7 @@ from grokgrid.results import Results
 from grokgrid.statistics import PairedDifference, SampleMean, holm_within, is_significant, paired_difference
 from grokgrid.statistics.robustness import TIE
 from search_spaces import Cell
-from search_spaces.analyses import sizes_of
+from search_spaces.analyses.robustness_curve import sizes_of
 from trainables.assessments.base import Assessment
 
 

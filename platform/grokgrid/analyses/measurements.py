@@ -30,10 +30,7 @@ LEFT_OUT = {
 }
 
 
-def measurements_section(
-    results: Results, analysis: Measurements, *, name: str = "measurements", is_told: bool = True
-) -> Section:
-    """is_told: whether the headline says something of it."""
+def section(results: Results, analysis: Measurements, name: str) -> Section:
     found = measure(results, analysis)
     rows = rows_of(results.study, found)
     tables = [_table(results, analysis, rows, name)]
@@ -45,7 +42,7 @@ def measurements_section(
         tables=tuple(tables),
         notes=(*absent(results, LEFT_OUT), *_notes(results, found)),
         metrics=dict(logged(found, name)),
-        sentence=measured(rows, analysis.baseline, f"the table “{TITLE}”") if is_told else "",
+        sentence=measured(rows, analysis.baseline, f"the table “{TITLE}”"),
     )
 
 

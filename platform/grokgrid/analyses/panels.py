@@ -15,7 +15,7 @@ from grokgrid.analyses.wording import NOTHING, PERCENT, cell_label, labels, list
 from grokgrid.results import Results, State
 from grokgrid.statistics import by_trial, where_changing
 from grokgrid.statistics.times import Floats
-from search_spaces.analyses import Panels, metrics_asked
+from search_spaces.analyses import Panels
 
 TITLE = "Curves side by side"
 
@@ -25,9 +25,8 @@ MOST_STRETCHES = 3
 Regions = Mapping[str, Sequence[tuple[float, float]]]
 
 
-def panels_section(results: Results, analysis: Panels, *, name: str = "panels", is_told: bool = False) -> Section:
-    """is_told: whether the headline says where the trials ended, since no other analysis says more."""
-    asked = metrics_asked(analysis)
+def section(results: Results, analysis: Panels, name: str) -> Section:
+    asked = analysis.metrics_named
     trained = results.curves[results.curves["steps"] > 0]
     metrics = [metric for metric in asked if metric in trained and np.isfinite(trained[metric]).any()]
     means = mean_curves(results, metrics, but=(State.DIVERGED,))
@@ -50,13 +49,13 @@ def panels_section(results: Results, analysis: Panels, *, name: str = "panels", 
     return Section(
         title=TITLE,
         tables=(
-            *([where_ended] if is_told else []),
+            *([where_ended] if results.study.is_in_headline(analysis) else []),
             Table(name, "Mean curves side by side", means),
             *([_region_table(results, analysis, regions, f"{name}-region")] if analysis.region else []),
         ),
         figures=(figure,) if len(drawn.values([m for panel in analysis.panels for m in panel.metrics])) else (),
         notes=tuple(_notes(results, [metric for metric in asked if metric not in metrics])),
-        sentence=ended(results.study, where_ended, first) if is_told else "",
+        sentence=ended(results.study, where_ended, first),
     )
 
 

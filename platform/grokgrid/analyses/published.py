@@ -19,7 +19,7 @@ from grokgrid.statistics import (
     verdict,
 )
 from search_spaces import Cell, Study
-from search_spaces.study import Reference
+from search_spaces.references import Reference
 
 Row = tuple[Reference, str, Judgement]
 """A published figure, the name of the cell (or of the arm) beside it, and what comes of it."""

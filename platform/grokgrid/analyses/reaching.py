@@ -22,8 +22,8 @@ def reached_times(results: Results) -> ReachedTimes:
     return {cell.name: goal_times(results, cell, cell.config.budget.unit) for cell in results.study.cells}
 
 
-def reaching_section(results: Results, *, is_told: bool = False) -> Section:
-    """is_told: whether the headline says who reached the goal, since no analysis compares times to it."""
+def reaching_section(results: Results, *, is_in_headline: bool = False) -> Section:
+    """is_in_headline: whether the headline says who reached the goal, since no analysis compares times to it."""
     study, times = results.study, reached_times(results)
     unit = study.cells[0].config.budget.unit
     fractions = _fractions(times, unit)
@@ -44,7 +44,7 @@ def reaching_section(results: Results, *, is_told: bool = False) -> Section:
         ),
         figures=(figure,) if len(fractions) else (),
         metrics={f"reached/{slug(cell)}": float(times[cell.name].reached.sum()) for cell in study.cells},
-        sentence=reached(study, summary) if is_told else "",
+        sentence=reached(study, summary) if is_in_headline else "",
     )
 
 

@@ -16,7 +16,7 @@ from grokgrid.analyses.measurement_rows import Measurement, compared, with_holm
 from grokgrid.results import Results
 from grokgrid.statistics import Dominance, Share, dominance, mean_over_sizes, on_front
 from search_spaces import Cell, Study
-from search_spaces.analyses import RobustnessCurve, has_curve, sizes_of
+from search_spaces.analyses.robustness_curve import RobustnessCurve, has_curve, sizes_of
 from trainables.assessments._sizes import accuracy_at
 from trainables.assessments.base import Assessment
 

@@ -15,14 +15,13 @@ from grokgrid.analyses.wording import cell_label, in_words, labels, mean_sd
 from grokgrid.plurals import plural
 from grokgrid.results import Results
 from grokgrid.statistics import SampleMean
-from search_spaces.analyses import Scatter, metrics_asked
+from search_spaces.analyses import Scatter
 
 FEW_CELLS = 3
 """Fewer have no ranks to speak of."""
 
 
-def scatter_section(results: Results, analysis: Scatter, *, name: str = "scatter", is_told: bool = False) -> Section:
-    """is_told: whether the headline names the table, since no other analysis says more."""
+def section(results: Results, analysis: Scatter, name: str) -> Section:
     rows = _rows(results, analysis)
     title = f"{in_words(analysis.y)} against {in_words(analysis.x)}"
     table = _table(results, analysis, rows, title, name)
@@ -34,7 +33,7 @@ def scatter_section(results: Results, analysis: Scatter, *, name: str = "scatter
         tables=(table,),
         figures=(figure,) if len(rows) else (),
         notes=tuple(_correlations(analysis, rows)),
-        sentence=shown_in(title, rows["cell"].nunique()) if is_told else "",
+        sentence=shown_in(title, rows["cell"].nunique()),
     )
 
 
@@ -79,7 +78,7 @@ def _caption(results: Results, analysis: Scatter, rows: pd.DataFrame) -> Iterato
         yield f"A small marker a trial, {num} of {cells}; a large one the mean of a cell over seeds; {coloured}."
     else:
         yield f"A marker a trial, one seed of {cells}; {coloured}."
-    yield from read_at(metrics_asked(analysis))
+    yield from read_at(analysis.metrics_named)
     if len(study.arms) > 1 and analysis.colour:
         yield "An arm has one shape."
     if told := other_trials(results, study.cells):

@@ -12,7 +12,6 @@ from grokgrid.analyses.wording import NOTHING, cell_label, count, labels, listed
 from grokgrid.plurals import plural
 from grokgrid.results import Results, State
 from search_spaces import Cell
-from search_spaces.analyses import Acceleration, Measurements, RobustnessCurve, Statement
 
 _FOLDERS = re.compile(r"(?<![\w.:/])(?:/|[A-Za-z]:[\\/])(?:[^\s/\\'\"]+[\\/])+")
 """All of an absolute path but its last part."""
@@ -47,8 +46,7 @@ def without_folders(reason: str) -> str:
 def trials_section(results: Results) -> Section:
     found = states(results)
     # Where an analysis says itself what becomes of them, they stand beside it.
-    kinds = Acceleration | Measurements | RobustnessCurve | Statement
-    told = any(isinstance(analysis, kinds) for analysis in results.study.analyses)
+    told = any(analysis.accounts_for_trials for analysis in results.study.analyses)
     notes = () if told else absent(results)
     return Section(
         title="Trials",

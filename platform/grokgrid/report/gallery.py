@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from grokgrid.analyses import Report, Table
-from grokgrid.analyses.statements import CLAUSES, VERDICTS
+from grokgrid.analyses.statement import CLAUSES, VERDICTS
 from grokgrid.plurals import plural
 from grokgrid.report import figures
 from grokgrid.report.files import put

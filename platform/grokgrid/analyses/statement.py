@@ -18,7 +18,7 @@ from grokgrid.statistics import Verdict, of_all
 from search_spaces.analyses import Statement
 from search_spaces.predicates import Correlation
 
-TITLE = "Statements"
+NAME, TITLE = "statements", "Statements"
 VERDICTS = "Do the results agree?"
 CLAUSES = "What each statement rests on"
 
@@ -68,18 +68,19 @@ class Judged:
         return f"{_WITH[self.verdict]} {self.quoted}: {self.because}"
 
 
-def statements_section(results: Results, statements: Sequence[Statement], *, name: str = "statements") -> Section:
-    """All statements of a study."""
+def section(results: Results, analysis: Statement, name: str) -> Section:
+    """Of all statements of a study; the names of tables and metrics begin with NAME, whatever `name` is."""
     names = labels(results.study)
+    statements = [each for each in results.study.analyses if isinstance(each, Statement)]
     found = [
         Judged(statement, tuple(row_of(results, judge(results, predicate), names) for predicate in statement.that))
         for statement in statements
     ]
     return Section(
         title=TITLE,
-        tables=(_verdicts(found, name), _clauses(results, found, f"{name}-clauses")),
+        tables=(_verdicts(found), _clauses(results, found)),
         notes=absent(results, TREATED),
-        metrics=dict(_metrics(found, name)),
+        metrics=dict(_metrics(found)),
         sentence=_sentence(found),
     )
 
@@ -92,7 +93,7 @@ def _sentence(found: Sequence[Judged]) -> str:
     return ". ".join(said)
 
 
-def _verdicts(found: Sequence[Judged], name: str) -> Table:
+def _verdicts(found: Sequence[Judged]) -> Table:
     data = pd.DataFrame(
         {
             "statement": range(1, len(found) + 1),
@@ -108,10 +109,10 @@ def _verdicts(found: Sequence[Judged], name: str) -> Table:
         Column("sentence and reason", tuple(f"{judged.quoted}: {judged.because}" for judged in found), "prose"),
     )
     caption = "The results agree if every clause does, and differ if one differs."
-    return Table(name, VERDICTS, data, columns, caption)
+    return Table(NAME, VERDICTS, data, columns, caption)
 
 
-def _clauses(results: Results, found: Sequence[Judged], name: str) -> Table:
+def _clauses(results: Results, found: Sequence[Judged]) -> Table:
     rows = [row for judged in found for row in judged.rows]
     nums = [f"{num}.{index}" for num, judged in enumerate(found, 1) for index, _ in enumerate(judged.rows, 1)]
 
@@ -135,7 +136,7 @@ def _clauses(results: Results, found: Sequence[Judged], name: str) -> Table:
         column("claim", [row.claim for row in rows], "prose"),
         *([column("why", why, "prose")] if any(text != NOTHING for text in why) else []),
     )
-    return Table(name, CLAUSES, _tidy(results, found), columns, " ".join(_caption(rows)))
+    return Table(f"{NAME}-clauses", CLAUSES, _tidy(results, found), columns, " ".join(_caption(rows)))
 
 
 def _caption(rows: Sequence[Row]) -> Iterator[str]:
@@ -187,10 +188,10 @@ def _figures(row: Row) -> dict[str, float | None]:
     }
 
 
-def _metrics(found: Sequence[Judged], name: str) -> Iterator[tuple[str, float]]:
+def _metrics(found: Sequence[Judged]) -> Iterator[tuple[str, float]]:
     for num, judged in enumerate(found, 1):
-        yield f"{name}/{num}/verdict", IN_METRICS[judged.verdict]
+        yield f"{NAME}/{num}/verdict", IN_METRICS[judged.verdict]
         for index, row in enumerate(judged.rows, 1):
-            yield f"{name}/{num}/{index}/verdict", IN_METRICS[row.c.judged.verdict]
+            yield f"{NAME}/{num}/{index}/verdict", IN_METRICS[row.c.judged.verdict]
             for key, value in finite(_figures(row)).items():
-                yield f"{name}/{num}/{index}/{key}", value
+                yield f"{NAME}/{num}/{index}/{key}", value

@@ -17,7 +17,6 @@ from grokgrid.results import Results
 from grokgrid.statistics import SampleMean
 from search_spaces import Cell
 from search_spaces.analyses import HeatMap
-from search_spaces.pictures import arm_of
 from trainables.names import written
 
 
@@ -40,8 +39,7 @@ class Grid:
         return sum(mean is not None for mean in self.found.values())
 
 
-def heat_map_section(results: Results, analysis: HeatMap, *, name: str = "heat_map", is_told: bool = False) -> Section:
-    """is_told: whether the headline names the table, since no other analysis says more."""
+def section(results: Results, analysis: HeatMap, name: str) -> Section:
     grid = _grid(results, analysis)
     title = f"{in_words(analysis.metric)} over {analysis.x} and {analysis.y}"
     of_table, of_figure = (
@@ -59,12 +57,12 @@ def heat_map_section(results: Results, analysis: HeatMap, *, name: str = "heat_m
             for point, mean in grid.found.items()
             for key, value in finite(_figures(mean)).items()
         },
-        sentence=shown_in(title, grid.num_known) if is_told else "",
+        sentence=shown_in(title, grid.num_known),
     )
 
 
 def _grid(results: Results, analysis: HeatMap) -> Grid:
-    arm = arm_of(analysis, results.study.arms)
+    arm = analysis.arm_in(results.study.arms)
     cells = {}
     for cell in results.study.cells:
         if cell.arm == arm:

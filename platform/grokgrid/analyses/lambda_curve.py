@@ -11,9 +11,9 @@ from functools import partial
 import pandas as pd
 
 from grokgrid.analyses import drawing
-from grokgrid.analyses.accelerations import FEW_TO_CHECK
+from grokgrid.analyses.acceleration import FEW_TO_CHECK
 from grokgrid.analyses.parts import Column, Figure, Section, Table
-from grokgrid.analyses.strengths import Choice, LambdaCurves, Point
+from grokgrid.analyses.strengths import Choice, LambdaCurves, Point, lambda_curves
 from grokgrid.analyses.trials import absent
 from grokgrid.analyses.wording import (
     LEVEL,
@@ -31,22 +31,23 @@ from grokgrid.analyses.wording import (
 from grokgrid.plurals import plural
 from grokgrid.results import Results
 from grokgrid.statistics import FEW_SEEDS, NUM_RESAMPLES, Estimator, SampleMean, WhyOpen
+from search_spaces.analyses import LambdaCurve
 from trainables.names import file_part
 
 NORM, ACCURACY = "train_jacobian_norm_mean", "test_accuracy"
 
 
-def lambda_curve_section(results: Results, curves: LambdaCurves, *, name: str = "lambda_curve") -> Section:
-    arm, setting = curves.analysis.arm, curves.setting
+def section(results: Results, analysis: LambdaCurve, name: str) -> Section:
+    curves = lambda_curves(results, analysis)
     num_seeds = len(results.study.seed_list)
     rows = {metric: _rows(curves, metric, num_seeds) for metric in curves.points}
     return Section(
-        title=f"{arm} against its {setting}",
+        title=f"{analysis.arm} against its {curves.setting}",
         tables=tuple(_table(curves, metric, rows[metric], num_seeds, name) for metric in rows),
         figures=tuple(_figures(results, curves, name)),
         notes=(*absent(results), *_notes(curves, num_seeds)),
         metrics=dict(_metrics(curves, name)),
-        sentence=_sentence(curves, rows[curves.analysis.metrics[0]]),
+        sentence=_sentence(curves, rows[analysis.metrics[0]]),
     )
 
 

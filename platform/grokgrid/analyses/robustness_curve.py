@@ -38,7 +38,7 @@ from trainables.names import file_part
 TITLE = "Robustness"
 
 
-def robustness_section(results: Results, analysis: RobustnessCurve, *, name: str = "robustness_curve") -> Section:
+def section(results: Results, analysis: RobustnessCurve, name: str) -> Section:
     study, baseline = results.study, analysis.baseline
     curves = [curve_of(results, assessment, baseline) for assessment in assessed(study, analysis)]
     places = [places_of(study, curve, baseline) for curve in curves]

@@ -16,7 +16,7 @@ from search_spaces.analyses import ArmsBySetting
 from trainables.names import written
 
 
-def table_section(results: Results, analysis: ArmsBySetting, *, name: str = "table") -> Section:
+def section(results: Results, analysis: ArmsBySetting, name: str) -> Section:
     measurements = [
         m
         for m in at_the_end(results, analysis.metric, analysis.baseline, at_same_point=True)

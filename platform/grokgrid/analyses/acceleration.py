@@ -44,8 +44,7 @@ ESTIMATORS = {
 TITLE = "How many times sooner"
 
 
-def acceleration_section(results: Results, analysis: Acceleration, *, name: str = "acceleration") -> Section:
-    """`name` begins the names of tables and metrics: a study may compare with several baselines."""
+def section(results: Results, analysis: Acceleration, name: str) -> Section:
     comparisons = compare(results, analysis)
     rows = rows_of(results.study, comparisons)
     title = f"Acceleration over {analysis.baseline}"
