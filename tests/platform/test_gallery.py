@@ -1,5 +1,6 @@
 """A page of several studies, made from what had been run."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from grokgrid.engine import InlineEngine
 from search_spaces import Study, to_yaml
 
 pytestmark = pytest.mark.usefixtures("ready_home")
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 STUDY = {
     "name": "pictured",
@@ -94,3 +97,16 @@ def test_what_cannot_be_is_told(arguments: list[str], told: str, tmp_path: Path,
     result = CliRunner().invoke(app, ["gallery", "study.yaml", *arguments])
     assert result.exit_code == 2 and told in result.stderr
     assert not Path("page.md").exists() and not Path("page").exists()
+
+
+@pytest.mark.slow
+def test_the_page_of_the_docs_is_made_of_what_is_exported(tmp_path: Path) -> None:
+    studies = ("figure2", "figure3-small", "figure5-small", "figure6")
+    for study in studies:
+        api.import_trials(DOCS / "results" / study)
+    files = api.gallery(studies, tmp_path / "gallery.md")
+    page = (DOCS / "gallery.md").read_text()
+    assert files[0].read_text() == page
+    named = re.findall(r"\]\((gallery/[^)]+)\)", page)
+    assert sorted(str(file.relative_to(tmp_path)) for file in files) == sorted(["gallery.md", *named])
+    assert all((DOCS / each).is_file() for each in named)
