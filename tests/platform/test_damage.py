@@ -34,7 +34,8 @@ def benchmark() -> ModuleType:
         return importlib.import_module("damage")
 
 
-@pytest.mark.parametrize("driven", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("driven", [False, True])
 def test_fifty_damaged_snapshots_lead_to_the_undisturbed_result(benchmark: ModuleType, driven: bool):
     """Each kind of damage at each point of a trial's life. The benchmark does a thousand.
 

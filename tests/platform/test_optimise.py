@@ -102,6 +102,7 @@ class TestASearch:
         reports = [run for run in runs("lr") if run.info.status == "FINISHED"]
         assert len(reports) == 1 and reports[0].data.metrics["search/trials"] == NUM
 
+    @pytest.mark.slow
     def test_goes_on_where_more_budget_is_given(self):
         optimise(searched_study())
         before, engine = candidates(searched_study()), Watched()

@@ -102,6 +102,7 @@ def test_its_failure_names_file_and_line(file: Path):
     assert (row.state, row.reason) == ("failed", "my_training.py, line 12: RuntimeError: too small")
 
 
+@pytest.mark.slow
 def test_a_search_over_its_settings(file: Path):
     search = {
         "arm": "fast",
@@ -117,6 +118,7 @@ def test_a_search_over_its_settings(file: Path):
     assert "the search chose fast at lr" in report.content.headline
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_under_ray(file: Path):
     mine = study(file, seeds=2, analyses=[], arms={"slow": {}})
