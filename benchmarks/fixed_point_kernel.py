@@ -1,6 +1,10 @@
 """What the neural tangent kernel of one point costs beside per-example gradients in a loop.
 
+    export MALLOC_MMAP_THRESHOLD_=2000000000 MALLOC_TRIM_THRESHOLD_=4000000000 MALLOC_TOP_PAD_=100000000
     python benchmarks/fixed_point_kernel.py [--rounds 5] [--device cpu]
+
+The first line keeps glibc from returning memory to the system, which it does more or less often depending on what ran
+before: without it single rounds lie three times lower or higher.
 
 The kernel between one point and 1,024 points, in float64, of the networks of Walker et al.'s Figure 2 (784-64-1 and
 784-64-64-1, no biases), as they are initialised; the points are drawn, for the time does not depend on them. Ours is
@@ -8,7 +12,7 @@ what the probe `fixed_point_ntk` computes: one derivative of all outputs in one 
 of one output after the other by torch.autograd.grad, and its inner product with that of the point. The two agree
 before they are timed.
 
-Both take turns in this run. Times are the process's CPU time on a CPU (one thread), wall time on a GPU.
+Both take turns in this run, each ten times a turn. Times are the process's CPU time on a CPU (one thread), wall time on a GPU.
 """
 
 import argparse
@@ -51,7 +55,7 @@ def one_by_one(at: ProbeInput) -> Tensor:
 
 def repeated(kernel: Callable[[ProbeInput], Tensor], at: ProbeInput) -> Callable[[int], None]:
     def run(times: int) -> None:
-        for _ in range(times):
+        for _ in range(10 * times):
             kernel(at)
 
     return run
