@@ -12,7 +12,8 @@ what the probe `fixed_point_ntk` computes: one derivative of all outputs in one 
 of one output after the other by torch.autograd.grad, and its inner product with that of the point. The two agree
 before they are timed.
 
-Both take turns in this run, each ten times a turn. Times are the process's CPU time on a CPU (one thread), wall time on a GPU.
+Both take turns in this run, each ten times a turn. Times are the process's CPU time on a CPU (one thread), wall time
+on a GPU.
 """
 
 import argparse

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from trainables.procedures.xor_in_span import XorInSpan, span
 from trainables.training import Training
-from trainables.trial import Trial
+from trainables.trial import Trial, TrialConfig
 
 SMALL: dict[str, Any] = {"dimension": 60, "num_train": 14, "num_test": 30, "width": 9, "epsilon": 0.3, "lr": 0.3}
 CPU = torch.device("cpu")
@@ -83,6 +84,20 @@ def test_is_the_same_trial_in_few_dimensions(seed: int):
     for each in in_span(60, seed=seed, **few):
         expected = {name: value for name, value in theirs[each.step].items() if "noise" not in name}
         assert {name: each.metrics[name] for name in expected} == pytest.approx(expected, rel=1e-8, abs=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"scales": [1.0, 0.5]}, "procedure.scales: 0.5 comes after 1"),
+        ({"dimension": 2}, "procedure.dimension: 2 is not allowed"),
+        ({"dimension": 10**8}, "procedure.dimension: 100000000 is not allowed"),
+        ({"num_train": 10**6}, "procedure.num_train: 1000000 is not allowed"),
+    ],
+)
+def test_what_cannot_be_is_told_with_its_own_field(settings: dict[str, Any], told: str):
+    with pytest.raises(ValidationError, match=told):
+        TrialConfig.model_validate({"procedure": {"name": "xor_in_span"} | settings, "budget": {"steps": 10}})
 
 
 def test_goes_on_from_its_state_as_if_left_alone():

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from trainables.configuration import NonNegativeInt, PositiveFloat, PositiveInt
 from trainables.probes.accuracy import are_right
@@ -18,6 +18,17 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from trainables.datasets.base import Dataset
+
+
+def _growing(scales: tuple[float, ...]) -> tuple[float, ...]:
+    for before, after in pairwise(scales):
+        if before >= after:
+            raise ValueError(f"{after:g} comes after {before:g}: each should be larger than the one before it")
+    return scales
+
+
+Scales = Annotated[tuple[PositiveFloat, ...], Field(min_length=1), AfterValidator(_growing)]
+"""What one draw of noise is multiplied by, each larger than the one before it."""
 
 
 class NoiseAccuracy(Probe):
@@ -32,18 +43,10 @@ class NoiseAccuracy(Probe):
 
     name: Literal["noise_accuracy"] = "noise_accuracy"
     on: Split = "test"
-    scales: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (0.2, 0.4, 0.6, 0.8, 1.0)
+    scales: Scales = (0.2, 0.4, 0.6, 0.8, 1.0)
     num_points: PositiveInt | None = None
     coordinates: tuple[NonNegativeInt, PositiveInt | None] | None = None
     every: PositiveInt = 1
-
-    @field_validator("scales")
-    @classmethod
-    def _grow(cls, scales: tuple[float, ...]) -> tuple[float, ...]:
-        for before, after in pairwise(scales):
-            if before >= after:
-                raise ValueError(f"{after:g} comes after {before:g}: each should be larger than the one before it")
-        return scales
 
     @field_validator("coordinates")
     @classmethod

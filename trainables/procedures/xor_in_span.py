@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from trainables.configuration import NonNegativeFloat, PositiveFloat, PositiveInt
+from trainables.probes.noise_accuracy import Scales
 from trainables.procedures.base import Procedure, State, Yielded
 
 if TYPE_CHECKING:
@@ -36,15 +37,15 @@ class XorInSpan(Procedure):
     """
 
     name: Literal["xor_in_span"] = "xor_in_span"
-    dimension: Annotated[PositiveInt, Field(ge=3)] = 40_000
+    dimension: Annotated[PositiveInt, Field(ge=3, le=1_000_000)] = 40_000
     epsilon: PositiveFloat = 0.05
-    num_train: PositiveInt = 400
-    num_test: PositiveInt = 400
+    num_train: Annotated[PositiveInt, Field(le=100_000)] = 400
+    num_test: Annotated[PositiveInt, Field(le=100_000)] = 400
     width: PositiveInt = 2048
     lr: PositiveFloat = 0.1
     weight_decay: NonNegativeFloat = 0.1
     strength: NonNegativeFloat = 0.0
-    scales: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (0.2, 0.4, 0.6, 0.8, 1.0)
+    scales: Scales = (0.2, 0.4, 0.6, 0.8, 1.0)
     per_decade: Annotated[PositiveInt, Field(le=100)] = 12
 
     def gradient_config(self, steps: int = 1) -> GradientConfig:
