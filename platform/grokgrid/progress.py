@@ -216,8 +216,8 @@ class Progress:
         return ", ".join(told)
 
     def _left_s(self) -> float:
-        """As long as work of each kind has taken so far, less what that which runs has had already. A kind of which
-        none has ended yet is left out.
+        """For each kind of work its mean time so far, for every item that is left, less the time that running items
+        have had. A kind of which no item has ended yet is left out.
         """
         left_s, now = 0.0, time.monotonic()
         for kind, took_s in self._wall_s.items():

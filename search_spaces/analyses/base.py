@@ -90,7 +90,7 @@ class Analysis(Config):
 
     @classmethod
     def kinds(cls) -> tuple[str, ...]:
-        """The names of all kinds; imports none of them."""
+        """The names of all kinds, found without importing them."""
         return tuple(files_of(package_of(Analysis)))
 
     @classmethod

@@ -144,7 +144,7 @@ def _figure2(name: str, *, seeds: int, steps: int) -> Study:
 
 
 def _figure3(name: str, procedure: Settings, *, strength: float, factor: float) -> Study:
-    """factor: in how many times fewer steps the network is to be robust with the Jacobian term"""
+    """factor: with the Jacobian term the network should be robust in that many times fewer steps"""
     point, noisy = "train_point_of_class_1", [f"test_noise_accuracy_{scale}_from_2" for scale in (0.2, 0.6, 1.0)]
     panels = (
         Panel(metrics=(f"{point}_alignment",), colour=f"{point}_centroid_norm"),

@@ -20,14 +20,12 @@ class Jacobians(NamedTuple):
     norm                    Frobenius
     row_alignment_min, max  the extreme cosines between x and the rows of J
     explained_variance      s1^2 / sum of s_i^2, s the singular values of J
-    effective_rank          exp of the entropy of s / sum of s
     """
 
     norm: Tensor
     row_alignment_min: Tensor
     row_alignment_max: Tensor
     explained_variance: Tensor
-    effective_rank: Tensor
 
 
 def jacobians(at: ProbeInput, num_points: int | None) -> Jacobians:
@@ -39,20 +37,29 @@ def jacobians_of(f: Callable[[Tensor], Tensor], x: Tensor) -> Jacobians:
     """Takes all Jacobians of a chunk of points at once, a backward pass an output. x: (points, …)."""
     chunks = []
     for part in x.split(_CHUNK):
-        outputs, vjp, *_ = torch.func.vjp(f, part)
-        basis = torch.eye(outputs.shape[1], dtype=x.dtype, device=x.device)
-        J = torch.stack([vjp(row.expand_as(outputs))[0].flatten(1) for row in basis], dim=1)  # (points, C, D)
+        J = _exact(f, part)
         gram = J @ J.mT
         squares = gram.diagonal(dim1=1, dim2=2)
         alignment = (J @ part.flatten(1)[:, :, None])[:, :, 0] / (squares.sqrt() * part.flatten(1).norm(dim=1)[:, None])
         total = squares.sum(1)
         largest = torch.linalg.eigvalsh(gram)[:, -1] if gram.isfinite().all() else torch.full_like(total, torch.nan)
-        extremes_of_rows = alignment.amin(1), alignment.amax(1)
-        chunks.append(Jacobians(total.sqrt(), *extremes_of_rows, largest / total, effective_ranks(J)))
+        chunks.append(Jacobians(total.sqrt(), alignment.amin(1), alignment.amax(1), largest / total))
     return Jacobians(*map(torch.cat, zip(*chunks, strict=True)))
 
 
-def effective_ranks(J: Tensor) -> Tensor:
+def _exact(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """(points, C, D)."""
+    outputs, vjp, *_ = torch.func.vjp(f, x)
+    basis = torch.eye(outputs.shape[1], dtype=x.dtype, device=x.device)
+    return torch.stack([vjp(row.expand_as(outputs))[0].flatten(1) for row in basis], dim=1)
+
+
+def effective_ranks(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Of the Jacobians at x (points, …): (points,)."""
+    return torch.cat([_effective_ranks(_exact(f, part)) for part in x.split(_CHUNK)])
+
+
+def _effective_ranks(J: Tensor) -> Tensor:
     """Roy and Vetterli 2007, Definition 1: (points,), from 1 to the number of singular values of J (points, C, D); NaN
     where J is 0 or not finite. The roots of the eigenvalues of JJ' are them, and would lose half of float32's digits.
     """

@@ -28,7 +28,8 @@ class EffectiveRank(Probe):
         return tuple(f"{self.on}_jacobian_effective_rank_{stat}" for stat in ("mean", "min", "max"))
 
     def measure(self, at: ProbeInput) -> Mapping[str, Tensor | float]:
-        from trainables.probes._jacobians import extremes, jacobians
+        from trainables.probes._jacobians import effective_ranks, extremes
 
-        found = at.once(jacobians, self.num_points)
-        return extremes(f"{self.on}_jacobian_effective_rank", found.effective_rank)
+        at.drawing(f"effective ranks, {self.num_points}")
+        found = effective_ranks(at.f, at.x[: self.num_points])
+        return extremes(f"{self.on}_jacobian_effective_rank", found)

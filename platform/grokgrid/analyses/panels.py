@@ -20,7 +20,7 @@ from search_spaces.analyses import Panels
 TITLE = "Curves side by side"
 
 MOST_STRETCHES = 3
-"""Of a region that a person is told."""
+"""How many stretches of a region the table lists."""
 
 Regions = Mapping[str, Sequence[tuple[float, float]]]
 
