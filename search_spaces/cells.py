@@ -71,7 +71,7 @@ class Cell:
 
     def key_of(self, seed: int) -> str:
         """Of its trial with this seed: `Trial.key`, but the configuration is hashed once for all seeds."""
-        return seed_key(self._key, seed)
+        return seed_key(self._key, seed if self.config.draws else 0)
 
 
 def cells_of(trial: Settings, arms: dict[str, Settings]) -> tuple[list[Cell], list[Problem]]:

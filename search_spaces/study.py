@@ -143,7 +143,7 @@ class Study(Config):
         return tuple(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds
 
     def trial_of(self, cell: Cell, seed: int) -> Trial:
-        return Trial(config=cell.config, seed=seed)
+        return Trial(config=cell.config, seed=seed if cell.config.draws else 0)
 
     @property
     def trials(self) -> tuple[Trial, ...]:
@@ -153,7 +153,8 @@ class Study(Config):
     @property
     def num_trials(self) -> int:
         """How many those are, without making them: cells of the same configuration share theirs."""
-        return len({cell.key_of(0) for cell in self.cells}) * len(self.seed_list)
+        each = {cell.key_of(0): len(self.seed_list) if cell.config.draws else 1 for cell in self.cells}
+        return sum(each.values())
 
     @cached_property
     def trials_by_key(self) -> dict[str, Trial]:

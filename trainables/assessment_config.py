@@ -31,6 +31,9 @@ def misfit(assessment: Assessment, trial: GradientConfig, own: Facts, on: Facts)
         return f"examples of {title} have the shape {on.shape}, the network takes {own.shape}"
     if on.num_outputs > own.num_outputs:
         return f"{title} has {on.num_outputs} classes, the network {own.num_outputs}"
+    if isinstance(assessment.on, Dataset) and trial.data.unit_norm != assessment.on.unit_norm:
+        said = "of norm 1" if trial.data.unit_norm else "as they are"
+        return f"the network takes inputs {said}: unit_norm of {title} should be {str(trial.data.unit_norm).lower()}"
     if own.has_pixels and not on.has_pixels:
         return f"the network takes pixels in [0, 1], which {title} does not have: {bytes_}"
     return assessment.unfit(task=trial.data.task, num_outputs=own.num_outputs, dtype=trial.dtype)

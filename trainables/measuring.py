@@ -101,6 +101,8 @@ class Measuring:
             loss,
             drawing,
             no_generator,
+            model=self._config.model,
+            steps=now.steps,
         )
 
     def _own(self, seen: ProbeInput, probe: Probe, state: Tensors, steps: int, what: str = "") -> ProbeInput:

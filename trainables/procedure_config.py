@@ -38,13 +38,24 @@ class ProcedureConfig(TrialConfig):
             raise ValueError(f"{procedure.name} is trained on data: give data, too")
         if not procedure.needs_data and info.data["data"] is not None:
             raise ValueError(f"{procedure.name} reads its own data: take data away, with data: null in an arm")
+        data = info.data["data"]
+        if data is not None and data.task not in procedure.serves:
+            serves = ", ".join(procedure.serves)
+            raise ValueError(
+                f"{procedure.name} is not for {data.task}, which {data.title} asks for: it is for {serves}"
+            )
         return procedure
 
     @field_validator("budget")
     @classmethod
-    def _is_in_steps(cls, budget: Budget) -> Budget:
+    def _is_in_steps(cls, budget: Budget, info: ValidationInfo) -> Budget:
         if budget.unit != "steps":
             raise ValueError("should be in steps, as the procedure counts them: budget: {steps: …}")
+        procedure = info.data.get("procedure")
+        first = procedure.next_step(0) if procedure is not None else None
+        if first is not None and first > budget.extent:
+            wrong = f"{budget.extent:,} ends before the first evaluation of the procedure, at {first:,.0f}"
+            raise ValidationErrors("budget", [Problem(("steps",), wrong)])
         return budget
 
     @field_validator("goal")
@@ -66,7 +77,12 @@ class ProcedureConfig(TrialConfig):
         return (self.data,) if self.data is not None else ()
 
     def next_evaluation(self, *, steps: int, epochs: float) -> float:
-        return steps + 1
+        following = self.procedure.next_step(steps)
+        return steps + 1 if following is None else following
+
+    @property
+    def draws(self) -> bool:
+        return self.procedure.draws or (self.data is not None and self.data.is_drawn)
 
     @property
     def last_evaluation(self) -> int:

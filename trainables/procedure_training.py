@@ -54,6 +54,10 @@ class ProcedureTraining:
 
     def evaluate(self, number: int) -> dict[str, float] | None:
         """The next evaluation within the budget; None if there is none."""
+        following = self._config.procedure.next_step(self.steps)
+        if following is not None and following > self._config.budget.extent:
+            self.next_evaluation = following
+            return None
         clock = time.process_time if self.device.type == "cpu" else time.perf_counter
         start = clock()
         with self._scope.active():

@@ -108,6 +108,15 @@ class WorkConfig(Config):
         return ()
 
     @property
+    def draws(self) -> bool:
+        """Whether the seed decides anything of it."""
+        return True
+
+    def key(self, seed: int) -> str:
+        """With this seed. What does not draw has one key for all of them."""
+        return seed_key(cell_key(self), seed if self.draws else 0)
+
+    @property
     def components(self) -> tuple[tuple[str, Component], ...]:
         """All components, each with its dotted path."""
         return components_in(self)
@@ -129,7 +138,7 @@ class Work(Config):
         """What decides the result, as 32 hexadecimal characters: 24 of all but the seed and 8 of the seed, so the seeds
         of a cell are found by their common beginning. Not cached: `model_copy(update=…)` would copy the old key along.
         """
-        return seed_key(cell_key(self.config), self.seed)
+        return self.config.key(self.seed)
 
     @property
     def needs(self) -> tuple[NetworkAt, ...]:

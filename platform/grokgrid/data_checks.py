@@ -52,7 +52,7 @@ def check_data(study: Study, *, is_needed: bool, calls_functions: bool) -> tuple
     for name, config in configs.items():
         if (found := inspections.get(config.data)) is not None:
             try:
-                check_fit(config, found.example_shape, has_pixels=found.has_pixels and not config.data.is_standardised)
+                check_fit(config, found.example_shape, has_pixels=_has_pixels(config.data, found))
             except ValidationErrors as error:
                 unfit += [problem.below(name) for problem in error.problems]
             said = found.warnings(batch_size=config.batch_size, shuffle=config.shuffle)
@@ -63,12 +63,16 @@ def check_data(study: Study, *, is_needed: bool, calls_functions: bool) -> tuple
     return (*dict.fromkeys(warnings), *_check_last_batches(configs, inspections))
 
 
+def _has_pixels(data: Dataset, found: "Inspection") -> bool:
+    return found.has_pixels and not data.is_standardised and not data.unit_norm
+
+
 def _misfits(study: Study, inspections: "Mapping[Dataset, Inspection]") -> Iterator[Problem]:
     """Assessments that cannot be made of the networks of a cell."""
 
     def facts(data: Dataset) -> Facts | None:
         if (found := inspections.get(data)) is not None:
-            return Facts(found.example_shape, found.num_outputs, found.has_pixels and not data.is_standardised)
+            return Facts(found.example_shape, found.num_outputs, _has_pixels(data, found))
         return Facts(*data.shape, bool(data.has_pixels)) if data.shape is not None else None
 
     for index, each in enumerate(study.assessments):

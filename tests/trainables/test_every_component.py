@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from tiny_trials import TINY, assert_same_bits, curves, latest, run, state, summary, without_seconds
 
 from trainables.gradient_config import SHORT_FORMS
+from trainables.procedures.base import Procedure
 from trainables.records import WorkFolder
 from trainables.run import How, WorkRun
 from trainables.trial import Trial, TrialConfig, kinds
@@ -34,11 +35,18 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "steps": {"at": {"steps": [4, 9]}},
     "constant": {"warmup": {"steps": 5}},
     "ridge": {"strength": 0.1},
+    "jntk_flow": {"lr": 0.1, "strength": 0.1},
+    "jntk_features": {"num_features": 5},
+    "jntk_gp": {"num_networks": 200, "width": 32, "num_points": 1},
     "xor_in_span": {"num_train": 20, "num_test": 10, "dimension": 90, "width": 8},
     "mlp": {"width": 12, "depth": 3, "batch_norm": True, "dropout": 0.3, "frozen": ["1.bias"]},
     "cnn": {"channels": [3, 4], "strides": [1, 2], "hidden": [12], "batch_norm": True, "dropout": 0.3},
     "mnist": {"per_class": 7, "num_test": 50},
     "xor_clusters": {"num_train": 70, "num_test": 20, "dimension": 30},
+    "sphere": {"num_train": 70, "num_test": 20, "angle": 0.3},
+    "ntk_mlp": {"width": 12, "kappa": 0.5},
+    "jacobian_ntk": {"every": 2},
+    "jntk_flow_deviation": {"lr": 0.01, "every": 2},
     "accuracy": {"on": "test", "every": 2},
     "loss": {"on": "test", "every": 2},
     "r2": {"on": "test", "every": 2},
@@ -46,11 +54,22 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "fixed_point_ntk": {"lr": 0.1, "every": 2},
 }
 
+WIDE: dict[str, Any] = {
+    "data": {"name": "sphere", "num_train": 70},
+    "model": {"name": "ntk_mlp", "width": 12},
+    "loss": "mean_squared_error",
+    "dtype": "float64",
+}
+
+POINTS: dict[str, Any] = {"name": "sphere", "task": "binary", "num_train": 6, "num_test": 5}
+
 AROUND: dict[str, dict[str, Any]] = {
     "diabetes": {"loss": "mean_squared_error"},
     "r2": {"loss": "mean_squared_error", "data": {"name": "diabetes", "num_train": 70}},
     "fixed_point_ntk": {"data": {"name": "breast_cancer", "num_train": 70}},
     "npz": {"model": {"name": "mlp", "width": 12, "depth": 3}},
+    "sphere": {"loss": "mean_squared_error"},
+    **dict.fromkeys(("jacobian_ntk", "jntk_flow_deviation"), WIDE),
 }
 
 EVALUATIONS: dict[str, dict[str, Any]] = {
@@ -87,7 +106,8 @@ def trial_with(field: str, name: str, evaluations: dict[str, Any], folder: Path)
     if name == "lenet":
         settings["data"] = {"name": "npz", "path": folder / "own.npz"}
     if field == "procedure":
-        settings = {"budget": {"steps": 5}} | ({"data": {"name": "digits"}} if name == "ridge" else {})
+        data = {"ridge": {"name": "digits"}} | {each: POINTS for each in Procedure.names() if each.startswith("jntk")}
+        settings = {"budget": {"steps": 5}} | ({"data": data[name]} if name in data else {})
     if field in SHORT_FORMS.values():
         settings |= {field: {"it": component}}
     elif field == "probes":

@@ -19,8 +19,9 @@ from trainables.data import inspection
 from trainables.data.arrays import NAMES, digest
 from trainables.data.content import Used
 from trainables.data.inspection import inspect_npz
-from trainables.data.npz import memory_bytes, read_npz
+from trainables.data.npz import read_npz
 from trainables.data.place import DataError, opened
+from trainables.memory import memory_bytes
 
 
 def content() -> dict[str, Any]:

@@ -165,7 +165,8 @@ def _tensors(config: Dataset, arrays: Arrays, *, dtype: torch.dtype, seed: int |
     """Fields of Data, on the CPU."""
     train, validation = _rows(config, arrays, seed)
     are_bytes = arrays["x_train"].dtype == np.uint8
-    normalise, normalise_targets = Normalisation(*config.normalisation), Normalisation()
+    normalise = Normalisation() if config.unit_norm else Normalisation(*config.normalisation)
+    normalise_targets = Normalisation()
     if config.is_standardised:
         normalise = _standardising(arrays["x_train"][train], 255.0 if are_bytes else 1.0)
         normalise_targets = _standardising(arrays["y_train"][train])
@@ -177,7 +178,8 @@ def _tensors(config: Dataset, arrays: Arrays, *, dtype: torch.dtype, seed: int |
         x = torch.from_numpy(arrays[f"x_{part}"][examples]).to(precise)
         if config.shape is not None:
             x = x.reshape(-1, *config.shape[0])
-        return normalise(x / (255.0 if are_bytes else 1.0)).to(dtype)
+        x = normalise(x / (255.0 if are_bytes else 1.0))
+        return (_unit_norm(config, part, x) if config.unit_norm else x).to(dtype)
 
     def targets(part: str, examples: Rows) -> Tensor:
         y = torch.from_numpy(arrays[f"y_{part}"][examples])
@@ -185,14 +187,27 @@ def _tensors(config: Dataset, arrays: Arrays, *, dtype: torch.dtype, seed: int |
             return y.to(torch.int64)
         return normalise_targets(y.to(precise).reshape(len(y), -1)).to(dtype)
 
+    pixels = are_bytes if config.has_pixels is None else config.has_pixels
     parts: dict[str, tuple[str, Rows]] = {"train": ("train", train), "test": ("test", slice(config.num_test))}
     if config.num_validation:
         parts["validation"] = ("train", validation)
     return {
         "num_outputs": torch.tensor(num_outputs(arrays, config.task)),
-        "has_pixels": torch.tensor(are_bytes if config.has_pixels is None else config.has_pixels),
+        "has_pixels": torch.tensor(pixels and not config.unit_norm),
         "means": torch.tensor(normalise.means, dtype=torch.float64),
         "stds": torch.tensor(normalise.stds, dtype=torch.float64),
         **{f"x_{name}": inputs(*part) for name, part in parts.items()},
         **{f"y_{name}": targets(*part) for name, part in parts.items()},
     }
+
+
+def _unit_norm(config: Dataset, part: str, x: Tensor) -> Tensor:
+    """x (examples, …), each divided by its norm.
+
+    Raises:
+        DataError: the norm of one is 0.
+    """
+    norms = x.flatten(1).norm(dim=1)
+    if (zero := (norms == 0).nonzero()).numel():
+        raise DataError(f"{config.title}: x_{part}[{int(zero[0])}] is 0 everywhere, and has no direction for unit_norm")
+    return x / norms.view(-1, *[1] * (x.ndim - 1))

@@ -13,6 +13,7 @@ import numpy as np
 
 from trainables.data.arrays import NAMES, Array, Arrays, form_problems, shortened
 from trainables.data.place import DataError, data_error, opened
+from trainables.memory import memory_bytes
 from trainables.tasks import Task
 
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -103,13 +104,3 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Array:
         # Up to its end, where zipfile compares its checksum.
         array: Array = np.lib.format.read_array(member, allow_pickle=False)
         return array
-
-
-def memory_bytes() -> int:
-    """What this machine has, or the container that this runs in may use."""
-    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
-    except OSError:
-        return machine
-    return min(machine, int(limit)) if limit.isdecimal() else machine

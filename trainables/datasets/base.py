@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 from pydantic import model_validator
 
 from trainables.component import Component
-from trainables.configuration import NonNegativeInt, PositiveInt, spelled
+from trainables.configuration import Bool, NonNegativeInt, PositiveInt, spelled
 from trainables.tasks import Task
 from trainables.validation import Problem, ValidationErrors
 
@@ -34,6 +34,8 @@ class Dataset(Component):
 
     task            what a network is asked for
     num_validation  so many of the training examples behind the first `num_train` are held out, to choose by
+    unit_norm       each example is divided by its norm, in the place of a normalisation by fixed means and standard
+                    deviations. Its values are no pixels then
 
     test_only       whether it has test examples alone, which assessments measure trained networks on
     """
@@ -44,6 +46,7 @@ class Dataset(Component):
     num_train: PositiveInt | None = None
     num_validation: NonNegativeInt = 0
     num_test: PositiveInt | None = None
+    unit_norm: Bool = False
 
     @property
     def num_available(self) -> int | None:

@@ -37,7 +37,7 @@ class Digits(BundledDataset):
 
     @property
     def has_pixels(self) -> bool:
-        return True
+        return not self.unit_norm
 
     @property
     def content_digest(self) -> str:

@@ -131,7 +131,7 @@ class Mnist(DownloadedDataset):
 
     @property
     def has_pixels(self) -> bool:
-        return True
+        return not self.unit_norm
 
     @property
     def content_digest(self) -> str:

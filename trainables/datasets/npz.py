@@ -70,7 +70,7 @@ class Npz(Dataset):
 
     @property
     def has_pixels(self) -> bool | None:
-        return False if self.standardise else None
+        return False if self.standardise or self.unit_norm else None
 
     @property
     def is_standardised(self) -> bool:

@@ -42,7 +42,7 @@ class Usps(DownloadedDataset):
 
     @property
     def has_pixels(self) -> bool:
-        return True
+        return not self.unit_norm
 
     @property
     def content_digest(self) -> str:

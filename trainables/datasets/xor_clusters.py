@@ -7,27 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from trainables.configuration import PositiveFloat, PositiveInt
-from trainables.datasets.base import Dataset
-from trainables.work import Seed
+from trainables.datasets._drawn import DrawnDataset
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
-    import torch
     from numpy.typing import NDArray
-    from torch import Tensor
 
     from trainables.data.arrays import Arrays
-    from trainables.data.inspection import Inspection
-
-_VERSION = "1, NumPy's PCG64"
-"""Of what is drawn, in the place of a digest."""
 
 _PARTS = {"train": 0, "test": 1}
 
 
-class XorClusters(Dataset):
+class XorClusters(DrawnDataset):
     """XOR clusters (Xu et al. 2025; Walker et al. 2025, Appendix B): x = (x1, x2, noise), x1 and x2 uniform on {-1, 1},
     the other coordinates uniform on {-epsilon, epsilon}. The label is 1 where x1 x2 = 1 and 0 where x1 x2 = -1; squared
     error takes these for the targets 1 and -1.
@@ -44,36 +35,10 @@ class XorClusters(Dataset):
     num_test: Annotated[PositiveInt, Field(le=100_000)] = 400
     dimension: Annotated[PositiveInt, Field(ge=2, le=1_000_000)] = 40_000
     epsilon: PositiveFloat = 0.05
-    seed: Seed | None = None
-
-    @property
-    def title(self) -> str:
-        return f"data {self.name}"
 
     @property
     def shape(self) -> tuple[tuple[int, ...], int]:
         return (self.dimension,), 1 if self.task == "binary" else 2
-
-    @property
-    def content_digest(self) -> str:
-        return f"drawn by version {_VERSION}"
-
-    @property
-    def is_drawn(self) -> bool:
-        return self.seed is None
-
-    def draw(self, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """All that `read_drawn` made."""
-        import torch
-
-        rows = torch.arange(len(labels))
-        return rows[: self.num_train], rows[self.num_train :]
-
-    def require(self) -> None:
-        pass
-
-    def read(self) -> Arrays:
-        return self.read_drawn(self.seed or 0)
 
     def read_drawn(self, seed: int) -> Arrays:
         sizes = {"train": self.num_train + self.num_validation, "test": self.num_test}
@@ -84,14 +49,6 @@ class XorClusters(Dataset):
             x = arrays[f"x_{part}"] = signs.astype("float64")
             x[:, 2:] *= self.epsilon
         return arrays
-
-    def inspect(self) -> Inspection | None:
-        return None
-
-    def fetch(self) -> Path:
-        from trainables.data.place import DataError
-
-        raise DataError(f"{self.title} is drawn, and has nothing to download")
 
 
 def _signs(shape: tuple[int, int], seed: int, part: int) -> NDArray[np.int8]:

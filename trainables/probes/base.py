@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from trainables.datasets.base import Dataset
+    from trainables.models.base import Model
 
 T = TypeVar("T")
 
@@ -37,6 +38,8 @@ class ProbeInput:
     drawing     called with the name of a measurement before it is taken: seeds what a plugin's model draws from the
                 global generators, as `generator` is seeded
     state       the probe's own tensors by name, which it may replace or change in place; part of every snapshot
+    model       the settings that the network was built from; None where there are none
+    steps       of the optimiser, that the network has had
     """
 
     f: Callable[[Tensor], Tensor]
@@ -48,6 +51,8 @@ class ProbeInput:
     drawing: Callable[[str], None]
     make_generator: Callable[[], torch.Generator]
     state: dict[str, Tensor] = field(default_factory=dict)
+    model: Model | None = None
+    steps: int = 0
     _known: dict[Hashable, Any] = field(default_factory=dict)
 
     @cached_property
@@ -84,8 +89,10 @@ class Probe(Component):
     on: Split
     every: PositiveInt
 
-    def misfit(self, data: Dataset) -> str | None:
-        """Why it cannot be part of a trial with this data, if that is known: a sentence without its name."""
+    def misfit(self, data: Dataset, model: Model | None) -> str | None:
+        """Why it cannot be part of a trial with this data and this model, None if that is wrong, as far as it is
+        known: a sentence without its name.
+        """
         return None
 
     @property

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from trainables.datasets.base import Dataset
+    from trainables.models.base import Model
 
 
 class FixedPoint(Probe):
@@ -38,7 +39,7 @@ class FixedPoint(Probe):
         quantities = ("alignment", "centroid_norm", "inner_product")
         return tuple(f"{self.on}_point_of_class_{self.of_class}_{quantity}" for quantity in quantities)
 
-    def misfit(self, data: Dataset) -> str | None:
+    def misfit(self, data: Dataset, model: Model | None) -> str | None:
         return no_such_class(self.of_class, data)
 
     def measure(self, at: ProbeInput) -> Mapping[str, Tensor | float]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from trainables.datasets.base import Dataset
+    from trainables.models.base import Model
 
 
 class FixedPointNtk(Probe):
@@ -44,7 +45,7 @@ class FixedPointNtk(Probe):
         quantities = ("ntk_mean", "ntk_change", "predicted_change", "measured_change")
         return tuple(f"{self.on}_point_of_class_{self.of_class}_{quantity}" for quantity in quantities)
 
-    def misfit(self, data: Dataset) -> str | None:
+    def misfit(self, data: Dataset, model: Model | None) -> str | None:
         return no_such_class(self.of_class, data)
 
     def measure(self, at: ProbeInput) -> Mapping[str, Tensor | float]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from trainables.datasets.base import Dataset
+    from trainables.models.base import Model
 
 
 def _growing(scales: tuple[float, ...]) -> tuple[float, ...]:
@@ -56,7 +57,7 @@ class NoiseAccuracy(Probe):
             raise ValueError(f"[{first}, {end}] is not allowed: the second should be larger than the first")
         return coordinates
 
-    def misfit(self, data: Dataset) -> str | None:
+    def misfit(self, data: Dataset, model: Model | None) -> str | None:
         if self.coordinates is None or data.shape is None:
             return None
         num = math.prod(data.shape[0])

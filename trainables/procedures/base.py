@@ -42,6 +42,17 @@ class Procedure(Component):
         """What it measures; None if only its evaluations say."""
         return None
 
+    @property
+    def draws(self) -> bool:
+        """Whether the seed decides anything of it, beside the data. What does not draw is computed once for all
+        seeds.
+        """
+        return True
+
+    def next_step(self, steps: int) -> float | None:
+        """The step of its first evaluation after `steps`, inf if there is none; None if only it itself tells."""
+        return None
+
     @abstractmethod
     def run(self, *, seed: int, state: State | None, device: torch.device, data: Data | None) -> Generator[Yielded]:
         """Its evaluations, in order; it trains while it is asked for the next one, and ends when it has no more to do.

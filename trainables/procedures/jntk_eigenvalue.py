@@ -1,0 +1,48 @@
+"""The smallest eigenvalue of the Jacobian NTK."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Literal
+
+from trainables.procedures._infinite_width import InfiniteWidth
+from trainables.procedures.base import State, Yielded
+
+if TYPE_CHECKING:
+    import torch
+
+    from trainables.data.load import Data
+    from trainables.datasets.base import Dataset
+
+_METRICS = ("jntk_smallest_eigenvalue", "jntk_largest_eigenvalue", "ntk_smallest_eigenvalue", "ntk_largest_eigenvalue")
+
+
+class JntkEigenvalue(InfiniteWidth):
+    """The extreme eigenvalues of the Jacobian NTK of the training examples at infinite width, and of the NTK of the
+    outputs alone, which it contains: one evaluation. Training converges at a rate that the smallest one bounds
+    (arXiv:2312.03386, Assumption 8 and Theorem 9). It is for some 64 examples.
+    """
+
+    name: Literal["jntk_eigenvalue"] = "jntk_eigenvalue"
+
+    def next_step(self, steps: int) -> float:
+        return 1 if steps < 1 else float("inf")
+
+    def metrics(self, data: Dataset | None) -> tuple[str, ...]:
+        return _METRICS
+
+    def run(self, *, seed: int, state: State | None, device: torch.device, data: Data | None) -> Generator[Yielded]:
+        import torch
+
+        from trainables.infinite_width.spectrum import extreme_eigenvalues
+        from trainables.procedures._infinite_width import points_of
+
+        if state is not None:
+            return
+        assert data is not None
+        ntk = self.architecture.ntk
+        x = points_of(data, self.architecture).x_train
+        norms, products = x.square().sum(1), x @ x.T
+        outputs = torch.linalg.eigvalsh(ntk(norms[:, None], norms[None], products))
+        values = (*extreme_eigenvalues(ntk, x), float(outputs[0]), float(outputs[-1]))
+        yield Yielded(1, dict(zip(_METRICS, values, strict=True)), {})

@@ -1,0 +1,92 @@
+"""The features that kernel regression with the Jacobian NTK is a sum of."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from trainables.configuration import NonNegativeFloat, PositiveFloat, PositiveInt
+from trainables.procedures._infinite_width import InfiniteWidth
+from trainables.procedures.base import State, Yielded
+from trainables.tasks import Task
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from trainables.data.load import Data
+    from trainables.datasets.base import Dataset
+    from trainables.infinite_width.operator import KernelFunction
+
+_METRICS = ("eigenvalue", "test_accuracy", "test_robust_accuracy", "sum_test_accuracy", "sum_test_robust_accuracy")
+
+
+class JntkFeatures(InfiniteWidth):
+    """Eigenfeatures of the Jacobian NTK with lambda = `strength`, as `jacobian` of the norm `half_mean_square` counts
+    it: each evaluation is one feature, its number the step, the largest eigenvalue first (arXiv:2312.03386). Of a
+    binary task.
+
+    test_accuracy         of the feature's sign
+    test_robust_accuracy  the same after a step of length `epsilon` against the label, along the feature's own gradient
+    sum_...               of the sum of the features so far, which comes to be the regression
+    """
+
+    serves: ClassVar[tuple[Task, ...]] = ("binary",)
+
+    name: Literal["jntk_features"] = "jntk_features"
+    strength: NonNegativeFloat = 0.0
+    num_features: PositiveInt = 20
+    epsilon: PositiveFloat = 0.1
+
+    def next_step(self, steps: int) -> float:
+        return steps + 1 if steps < self.num_features else float("inf")
+
+    def metrics(self, data: Dataset | None) -> tuple[str, ...]:
+        return _METRICS
+
+    def run(self, *, seed: int, state: State | None, device: torch.device, data: Data | None) -> Generator[Yielded]:
+        from trainables.infinite_width.eigenfeatures import eigenfeatures
+        from trainables.infinite_width.operator import Operator
+        from trainables.probes.accuracy import are_right
+        from trainables.procedures._infinite_width import points_of, refuse_without_memory_for
+
+        assert data is not None
+        refuse_without_memory_for(data, vectors=2 * self.num_features)
+        ntk = self.architecture.ntk
+        x_train, x, targets = points_of(data, self.architecture)
+        self._refuse_too_many(len(x_train), x_train.shape[1])
+        theta, across = Operator.of(ntk, x_train), Operator.of(ntk, x, x_train)
+        found = eigenfeatures(theta, targets[:, 0], strength=self.strength / 2, num=self.num_features)
+        total = found.weights.cumsum(0)
+        for number in range(0 if state is None else state["number"], len(found.values)):
+            values = [float(found.values[number])]
+            for weights in (found.weights[number], total[number]):
+                u = across @ weights
+                moved = stepped(x, u[:, 1:], data.y_test, self.epsilon)
+                after = outputs(ntk, moved, x_train, weights)
+                values += [float(are_right(each[:, None], data.y_test).double().mean()) for each in (u[:, 0], after)]
+            yield Yielded(number + 1, dict(zip(_METRICS, values, strict=True)), {"number": number + 1})
+
+    def _refuse_too_many(self, num: int, inputs: int) -> None:
+        from trainables.validation import Problem, ValidationErrors
+
+        most = num if self.strength == 0 else num * (1 + inputs)
+        if self.num_features > most:
+            wrong = f"{self.num_features:,} is more than the {most:,} that the kernel has"
+            raise ValidationErrors("procedure", [Problem(("num_features",), wrong)])
+
+
+def stepped(x: Tensor, gradients: Tensor, labels: Tensor, epsilon: float) -> Tensor:
+    """x (points, d) moved by `epsilon` against the labels, 0 or 1, along gradients (points, d). Where a gradient is 0
+    the point stays.
+    """
+    signs = (2 * labels - 1).to(x.dtype)[:, None]
+    lengths = gradients.norm(dim=1, keepdim=True)
+    return x - epsilon * signs * gradients / lengths.where(lengths > 0, 1.0)
+
+
+def outputs(ntk: KernelFunction, x: Tensor, x_train: Tensor, weights: Tensor) -> Tensor:
+    """Theta(x, X) times the weights (N, 1 + d), without derivatives: (points,)."""
+    from trainables.infinite_width.operator import Operator
+
+    return Operator.of(ntk, x, x_train).values(weights)

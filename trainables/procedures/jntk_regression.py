@@ -1,0 +1,70 @@
+"""The end of Jacobian-regularised training at infinite width."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from trainables.configuration import Bool, Float, PositiveInt
+from trainables.procedures._infinite_width import InfiniteWidth
+from trainables.procedures.base import State, Yielded
+
+if TYPE_CHECKING:
+    import torch
+
+    from trainables.data.load import Data
+    from trainables.datasets.base import Dataset
+
+
+class JntkRegression(InfiniteWidth):
+    """What `jntk_flow`, from a start at 0, comes to after infinite time: kernel regression of targets, and of
+    derivatives that are 0, with the Jacobian NTK (arXiv:2312.03386, Theorem 10). No strength is part of it; without the
+    regulariser, `regularised: false`, derivatives are free. One evaluation.
+
+    tolerance     of the relative residual, where the kernel is too large to be factorised
+    max_products  with the kernel. If they do not reach the tolerance, the trial fails and names the residual
+    """
+
+    name: Literal["jntk_regression"] = "jntk_regression"
+    regularised: Bool = True
+    tolerance: Annotated[Float, Field(gt=0, lt=1)] = 1e-6
+    max_products: PositiveInt = 2000
+
+    def next_step(self, steps: int) -> float:
+        return 1 if steps < 1 else float("inf")
+
+    def metrics(self, data: Dataset | None) -> tuple[str, ...] | None:
+        from trainables.procedures._infinite_width import usual_metrics
+
+        return None if data is None else usual_metrics(data)
+
+    def run(self, *, seed: int, state: State | None, device: torch.device, data: Data | None) -> Generator[Yielded]:
+        import torch
+
+        from trainables.infinite_width.operator import Operator
+        from trainables.infinite_width.regression import weights
+        from trainables.procedures._infinite_width import points_of, refuse_without_memory_for, usual_values
+
+        if state is not None:
+            return
+        assert data is not None
+        refuse_without_memory_for(data, vectors=5)
+        architecture = self.architecture
+        x_train, x_test, y = points_of(data, architecture)
+        theta, across = (Operator.of(architecture.ntk, x, x_train) for x in (x_train, x_test))
+        start = x_train.new_zeros(len(x_train), 1 + x_train.shape[1])
+        found = [
+            weights(
+                theta,
+                target,
+                start,
+                regularised=self.regularised,
+                tolerance=self.tolerance,
+                max_products=self.max_products,
+            )
+            for target in y.T
+        ]
+        on_train, on_test = (torch.stack([K @ each for each in found]) for K in (theta, across))
+        yield Yielded(1, usual_values(data, on_train, on_test), {})
