@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from search_spaces.cells import Cell
-from search_spaces.predicates import Predicate
+from search_spaces.predicates import Predicate, Slope
 from search_spaces.search import measured_by
 from trainables.configuration import Config
 from trainables.validation import Path, Problem, nearest
@@ -17,7 +17,7 @@ _ACCURACY = re.compile(r"_accuracy(_at)?(_\d|$)")
 """Accuracies, also under noise and attacks of some size."""
 
 FEWEST_CELLS = 3
-"""Of fewer cells the ranks of two metrics agree or do not, which is no correlation."""
+"""Of fewer cells the ranks of two metrics agree or do not, which is no correlation; and any two lie on a line."""
 
 
 def problems_of_clauses(
@@ -56,6 +56,9 @@ def cells_at(cells: Sequence[Cell], arm: str, at: Mapping[str, Any]) -> tuple[Ce
 def _of_cells(
     clause: dict[str, Any], kind: type[Predicate], arms: Sequence[str], cells: Sequence[Cell]
 ) -> Iterator[Problem]:
+    if kind is Slope:
+        yield from problems_of_scale(clause.get("arm"), arms, cells)
+        return
     found: list[Cell] = []
     for field, at_field in (("arm", "at"), ("than", "than_at")):
         arm, at = clause.get(field), clause.get(at_field) or {}
@@ -71,6 +74,28 @@ def _of_cells(
         yield Problem(("than",), f"{found[0].name!r} is on both sides; name another arm, or another cell by than_at")
     if "arms" in kind.model_fields:
         yield from _of_many_cells(clause.get("arms"), arms, cells)
+
+
+def problems_of_scale(arm: Any, arms: Sequence[str], cells: Sequence[Cell]) -> Iterator[Problem]:
+    """Of an arm along whose grid a power law is looked for."""
+    if not isinstance(arm, str):
+        return
+    if arm not in arms:
+        yield Problem(("arm",), f"{arm!r} is no arm; {nearest(arm, arms)}")
+        return
+    points = [dict(cell.point) for cell in cells if cell.arm == arm]
+    if points and len(points[0]) != 1:
+        wrong = f"{arm!r} has {len(points[0])} settings on its grid; one is needed, against which the slope is"
+        yield Problem(("arm",), wrong)
+    elif points and not all(_is_positive(value) for point in points for value in point.values()):
+        wrong = f"{arm!r} has other values than positive numbers on its grid, and a slope is of logarithms"
+        yield Problem(("arm",), wrong)
+    elif points and len(points) < FEWEST_CELLS:
+        yield Problem(("arm",), f"{arm!r} has {len(points)} cells; a slope needs at least {FEWEST_CELLS}")
+
+
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
 
 
 def _of_choice(mine: list[Cell], those: list[Cell], at: Any, at_field: str, field: str) -> Iterator[Problem]:

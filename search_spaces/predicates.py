@@ -10,9 +10,10 @@ if the whole interval lies on the other, and is inconclusive otherwise. Each sta
     {statistic: change, arm: standard, metric: train_centroid_norm_mean, above: 0}
     {statistic: correlation, metrics: [max/point_centroid_alignment, point_centroid_norm], below: 0}
     {statistic: agreement, arm: standard, metrics: [point_predicted_change, point_measured_change], below: 0.01}
+    {statistic: slope, arm: finite, metric: train_jacobian_ntk_deviation, below: -0.4}
 
-A clause is of one cell, or of two. `at` chooses the cell of an arm with a grid by the values of its settings, as in
-references.
+A clause is of one cell, or of two; a correlation and a slope are of several. `at` chooses the cell of an arm with a
+grid by the values of its settings, as in references.
 """
 
 from collections.abc import Mapping
@@ -274,6 +275,22 @@ class Agreement(Threshold, Predicate):
         if self.bound.value <= 0:
             raise ValueError(f"{self.bound.side} {self.bound.value:g} says nothing: deviations are 0 or more")
         return self
+
+
+class Slope(Threshold, Predicate):
+    """How a metric where training ended (or an extreme) falls or grows along the one setting on the grid of an arm: the
+    slope of its logarithm against that of the setting, by least squares, one a seed, and their mean over seeds. A
+    metric proportional to n^-1/2 has the slope -0.5 against n.
+    """
+
+    takes: ClassVar[Takes] = "assessments"
+    statistic: Literal["slope"] = "slope"
+    arm: str
+    metric: str
+
+    @property
+    def cells_named(self) -> tuple[tuple[str, At], ...]:
+        return ((self.arm, {}),)
 
 
 def _are_two(metrics: Pair) -> None:

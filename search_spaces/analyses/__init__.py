@@ -11,6 +11,7 @@ from search_spaces.analyses.heat_map import HeatMap
 from search_spaces.analyses.lambda_curve import LambdaCurve
 from search_spaces.analyses.measurements import Measurements
 from search_spaces.analyses.panels import Panel, Panels, Region
+from search_spaces.analyses.power_law import PowerLaw
 from search_spaces.analyses.robustness_curve import RobustnessCurve
 from search_spaces.analyses.scatter import Scatter
 from search_spaces.analyses.statement import Statement
@@ -26,6 +27,7 @@ __all__ = [
     "Measurements",
     "Panel",
     "Panels",
+    "PowerLaw",
     "Region",
     "RobustnessCurve",
     "Scatter",

@@ -11,6 +11,7 @@ lambda_curve      `strengths`: metrics at every strength of a method, and the be
 robustness_curve  `robustness`: accuracy against the size of a perturbation; `masking`: signs that attacks are weak
                   because gradients are masked
 statement         `clauses`: the figure of each clause; `clause_rows`: its texts
+power_law         `slopes`: of a metric along a setting, which statements ask for, too
 
 Sections that no analysis asks for:
 

@@ -12,7 +12,7 @@ from grokgrid.analyses.wording import NOT_TRUSTED, NOTHING, PERCENT, beside
 from grokgrid.results import Results, State
 from grokgrid.statistics import Estimator, Verdict, WhyOpen
 from search_spaces import Cell
-from search_spaces.predicates import Agreement, Before, Change, Correlation, Difference, Level, Predicate, Sooner
+from search_spaces.predicates import Agreement, Before, Change, Correlation, Difference, Level, Predicate, Slope, Sooner
 
 SINCE = {"first": "first", "max": "largest", "min": "smallest"}
 _SIGNS = {Estimator.LOWER_BOUND: "≥ ", Estimator.UPPER_BOUND: "≤ "}
@@ -92,6 +92,8 @@ def claim_of(predicate: Predicate, cells: Sequence[str]) -> Claim:
         case Correlation():
             over = f" over the cells of {', '.join(predicate.arms)}" if predicate.arms else " over cells"
             return Claim(f"the rank correlation of {' and '.join(predicate.metrics)}{over}", *lies)
+        case Slope():
+            return Claim(f"the slope of log {predicate.metric} along the grid of {predicate.arm}", *lies)
         case Agreement():
             a, b = predicate.metrics
             since = f" from step {predicate.from_step} on" if predicate.from_step else ""

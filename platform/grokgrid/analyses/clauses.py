@@ -16,6 +16,7 @@ from scipy import stats
 from grokgrid.analyses.comparisons import unlike_steps
 from grokgrid.analyses.ends import ENDED, end_values, num_ended
 from grokgrid.analyses.measurement_rows import measures
+from grokgrid.analyses.slopes import log_slopes, positions
 from grokgrid.analyses.times import event_times
 from grokgrid.analyses.trials import states_of
 from grokgrid.analyses.wording import LEVEL
@@ -41,6 +42,7 @@ from search_spaces.predicates import (
     Difference,
     Level,
     Predicate,
+    Slope,
     Sooner,
 )
 from search_spaces.search import measured_by
@@ -94,6 +96,8 @@ def _cells(results: Results, predicate: Predicate) -> tuple[Cell, ...]:
     if isinstance(predicate, Correlation):
         arms = predicate.arms or study.arms
         return tuple(cell for cell in study.cells if cell.arm in arms)
+    if isinstance(predicate, Slope):
+        return tuple(cell for cell in study.cells if cell.arm == predicate.arm)
     cells: list[Cell] = []
     for arm, at in predicate.cells_named:
         found = cells_at(study.cells, arm, at)
@@ -113,6 +117,8 @@ def _figure(results: Results, predicate: Predicate, cells: Sequence[Cell]) -> Fi
             return _change(results, predicate, cells)
         case Correlation():
             return _correlation(results, predicate, cells)
+        case Slope():
+            return _slope(results, predicate, cells)
         case Agreement():
             return _of_values(results, predicate, cells, deviations(results, predicate, cells[0]))
         case Sooner():
@@ -202,6 +208,16 @@ def _correlation(results: Results, predicate: Correlation, cells: Sequence[Cell]
     ends = figure.interval
     cut = Interval(max(ends.low, -1.0), min(ends.high, 1.0)) if ends else None
     return Figure(figure.n, figure.estimate, cut, figure.why, figure.sd)
+
+
+def _slope(results: Results, predicate: Slope, cells: Sequence[Cell]) -> Figure:
+    """One slope a seed that has a positive value in every cell."""
+    values = [end_values(results, cell, predicate.metric) for cell in cells]
+    slopes = log_slopes(positions(cells), values)
+    why = _why_lost(results, predicate, cells, values)
+    if why is None and len(slopes) < max(map(len, values)):
+        why = WhyOpen.LEFT_OUT
+    return _of_mean(SampleMean.of(slopes) if len(slopes) else None, why)
 
 
 def _ratio_of_steps(results: Results, late: tuple[Cell, Goal], early: tuple[Cell, Goal]) -> Figure:
