@@ -10,6 +10,14 @@ from search_spaces.library.hoffman_assessed import (
     hoffman_table2,
     hoffman_table2_small,
 )
+from search_spaces.library.infinite_width import (
+    jntk_constancy,
+    jntk_dynamics,
+    jntk_eigenvalue,
+    jntk_features,
+    jntk_gp,
+    jntk_limit,
+)
 from search_spaces.library.jacobians import figure9_ce, figure9_mse, table2_ce, table2_mse
 from search_spaces.library.lambdas import lambda_ce, lambda_ce_small, lambda_mse, lambda_mse_small
 from search_spaces.library.table1 import table1_ce, table1_mse
@@ -52,6 +60,12 @@ LIBRARY: dict[str, Callable[[], Study]] = {
     "hoffman-table2-small": hoffman_table2_small,
     "hoffman-figure3": hoffman_figure3,
     "hoffman-figure3-small": hoffman_figure3_small,
+    "jntk-gp": jntk_gp,
+    "jntk-limit": jntk_limit,
+    "jntk-constancy": jntk_constancy,
+    "jntk-dynamics": jntk_dynamics,
+    "jntk-eigenvalue": jntk_eigenvalue,
+    "jntk-features": jntk_features,
 }
 
 PUBLISHED_COSTS = {

@@ -61,13 +61,17 @@ class Flow:
         residual[:, 0] -= self.y
         b = (residual * self.root).flatten()
         if len(b) <= DENSE:
-            K = self.theta.dense() * self.root[:, None, None] * self.root
-            return Decomposed(K.reshape(len(b), len(b)), b)
+            return Decomposed(self.operator(), b)
 
         def product(v: Tensor) -> Tensor:
             return ((self.theta @ (v.view_as(residual) * self.root)) * self.root).flatten()
 
         return Krylov(product, b, self.max_products)
+
+    def operator(self) -> Tensor:
+        """K, (N (1 + d), N (1 + d)): for few points."""
+        K = self.theta.dense() * self.root[:, None, None] * self.root
+        return K.flatten(2).flatten(0, 1)
 
     def error_bound(self, t: float) -> float:
         """Of Lambda^(1/2) r at the time t, relative to its norm at the start; of the method, for rounding adds its own.

@@ -54,11 +54,6 @@ class Decomposed:
         self._along = self._vectors.T @ b
         self.num_products = len(K)
 
-    @property
-    def smallest(self) -> Tensor:
-        """The smallest eigenvalue."""
-        return self._values[0]
-
     def apply(self, f: Function) -> Tensor:
         return self._vectors @ (f(self._values) * self._along)
 

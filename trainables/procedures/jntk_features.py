@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from trainables.datasets.base import Dataset
     from trainables.infinite_width.operator import KernelFunction
 
-_METRICS = ("eigenvalue", "test_accuracy", "test_robust_accuracy", "sum_test_accuracy", "sum_test_robust_accuracy")
+_METRICS = (
+    "eigenvalue",
+    "test_accuracy",
+    "test_robust_accuracy",
+    "sum_test_accuracy",
+    "sum_test_robust_accuracy",
+    "accuracy_lost",
+    "mean_accuracy_lost",
+)
 
 
 class JntkFeatures(InfiniteWidth):
@@ -29,6 +37,8 @@ class JntkFeatures(InfiniteWidth):
     test_accuracy         of the feature's sign
     test_robust_accuracy  the same after a step of length `epsilon` against the label, along the feature's own gradient
     sum_...               of the sum of the features so far, which comes to be the regression
+    accuracy_lost         test_accuracy minus test_robust_accuracy: 0 for a feature that is as robust as accurate
+    mean_accuracy_lost    its mean over the features so far, each weighed by how far its accuracy is from guessing, 50%
     """
 
     serves: ClassVar[tuple[Task, ...]] = ("binary",)
@@ -58,14 +68,21 @@ class JntkFeatures(InfiniteWidth):
         theta, across = Operator.of(ntk, x_train), Operator.of(ntk, x, x_train)
         found = eigenfeatures(theta, targets[:, 0], strength=self.strength / 2, num=self.num_features)
         total = found.weights.cumsum(0)
-        for number in range(0 if state is None else state["number"], len(found.values)):
+        number, weight, lost = (
+            (0, 0.0, 0.0) if state is None else (state[name] for name in ("number", "weight", "lost"))
+        )
+        while number < len(found.values):
             values = [float(found.values[number])]
             for weights in (found.weights[number], total[number]):
                 u = across @ weights
                 moved = stepped(x, u[:, 1:], data.y_test, self.epsilon)
                 after = outputs(ntk, moved, x_train, weights)
                 values += [float(are_right(each[:, None], data.y_test).double().mean()) for each in (u[:, 0], after)]
-            yield Yielded(number + 1, dict(zip(_METRICS, values, strict=True)), {"number": number + 1})
+            number, beyond = number + 1, abs(values[1] - 0.5)
+            weight, lost = weight + beyond, lost + beyond * (values[1] - values[2])
+            values += [values[1] - values[2], lost / weight if weight else 0.0]
+            now = {"number": number, "weight": weight, "lost": lost}
+            yield Yielded(number, dict(zip(_METRICS, values, strict=True)), now)
 
     def _refuse_too_many(self, num: int, inputs: int) -> None:
         from trainables.validation import Problem, ValidationErrors
