@@ -108,12 +108,13 @@ def jntk_constancy() -> Study:
 
 def jntk_dynamics() -> Study:
     """Networks of growing width in training, against the linear differential equation of infinite width. The deviation
-    should fall as n^-1/2; -0.3 leaves room for the narrowest, for which the theory is far away. The arms `kappa_1` to
-    `kappa_0_1` scale the output: the smaller it is, the less of the random start is left, and the nearer are networks
-    to the flow that starts at 0, their mean, after the first step. (At the end they need not be: the smaller kappa is, the
-    more must the weights change.) Their rates are scaled so that all have the same time. `limit` is that
-    flow with kappa 0.1, which has no seed and is computed once; `drawn` starts from draws of the Gaussian process, with
-    kappa 1. All seeds have the same examples.
+    should fall as n^-1/2; -0.3 leaves room for the narrowest, for which the theory is far away.
+
+    The arms `kappa_1` to `kappa_0_1` scale the output: the smaller it is, the less is left of the random start, and the
+    nearer are networks to the flow that starts at 0, their mean. That is said of the first step; at the end a smaller
+    kappa has made the weights change more. Rates are scaled so that all have the same time. `limit` is that flow with
+    kappa 0.1, which has no seed and is computed once; `drawn` starts from draws of the Gaussian process, with kappa 1.
+    All seeds have the same examples.
     """
     lr, steps, deviation = 0.05, 1000, "train_outputs_deviation"
     own = {"name": "jntk_flow_deviation", "lr": lr, "strength": _STRENGTH}

@@ -7,17 +7,17 @@ from torch import Tensor
 
 from trainables.infinite_width import DENSE
 from trainables.infinite_width.lanczos import Krylov
-from trainables.infinite_width.operator import KernelFunction, Operator
+from trainables.infinite_width.operator import Operator
 from trainables.randomness import Stream, generator
 
 _TOLERANCE = 1e-6
 
 
-def draw(nngp: KernelFunction, x: Tensor, seed: int, output: int) -> Tensor:
-    """f and its input derivatives at x (points, d), jointly normal: (points, 1 + d). The root of their covariance,
-    times standard normal numbers of the trial's seed.
+def draw(covariance: Operator, seed: int, output: int) -> Tensor:
+    """f and its input derivatives at the points of their covariance, that of the NNGP: (points, 1 + d), jointly normal.
+    Its root times standard normal numbers of the trial's seed.
     """
-    covariance = Operator.of(nngp, x)
+    x = covariance.x
     shape = (len(x), 1 + x.shape[1])
     noise = torch.randn(shape, dtype=x.dtype, generator=generator(seed, Stream.INIT, output)).to(x.device)
     if noise.numel() <= DENSE:

@@ -96,9 +96,11 @@ class JntkFlow(InfiniteWidth):
         """u at initialisation, (outputs, training and test points, 1 + d)."""
         import torch
 
+        from trainables.infinite_width.operator import Operator
         from trainables.infinite_width.process import draw
 
         x = torch.cat([x_train, x_test])
         if self.start == "mean":
             return x.new_zeros(outputs, len(x), 1 + x.shape[1])
-        return torch.stack([draw(self.architecture.nngp, x, seed, output) for output in range(outputs)])
+        covariance = Operator.of(self.architecture.nngp, x)
+        return torch.stack([draw(covariance, seed, output) for output in range(outputs)])
