@@ -193,11 +193,16 @@ def plan(
     console = new_console()
     console.print(table)
     evaluations = f" and {config.num_evaluations:,} evaluations" if config.num_evaluations is not None else ""
-    num, num_cells = len(made.study.trials), len(made.study.cells) * len(made.study.seed_list)
+    study = made.study
+    num, without_seed = len(study.trials), [cell.name for cell in study.cells if not cell.config.draws]
+    of_cells = (len(study.cells) - len(without_seed)) * len(study.seed_list) + len(without_seed)
     console.print(
-        f"{plural(num, 'trial')}{', some of them shared by several cells,' if num < num_cells else ','} each of at most"
+        f"{plural(num, 'trial')}{', some of them shared by several cells,' if num < of_cells else ','} each of at most"
         f" {last:,} {budget.unit}{evaluations}."
     )
+    if without_seed:
+        named = f"{', '.join(without_seed[:5])}{' …' if len(without_seed) > 5 else ''}"
+        console.print(f"Nothing is drawn in {named}: one trial stands for all seeds.", markup=False)
     if last < 0.9 * budget.extent:
         console.print(f"Of the {budget.extent:,} {budget.unit} given, the last evaluation lies after {last:,}.")
     said = dict.fromkeys(line for cell in made.study.cells if (line := _schedule_beside_budget(cell.config)))

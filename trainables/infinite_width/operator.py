@@ -17,6 +17,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -96,12 +97,6 @@ class Operator:
         derivatives = along_x[:, None] * x + along_x2 @ x2 + by.F_q @ v_b
         return torch.cat([value[:, None], derivatives], dim=1)
 
-    def values(self, v: Tensor) -> Tensor:
-        """The value alone, (M,): the first column of the product."""
-        along = 2 * (self.x2 * v[:, 1:]).sum(1)
-        across = self.x @ v[:, 1:].T
-        return self.by.F @ v[:, 0] + self.by.F_t @ along + (self.by.F_q * across).sum(1)
-
     def dense(self) -> Tensor:
         """K as (M, 1 + d, N, 1 + d): for few points."""
         x, x2, by = self.x, self.x2, self.by
@@ -117,6 +112,23 @@ class Operator:
             + torch.einsum("ab,ij->iajb", torch.eye(x.shape[1], dtype=x.dtype, device=x.device), by.F_q)
         )
         return K
+
+
+def values_at(F: KernelFunction, x: Tensor, x2: Tensor, v: Tensor) -> Tensor:
+    """The first column of K v alone, (M,), which needs no more than first derivatives. v: (N, 1 + d)"""
+    s, t, along = x.square().sum(1)[:, None], x2.square().sum(1)[None], 2 * (x2 * v[:, 1:]).sum(1)
+    rows = max(1, _ENTRIES // len(x2))
+    found = []
+    for part, of_part in zip(x.split(rows), s.split(rows), strict=True):
+        q = part @ x2.T
+        value, by_q = _derivative(partial(F, of_part, t), q)
+        _, by_t = _derivative(partial(_in_the_middle, F, of_part, q), t)
+        found.append(value @ v[:, 0] + by_t @ along + (by_q * (part @ v[:, 1:].T)).sum(1))
+    return torch.cat(found)
+
+
+def _in_the_middle(F: KernelFunction, s: Tensor, q: Tensor, t: Tensor) -> Tensor:
+    return F(s, t, q)
 
 
 def num_numbers(num: int, num2: int) -> int:

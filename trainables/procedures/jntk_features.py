@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from trainables.data.load import Data
     from trainables.datasets.base import Dataset
-    from trainables.infinite_width.operator import KernelFunction
 
 _METRICS = (
     "eigenvalue",
@@ -56,7 +55,7 @@ class JntkFeatures(InfiniteWidth):
 
     def run(self, *, seed: int, state: State | None, device: torch.device, data: Data | None) -> Generator[Yielded]:
         from trainables.infinite_width.eigenfeatures import eigenfeatures
-        from trainables.infinite_width.operator import Operator
+        from trainables.infinite_width.operator import Operator, values_at
         from trainables.probes.accuracy import are_right
         from trainables.procedures._infinite_width import points_of, refuse_without_memory_for
 
@@ -76,7 +75,7 @@ class JntkFeatures(InfiniteWidth):
             for weights in (found.weights[number], total[number]):
                 u = across @ weights
                 moved = stepped(x, u[:, 1:], data.y_test, self.epsilon)
-                after = outputs(ntk, moved, x_train, weights)
+                after = values_at(ntk, moved, x_train, weights)
                 values += [float(are_right(each[:, None], data.y_test).double().mean()) for each in (u[:, 0], after)]
             number, beyond = number + 1, abs(values[1] - 0.5)
             weight, lost = weight + beyond, lost + beyond * (values[1] - values[2])
@@ -100,10 +99,3 @@ def stepped(x: Tensor, gradients: Tensor, labels: Tensor, epsilon: float) -> Ten
     signs = (2 * labels - 1).to(x.dtype)[:, None]
     lengths = gradients.norm(dim=1, keepdim=True)
     return x - epsilon * signs * gradients / lengths.where(lengths > 0, 1.0)
-
-
-def outputs(ntk: KernelFunction, x: Tensor, x_train: Tensor, weights: Tensor) -> Tensor:
-    """Theta(x, X) times the weights (N, 1 + d), without derivatives: (points,)."""
-    from trainables.infinite_width.operator import Operator
-
-    return Operator.of(ntk, x, x_train).values(weights)

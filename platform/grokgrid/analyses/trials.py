@@ -51,7 +51,7 @@ def trials_section(results: Results) -> Section:
     return Section(
         title="Trials",
         tables=(_state_table(results), _place_table(results), _trial_table(results)),
-        notes=(*notes, *unlike_places(results)),
+        notes=(*notes, *_without_seed(results), *unlike_places(results)),
         metrics={f"trials/{state}": float(found.count(state)) for state in State if state in found},
     )
 
@@ -63,6 +63,15 @@ def absent(results: Results, treated: Mapping[State, str] = _TREATED) -> tuple[s
         for state, what in treated.items()
         if state in states(results) and not _has_not_begun(results)
     )
+
+
+def _without_seed(results: Results) -> tuple[str, ...]:
+    """Of cells whose one trial stands for all seeds."""
+    names = labels(results.study)
+    found = [names[cell.name] for cell in results.study.cells if not cell.config.draws]
+    if not found or len(results.study.seed_list) == 1:
+        return ()
+    return (f"Nothing is drawn in {listed(found)}: one trial stands for all seeds, and is counted once a seed.",)
 
 
 def unlike_places(results: Results) -> tuple[str, ...]:
