@@ -193,9 +193,8 @@ def plan(
     console = new_console()
     console.print(table)
     evaluations = f" and {config.num_evaluations:,} evaluations" if config.num_evaluations is not None else ""
-    study = made.study
-    num, without_seed = len(study.trials), [cell.name for cell in study.cells if not cell.config.draws]
-    of_cells = (len(study.cells) - len(without_seed)) * len(study.seed_list) + len(without_seed)
+    num, without_seed = len(made.study.trials), [cell.name for cell in made.study.cells if not cell.config.draws]
+    of_cells = (len(made.study.cells) - len(without_seed)) * len(made.study.seed_list) + len(without_seed)
     console.print(
         f"{plural(num, 'trial')}{', some of them shared by several cells,' if num < of_cells else ','} each of at most"
         f" {last:,} {budget.unit}{evaluations}."

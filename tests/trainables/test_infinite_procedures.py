@@ -68,7 +68,7 @@ class TestFlow:
 
     def test_of_several_outputs_is_what_wide_networks_do(self):
         """Two classes, of which squared error is a mean over outputs, too. A network of width 16,384 whose start is
-        small, kappa 0.1, has the same losses within 5% after 100 steps; half the rate would be 40% away.
+        small, kappa 0.1, has the same losses within 5% after 100 steps; half the rate would be a third away.
         """
         data = {"name": "breast_cancer", "task": "classification", "num_train": 6, "num_test": 20, "unit_norm": True}
         settings = TRAINED | {"data": data, "probes": [{"name": "jacobian_norm", "every": 1}], "budget": {"steps": 100}}
