@@ -34,6 +34,10 @@ class Ridge(Procedure):
     strength: PositiveFloat
     intercept: Bool = True
 
+    @property
+    def draws(self) -> bool:
+        return False
+
     def metrics(self, data: Dataset | None) -> tuple[str, ...] | None:
         if data is None:
             return None
