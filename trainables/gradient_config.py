@@ -140,13 +140,15 @@ class GradientConfig(TrialConfig):
     def _serves_the_task(cls, value: Any, info: ValidationInfo) -> Any:
         if "data" not in info.data:
             return value
-        data, model = info.data["data"], info.data.get("model")
+        data = info.data["data"]
         several: Iterable[tuple[Path, Component]] = (((), value),) if value else ()
         if isinstance(value, dict):
             several = (((name,), each) for name, each in value.items())
         elif isinstance(value, tuple):
             several = (((index,), each) for index, each in enumerate(value))
-        problems = [Problem(path, wrong) for path, each in several if (wrong := _unfit(each, data, model)) is not None]
+        problems = [
+            Problem(path, wrong) for path, each in several if (wrong := _unfit(each, data, info.data)) is not None
+        ]
         if problems:
             raise ValidationErrors("trial", problems)
         return value
@@ -266,15 +268,15 @@ def check_fit(config: GradientConfig, input_shape: tuple[int, ...], *, has_pixel
         raise ValidationErrors("trial", problems)
 
 
-def _unfit(component: Component, data: Dataset, model: Model | None) -> str | None:
-    """Why it cannot be part of a trial with this data and this model, if so; model: None if that is wrong."""
+def _unfit(component: Component, data: Dataset, trial: Mapping[str, Any]) -> str | None:
+    """Why it cannot be part of a trial with this data, if so. trial: its settings that come first, if right"""
     if data.task not in component.serves:
         others = [name for name in component.names() if _could_serve(component.named(name), data)]
         told = f"Allowed: {', '.join(others)}" if others else f"None of the {component.kind()} is"
         return f"{component.name!r} is not for {data.task}, which {data.title} asks for. {told}"
     if isinstance(component, InputTransform) and component.needs_pixels and data.has_pixels is False:
         return _no_pixels(component, data)
-    if isinstance(component, Probe) and (wrong := component.misfit(data, model)) is not None:
+    if isinstance(component, Probe) and (wrong := component.misfit(data, trial)) is not None:
         return f"{component.name}: {wrong}"
     return None
 

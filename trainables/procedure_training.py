@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from trainables.data.load import made_digest, of_trial, same_data
+from trainables.evaluations import NOT_YET
 from trainables.plugins.scope import Scope
 from trainables.procedure_config import ProcedureConfig
 from trainables.procedures.base import Yielded
@@ -34,6 +35,7 @@ class ProcedureTraining:
         self._data = of_trial(data, torch.float64, device, data_digest, trial.seed) if data is not None else None
         self.check_data(data_digest, "elsewhere for this study")
         self.steps, self.seconds = 0, 0.0
+        self._evaluated_at = int(NOT_YET)
         self.diverged_at: int | None = None
         self.next_evaluation: float | None = None
         self.tables: Mapping[str, Columns] = {}
@@ -54,7 +56,7 @@ class ProcedureTraining:
 
     def evaluate(self, number: int) -> dict[str, float] | None:
         """The next evaluation within the budget; None if there is none."""
-        following = self._config.procedure.next_step(self.steps)
+        following = self._config.procedure.next_step(self._evaluated_at)
         if following is not None and following > self._config.budget.extent:
             self.next_evaluation = following
             return None
@@ -67,14 +69,15 @@ class ProcedureTraining:
                 state = None if self._state is None else from_tensors(self._state)
                 self._evaluations = procedure.run(seed=self._seed, state=state, device=self.device, data=self._data)
             given = next(self._evaluations, None)
-        if given is not None and given.step <= self.steps:
-            wrong = f"gave step {given.step} after step {self.steps}: steps must grow, from the state on as well"
+        if given is not None and given.step <= self._evaluated_at:
+            after = f" after step {self.steps}" if self._evaluated_at >= 0 else ""
+            wrong = f"gave step {given.step}{after}: steps must grow from 0, and from the state on as well"
             raise ValidationErrors("procedures", [Problem(("name",), wrong)])
         self.next_evaluation = math.inf if given is None else given.step
         if given is None or given.step > self._config.budget.extent:
             return None
         self.seconds += clock() - start
-        self.steps = given.step
+        self.steps = self._evaluated_at = given.step
         # A copy: what a function gives it may go on to change.
         self._state = self._saved(given.state)
         self.next_evaluation = None
@@ -93,7 +96,8 @@ class ProcedureTraining:
         return self._state
 
     def restore(self, state: dict[str, Tensor], *, steps: int, seconds: float, diverged_at: int | None) -> None:
-        self._state, self.steps, self.seconds = state, steps, seconds
+        self._state, self.seconds = state, seconds
+        self.steps = self._evaluated_at = steps
 
     def close(self) -> None:
         if self._evaluations is not None:

@@ -21,7 +21,8 @@ _STRENGTH = 0.2
 def jntk_gp() -> Study:
     """Outputs and input derivatives of networks at initialisation, against their Gaussian process. A network's mixture
     over its hidden weights adds to the kurtosis in proportion to 1/n, so the slope should be -1; -0.7 leaves room for
-    the noise of 4,000 networks at the largest width.
+    the noise of 4,000 networks at the largest width. p values of a network that is normal have the mean 0.5. How often
+    the test would have seen an excess of 5% is measured, too.
     """
     widths = [16, 32, 64, 128, 256, 1024]
     return Study(
@@ -31,7 +32,7 @@ def jntk_gp() -> Study:
         trial={
             "data": {**_SPHERE, "num_train": 3, "num_test": 1, "dimension": 3},
             "budget": {"steps": 1},
-            "procedure": {"name": "jntk_gp", "num_networks": 4000, "num_points": 3, "detectable": 0.02},
+            "procedure": {"name": "jntk_gp", "num_networks": 4000, "num_points": 3, "detectable": 0.05},
         },
         arms={"networks": {"grid": {"procedure.width": widths}}},
         analyses=(
@@ -42,11 +43,18 @@ def jntk_gp() -> Study:
                     Slope(arm="networks", metric="kurtosis_excess_size", below=-0.7),
                     Level(arm="networks", at={"procedure.width": 16}, metric="normality_p_value", below=0.05),
                     Level(arm="networks", at={"procedure.width": 1024}, metric="normality_p_value", above=0.2),
-                    Level(arm="networks", at={"procedure.width": 1024}, metric="normality_power", above=0.8),
                 ),
             ),
             PowerLaw(arm="networks", metrics=("kurtosis_excess_size", "normality_statistic", "covariance_error")),
-            Measurements(metrics=("covariance_error", "covariance_error_by_chance", "kurtosis_excess")),
+            Measurements(
+                metrics=(
+                    "covariance_error",
+                    "covariance_error_by_chance",
+                    "kurtosis_excess",
+                    "normality_p_value",
+                    "normality_power",
+                )
+            ),
         ),
     )
 
@@ -130,7 +138,7 @@ def jntk_dynamics() -> Study:
             "finite": {"probes": [own], "grid": {"model.width": [64, 128, 256, 512, 1024]}},
             **{f"kappa_{name}": _scaled(kappa, lr) for name, kappa in (("1", 1.0), ("0_3", 0.3), ("0_1", 0.1))},
             "drawn": {**nothing, "procedure": {**flow, "lr": lr, "start": "process"}},
-            "limit": {**nothing, "procedure": {**flow, "lr": lr / 0.1**2, "kappa": 0.1, "strength": _STRENGTH}},
+            "limit": {**nothing, "procedure": {**flow, "lr": lr / 0.1**2, "kappa": 0.1}},
         },
         analyses=(
             Statement(

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 from torch.func import jacfwd, jacrev
 
-from trainables.infinite_width.activations import NAMES, Activation, function_of, is_odd
+from trainables.infinite_width.activations import NAMES, Activation, function_of
 from trainables.infinite_width.dual import dual_of, scaled
 from trainables.infinite_width.operator import KernelFunction, Operator, values_at
 from trainables.infinite_width.recursion import Architecture
@@ -138,12 +138,16 @@ def test_a_kernel_in_parts_is_the_same(monkeypatch: pytest.MonkeyPatch):
 )
 def test_kernels_are_positive_definite(activation: str):
     operator = Operator.of(Architecture(2, dual_of(activation), 1.0).ntk, points(4, 3))
-    K = operator.dense().flatten(2).flatten(0, 1)
+    K = operator.matrix()
     assert torch.allclose(K, K.T, rtol=0, atol=1e-12)
     assert float(torch.linalg.eigvalsh(K)[0]) > 0
 
 
-@pytest.mark.parametrize("activation", NAMES)
-def test_odd_activations_are_called_odd(activation: str):
-    phi, z = function_of(activation), torch.linspace(0.1, 3, 5)
-    assert torch.allclose(phi(-z), -phi(z)) == is_odd(activation)
+def test_series_keep_the_type_of_what_they_are_asked():
+    a = torch.ones(1, 1, dtype=torch.float32)
+    assert dual_of("tanh").G(a, a, a).dtype == torch.float32
+
+
+def test_an_input_of_0_has_no_series():
+    with pytest.raises(ArithmeticError, match="an input is 0 everywhere, where this activation has no series"):
+        dual_of("tanh").G(one_by_one(0.0), one_by_one(1.0), one_by_one(0.0))

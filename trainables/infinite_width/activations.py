@@ -26,7 +26,7 @@ def _qualifies(value: Any) -> Any:
     if name in _KINKS:
         raise ValueError(
             f"{value!r} is not allowed: its first or second derivative jumps, so the kernel of its input derivatives"
-            f" diverges on the diagonal, with or without biases. Allowed: {', '.join(NAMES)}"
+            f" diverges on the diagonal. Allowed: {', '.join(NAMES)}"
         )
     if name not in NAMES:
         raise ValueError(f"{value!r} is not known; {nearest(str(value), NAMES)}")
@@ -49,8 +49,3 @@ def function_of(name: str) -> Callable[[Tensor], Tensor]:
         "softplus": F.softplus,
     }
     return functions[name]
-
-
-def is_odd(name: str) -> bool:
-    """Whether phi(-z) = -phi(z), so that f(-x) = -f(x)."""
-    return name in ("erf", "tanh")

@@ -18,60 +18,98 @@ and lambda is l / 2.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from trainables.infinite_width import DENSE
-from trainables.infinite_width.lanczos import Decomposed, FunctionsOf, Krylov, integrated
-from trainables.infinite_width.operator import Operator
+from trainables.infinite_width.lanczos import (
+    Decomposed,
+    Function,
+    FunctionsOf,
+    Krylov,
+    Spectrum,
+    decayed,
+    decompose,
+    integrated,
+)
+from trainables.infinite_width.operator import KernelFunction, Operator
+from trainables.infinite_width.span import span_of
 
 
-@dataclass(frozen=True)
 class Flow:
-    """Training from `start`, u(X, 0) of shape (N, 1 + d).
+    """Training of one or several outputs, which are independent and have one kernel.
 
-    theta          the Jacobian NTK of the training points
-    y              targets, (N,)
-    strength       lambda, 0 or more
-    tolerance      of the error of Lambda^(1/2) r, relative to its norm at the start
-    max_products   with Theta
+    It is computed in the span of the training points; what of the start's derivatives lies across it decays by itself.
     """
 
-    theta: Operator
-    y: Tensor
-    strength: float
-    start: Tensor
-    tolerance: float = 1e-8
-    max_products: int = 400
+    def __init__(
+        self,
+        ntk: KernelFunction,
+        x: Tensor,
+        y: Tensor,
+        start: Tensor,
+        strength: float,
+        *,
+        tolerance: float = 1e-8,
+        max_products: int = 400,
+    ) -> None:
+        """
+        x             training points, (N, d)
+        y             targets, (outputs, N)
+        start         u there at the time 0, (outputs, N, 1 + d)
+        strength      lambda, 0 or more
+        tolerance     of the error of Lambda^(1/2) r, relative to its norm at the start
+        max_products  with Theta, for each output
+        """
+        self._span = span_of(x)
+        self._theta = Operator.of(ntk, self._span.coordinates)
+        self._num, self._strength = len(x), strength
+        self._tolerance, self._max_products = tolerance, max_products
+        residual = start.clone()
+        residual[:, :, 0] -= y
+        self._across = self._span.outside(residual)
+        inside = self._span.inside(residual)
+        self._root = torch.full_like(inside[0, 0], strength**0.5)
+        self._root[0] = 1.0
+        self._b = inside * self._root
 
     @cached_property
-    def root(self) -> Tensor:
-        """The diagonal of Lambda^(1/2), (1 + d,)."""
-        root = torch.full_like(self.start[0], self.strength**0.5)
-        root[0] = 1.0
-        return root
+    def spectrum(self) -> Spectrum | None:
+        """Of K in the span; None where it is too large to be decomposed."""
+        if self._b[0].numel() > DENSE:
+            return None
+        K = self._theta.dense() * self._root[:, None, None] * self._root
+        return decompose(K.flatten(2).flatten(0, 1))
+
+    @property
+    def slowest(self) -> Tensor:
+        """The smallest eigenvalue that residuals decay with, of few points: of K, or without a strength of the kernel
+        of outputs alone.
+        """
+        if self._strength == 0:
+            return torch.linalg.eigvalsh(self._theta.by.F)[0]
+        assert self.spectrum is not None
+        inside = self.spectrum.values[0]
+        return inside if self._span.is_whole else torch.minimum(inside, self._spectrum_across.values[0])
 
     @cached_property
-    def functions(self) -> FunctionsOf:
-        """Of K, applied to Lambda^(1/2) r(0)."""
-        residual = self.start.clone()
-        residual[:, 0] -= self.y
-        b = (residual * self.root).flatten()
-        if len(b) <= DENSE:
-            return Decomposed(self.operator(), b)
+    def _functions(self) -> list[FunctionsOf]:
+        """Of K, applied to Lambda^(1/2) r(0) of each output."""
+        flat = self._b.flatten(1)
+        if self.spectrum is not None:
+            return [Decomposed(self.spectrum, b) for b in flat]
 
         def product(v: Tensor) -> Tensor:
-            return ((self.theta @ (v.view_as(residual) * self.root)) * self.root).flatten()
+            return ((self._theta @ (v.view(self._b.shape[1:]) * self._root)) * self._root).flatten()
 
-        return Krylov(product, b, self.max_products)
+        return [Krylov(product, b, self._max_products) for b in flat]
 
-    def operator(self) -> Tensor:
-        """K, (N (1 + d), N (1 + d)): for few points."""
-        K = self.theta.dense() * self.root[:, None, None] * self.root
-        return K.flatten(2).flatten(0, 1)
+    @cached_property
+    def _spectrum_across(self) -> Spectrum:
+        """Of lambda F_q, by which derivatives across the span decay."""
+        return decompose(self._strength * self._theta.by.F_q)
 
     def error_bound(self, t: float) -> float:
         """Of Lambda^(1/2) r at the time t, relative to its norm at the start; of the method, for rounding adds its own.
@@ -79,25 +117,38 @@ class Flow:
         Raises:
             NotConverged: it is above the tolerance after so many products.
         """
-        self.functions.reach(t / len(self.y), self.tolerance)
-        return self.functions.decay_bound(t / len(self.y))
+        for each in self._functions:
+            each.reach(t / self._num, self._tolerance)
+        return max(each.decay_bound(t / self._num) for each in self._functions)
 
-    def pushed(self, t: float) -> Tensor:
-        """What acts on outputs and derivatives up to the time t, (N, 1 + d): u(x, t) - u(x, 0) is -Theta(x, X) times
-        it, at any points x.
+    def weights(self, t: float) -> Tensor:
+        """w with u(x, t) - u(x, 0) = -Theta(x, X) w at any points x: (outputs, N, 1 + d).
 
         Raises:
             NotConverged: see `error_bound`.
         """
         self.error_bound(t)
-        return self.functions.apply(integrated(t / len(self.y))).view_as(self.start) * self.root
+        f = integrated(t / self._num)
+        inside = torch.stack([each.apply(f) for each in self._functions]).view_as(self._b) * self._root
+        w = self._span.back(inside)
+        if self._strength and bool(self._across.any()):
+            w[:, :, 1:] += self._strength * self._of_across(f)
+        return w
 
     def residual(self, t: float) -> Tensor:
-        """Lambda^(1/2) r at the time t, flat: half the mean of its square over examples is the objective.
+        """|Lambda^(1/2) r| at the time t, of all outputs together: half its square over N is the objective.
 
         Raises:
             NotConverged: see `error_bound`.
         """
         self.error_bound(t)
-        rate = t / len(self.y)
-        return self.functions.apply(lambda values: torch.exp(-rate * values))
+        f = decayed(t / self._num)
+        inside = torch.stack([each.apply(f) for each in self._functions])
+        across = self._of_across(f) if self._strength and bool(self._across.any()) else inside.new_zeros(1)
+        return (inside.square().sum() + self._strength * across.square().sum()).sqrt()
+
+    def _of_across(self, f: Function) -> Tensor:
+        """f(lambda F_q) applied to derivatives across the span: (outputs, N, d)."""
+        columns = self._across.transpose(0, 1).flatten(1)
+        found = Decomposed(self._spectrum_across, columns).apply(f)
+        return found.view(self._num, len(self._across), -1).transpose(0, 1)

@@ -28,9 +28,6 @@ class NotConverged(ArithmeticError):
 class FunctionsOf(Protocol):
     """Functions of K, applied to b."""
 
-    @property
-    def num_products(self) -> int: ...
-
     def apply(self, f: Function) -> Tensor:
         """f(K) b, flat."""
 
@@ -45,17 +42,29 @@ class FunctionsOf(Protocol):
         """
 
 
-class Decomposed:
-    """Of an operator that is small enough to be decomposed. K: (entries, entries), b: flat."""
+class Spectrum(NamedTuple):
+    """The eigenvalues of an operator that is small enough to be decomposed, and its eigenvectors as columns."""
 
-    def __init__(self, K: Tensor, b: Tensor) -> None:
-        values, self._vectors = torch.linalg.eigh(K)
-        self._values = values.clamp(min=0)
+    values: Tensor
+    vectors: Tensor
+
+
+def decompose(K: Tensor) -> Spectrum:
+    """K: (rows, rows)"""
+    values, vectors = torch.linalg.eigh(K)
+    return Spectrum(values.clamp(min=0), vectors)
+
+
+class Decomposed:
+    """Of an operator that is decomposed. b: (rows,), or (rows, several)."""
+
+    def __init__(self, spectrum: Spectrum, b: Tensor) -> None:
+        self._values, self._vectors = spectrum
         self._along = self._vectors.T @ b
-        self.num_products = len(K)
 
     def apply(self, f: Function) -> Tensor:
-        return self._vectors @ (f(self._values) * self._along)
+        factors = f(self._values)
+        return self._vectors @ (factors.view(-1, *[1] * (self._along.ndim - 1)) * self._along)
 
     def decay_bound(self, t: float) -> float:
         return 0.0
@@ -65,11 +74,11 @@ class Decomposed:
 
 
 class _Ritz(NamedTuple):
-    """T's eigenvalues and eigenvectors, and the next entry beside its diagonal."""
+    """T's eigenvalues and eigenvectors, and `beside`, the next entry beside its diagonal."""
 
     values: Tensor
     vectors: Tensor
-    beyond: float
+    beside: float
 
 
 class _Basis:
@@ -128,11 +137,11 @@ class Krylov:
         return self._basis.combined(parts)
 
     def decay_bound(self, t: float) -> float:
-        """The residual of x' = -K x at the time s is `beyond` |e_m' exp(-s T) e_1|. It keeps its sign, and exp(-s K)
+        """The residual of x' = -K x at the time s is `beside` |e_m' exp(-s T) e_1|. It keeps its sign, and exp(-s K)
         amplifies nothing, so that its integral up to t bounds the error.
         """
-        values, vectors, beyond = self._ritz
-        return abs(beyond * float((vectors[-1] * integrated(t)(values) * vectors[0]).sum()))
+        values, vectors, beside = self._ritz
+        return abs(beside * float((vectors[-1] * integrated(t)(values) * vectors[0]).sum()))
 
     def reach(self, t: float, tolerance: float) -> None:
         while not self._is_exhausted and (not self._diagonal or self.decay_bound(t) > tolerance):
@@ -186,6 +195,11 @@ class Krylov:
         self._is_exhausted = is_whole or self._beside[-1] <= _ROUNDING * max(map(abs, self._diagonal))
         if not self._is_exhausted:
             self._basis.append(w / self._beside[-1])
+
+
+def decayed(t: float) -> Function:
+    """exp(-t K)."""
+    return lambda values: torch.exp(-t * values)
 
 
 def integrated(t: float) -> Function:

@@ -99,19 +99,31 @@ class Operator:
 
     def dense(self) -> Tensor:
         """K as (M, 1 + d, N, 1 + d): for few points."""
-        x, x2, by = self.x, self.x2, self.by
-        K = x.new_empty(len(x), 1 + x.shape[1], len(x2), 1 + x.shape[1])
-        K[:, 0, :, 0] = by.F
-        K[:, 1:, :, 0] = 2 * x[:, :, None] * by.F_s[:, None] + x2.T * by.F_q[:, None]
-        K[:, 0, :, 1:] = 2 * x2 * by.F_t[..., None] + x[:, None] * by.F_q[..., None]
-        K[:, 1:, :, 1:] = (
-            4 * torch.einsum("ia,jb,ij->iajb", x, x2, by.F_st)
-            + 2 * torch.einsum("ia,ib,ij->iajb", x, x, by.F_sq)
-            + 2 * torch.einsum("ja,jb,ij->iajb", x2, x2, by.F_tq)
-            + torch.einsum("ja,ib,ij->iajb", x2, x, by.F_qq)
-            + torch.einsum("ab,ij->iajb", torch.eye(x.shape[1], dtype=x.dtype, device=x.device), by.F_q)
-        )
-        return K
+        return _blocks(self.x[:, None], self.x2, self.by).transpose(1, 2)
+
+    def matrix(self) -> Tensor:
+        """K as (M (1 + d), N (1 + d))."""
+        return self.dense().flatten(2).flatten(0, 1)
+
+
+def kernel_of_pairs(F: KernelFunction, x: Tensor, x2: Tensor) -> Tensor:
+    """K of each point of x (pairs, d) with the point of x2 in the same place: (pairs, 1 + d, 1 + d)."""
+    by = _of_rows(F, *(each.sum(1)[:, None] for each in (x.square(), x2.square(), x * x2)))
+    return _blocks(x, x2, Coefficients(*(each[:, 0] for each in by)))
+
+
+def _blocks(x: Tensor, x2: Tensor, by: Coefficients) -> Tensor:
+    """K of points x and x2 (…, d) that broadcast to the shape of the coefficients (…): (…, 1 + d, 1 + d)."""
+    F, F_s, F_t, F_q, F_st, F_sq, F_tq, F_qq = (each[..., None] for each in by)
+    value = torch.cat([F, 2 * x2 * F_t + x * F_q], dim=-1)
+    ones = torch.eye(x.shape[-1], dtype=x.dtype, device=x.device)
+    derivatives = (
+        (4 * x * F_st + 2 * x2 * F_tq)[..., None] * x2[..., None, :]
+        + (2 * x * F_sq + x2 * F_qq)[..., None] * x[..., None, :]
+        + ones * F_q[..., None]
+    )
+    first = (2 * x * F_s + x2 * F_q)[..., None]
+    return torch.cat([value[..., None, :], torch.cat([first, derivatives], dim=-1)], dim=-2)
 
 
 def values_at(F: KernelFunction, x: Tensor, x2: Tensor, v: Tensor) -> Tensor:
@@ -122,15 +134,10 @@ def values_at(F: KernelFunction, x: Tensor, x2: Tensor, v: Tensor) -> Tensor:
     for part, of_part in zip(x.split(rows), s.split(rows), strict=True):
         q = part @ x2.T
         value, by_q = _derivative(partial(F, of_part, t), q)
-        _, by_t = _derivative(partial(_in_the_middle, F, of_part, q), t)
+        _, by_t = _derivative(partial(_as_function_of_t, F, of_part, q), t)
         found.append(value @ v[:, 0] + by_t @ along + (by_q * (part @ v[:, 1:].T)).sum(1))
     return torch.cat(found)
 
 
-def _in_the_middle(F: KernelFunction, s: Tensor, q: Tensor, t: Tensor) -> Tensor:
+def _as_function_of_t(F: KernelFunction, s: Tensor, q: Tensor, t: Tensor) -> Tensor:
     return F(s, t, q)
-
-
-def num_numbers(num: int, num2: int) -> int:
-    """That an operator between so many points keeps."""
-    return len(Coefficients._fields) * num * num2

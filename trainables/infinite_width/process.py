@@ -21,7 +21,7 @@ def draw(covariance: Operator, seed: int, output: int) -> Tensor:
     shape = (len(x), 1 + x.shape[1])
     noise = torch.randn(shape, dtype=x.dtype, generator=generator(seed, Stream.INIT, output)).to(x.device)
     if noise.numel() <= DENSE:
-        values, vectors = torch.linalg.eigh(covariance.dense().flatten(2).flatten(0, 1))
+        values, vectors = torch.linalg.eigh(covariance.matrix())
         root = vectors * values.clamp(min=0).sqrt()
         return (root @ (vectors.T @ noise.flatten())).view(shape)
 

@@ -3,55 +3,96 @@
 u(x) = u(x, 0) + Theta(x, X) Theta^(-1) ((y, 0) - u(X, 0))
 
 With any lambda > 0 the network comes to fit all targets with derivatives of 0, and lambda cancels. With lambda = 0
-derivatives are free, and the regression is that of the outputs alone: it is not the limit for lambda to 0.
+derivatives are free, and the regression is that of the outputs alone: it is not the limit for lambda to 0. Here the
+start is 0, so everything lies in the span of the training points.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from trainables.infinite_width import DENSE
 from trainables.infinite_width.lanczos import NotConverged
-from trainables.infinite_width.operator import Operator
+from trainables.infinite_width.operator import KernelFunction, Operator
+from trainables.infinite_width.span import span_of
 
 
-def weights(
-    theta: Operator, y: Tensor, start: Tensor, *, regularised: bool, tolerance: float = 1e-8, max_products: int = 2_000
-) -> Tensor:
-    """Theta^(-1) ((y, 0) - u(X, 0)), (N, 1 + d): u(x) = u(x, 0) + Theta(x, X) times them.
+class Regression(NamedTuple):
+    """u(x) = Theta(x, X) weights.
+
+    weights   (outputs, N, 1 + d)
+    residual  |Theta weights - (y, 0)| / |y| at the training points, the largest of all outputs
+    """
+
+    weights: Tensor
+    residual: float
+
+
+def regress(
+    ntk: KernelFunction,
+    x: Tensor,
+    y: Tensor,
+    *,
+    regularised: bool,
+    tolerance: float = 1e-6,
+    max_products: int = 2_000,
+) -> Regression:
+    """x: (N, d), y: (outputs, N).
 
     Raises:
-        NotConverged: the residual does not fall to `tolerance`, relative to the right-hand side.
+        NotConverged: the residual is above the tolerance: the kernel is too near to a singular one.
     """
-    missing = -start.clone()
-    missing[:, 0] += y
+    span = span_of(x)
+    theta = Operator.of(ntk, span.coordinates)
     if not regularised:
-        found = torch.zeros_like(missing)
-        found[:, 0] = torch.linalg.solve(theta.by.F, missing[:, 0])
-        return found
-    if missing.numel() <= DENSE:
-        K = theta.dense().reshape(missing.numel(), missing.numel())
-        return torch.linalg.solve(K, missing.flatten()).view_as(missing)
-    return _conjugate_gradients(theta, missing, tolerance, max_products)
+        found = _solved(theta.by.F, y.T).T
+        weights = torch.nn.functional.pad(found[:, :, None], (0, x.shape[1]))
+        left = theta.by.F @ found.T - y.T
+        how = "solving for"
+    else:
+        targets = torch.nn.functional.pad(y[:, :, None], (0, span.coordinates.shape[1]))
+        flat = targets.flatten(1).T
+        if len(flat) <= DENSE:
+            K = theta.matrix()
+            solution = _solved(K, flat)
+            left, how = K @ solution - flat, "solving for"
+        else:
+            columns = [_conjugate_gradients(theta, each, tolerance, max_products) for each in targets]
+            solution = torch.stack(columns).flatten(1).T
+            left = torch.stack([theta @ each for each in columns]).flatten(1).T - flat
+            how = f"up to {max_products:,} products for"
+        weights = span.back(solution.T.view_as(targets))
+    residual = float((left.norm(dim=0) / y.norm(dim=1)).max())
+    if not residual <= tolerance:
+        raise NotConverged(
+            f"{how} the kernel regression leaves a relative residual of {residual:.1e}, and {tolerance:.0e} is allowed:"
+            " the kernel is too near to a singular one. Take fewer examples, or `jntk_flow` for a finite time"
+        )
+    return Regression(weights, residual)
+
+
+def _solved(K: Tensor, b: Tensor) -> Tensor:
+    """K^(-1) b, or zeros where K has no inverse at all."""
+    found, info = torch.linalg.solve_ex(K, b)
+    return found if int(info) == 0 else torch.zeros_like(b)
 
 
 def _conjugate_gradients(theta: Operator, b: Tensor, tolerance: float, max_products: int) -> Tensor:
-    """Hestenes and Stiefel 1952, with the inner product of all entries."""
+    """Hestenes and Stiefel 1952, with the inner product of all entries; as near as so many products come."""
     x, r = torch.zeros_like(b), b.clone()
     p, squared = r.clone(), float(r.square().sum())
-    goal = tolerance**2 * squared
+    # Below the tolerance, for the residual that is carried along strays from the true one.
+    goal = (tolerance / 10) ** 2 * squared
     for _ in range(max_products):
         if squared <= goal:
-            return x
+            break
         product = theta @ p
         step = squared / float((p * product).sum())
         x += step * p
         r -= step * product
         before, squared = squared, float(r.square().sum())
         p = r + squared / before * p
-    left = (squared / float(b.square().sum())) ** 0.5
-    raise NotConverged(
-        f"kernel regression has a relative residual of {left:.1e} after {max_products:,} products, and should have"
-        f" {tolerance:.0e}: the kernel's smallest eigenvalue is too small for it. Take fewer examples, or a finite time"
-    )
+    return x

@@ -36,7 +36,10 @@ class Series:
         return self._sum(a, b, c, derivative=True)
 
     def _sum(self, a: Tensor, b: Tensor, c: Tensor, *, derivative: bool) -> Tensor:
-        num = self._num_terms(max(float(a.detach().max()), float(b.detach().max())))
+        ends = [float(end) for each in (a, b) for end in torch.aminmax(each.detach())]
+        if min(ends) <= 0:
+            raise ArithmeticError("an input is 0 everywhere, where this activation has no series: leave it out")
+        num = self._num_terms(max(ends))
         rho = c / (a.sqrt() * b.sqrt())
         of_a, of_b = self._coefficients(a, num), self._coefficients(b, num)
         total = torch.zeros_like(rho)
@@ -47,8 +50,8 @@ class Series:
 
     def _coefficients(self, a: Tensor, num: int) -> Tensor:
         """h_n(a) for n < num: (num, *a.shape)."""
-        values = self._phi(a.sqrt()[..., None] * self._z)
-        return (values @ self._weighted[:num].T).movedim(-1, 0)
+        z, weighted = self._z.to(a), self._weighted[:num].to(a)
+        return (self._phi(a.sqrt()[..., None] * z) @ weighted.T).movedim(-1, 0)
 
     def _num_terms(self, largest: float) -> int:
         """So many that what is left out does not show in G's third derivative by c, at variance `largest`.

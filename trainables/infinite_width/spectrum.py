@@ -1,8 +1,4 @@
-"""The extreme eigenvalues of a Jacobian NTK of few points.
-
-Directions across the span of the points, of rank r, share one block, F_q, so that a problem of N (1 + d) entries is one
-of N (1 + r).
-"""
+"""The extreme eigenvalues of a Jacobian NTK of few points."""
 
 from __future__ import annotations
 
@@ -13,6 +9,8 @@ from torch import Tensor
 
 from trainables.infinite_width import DENSE
 from trainables.infinite_width.operator import KernelFunction, Operator
+from trainables.infinite_width.singular import SINGULAR, refused
+from trainables.infinite_width.span import span_of
 from trainables.validation import Problem, ValidationErrors
 
 
@@ -25,22 +23,21 @@ def extreme_eigenvalues(F: KernelFunction, x: Tensor) -> Extremes:
     """Of the kernel F with its input derivatives at the points x (points, d).
 
     Raises:
-        ValidationErrors: the points are too many.
+        ValidationErrors: the points are too many, or the smallest one cannot be told from rounding.
     """
-    coordinates = in_their_span(x)
-    entries = len(x) * (1 + coordinates.shape[1])
-    if entries > DENSE:
-        wrong = f"{len(x):,} examples that span {coordinates.shape[1]:,} dimensions make a kernel of {entries:,} rows"
+    span = span_of(x)
+    rows = len(x) * (1 + span.coordinates.shape[1])
+    if rows > DENSE:
+        wrong = f"{len(x):,} examples that span {len(span.basis):,} dimensions make a kernel of {rows:,} rows"
         raise ValidationErrors("data", [Problem(("num_train",), f"{wrong}; at most {DENSE:,} are allowed")])
-    operator = Operator.of(F, coordinates)
-    values = torch.linalg.eigvalsh(operator.dense().flatten(2).flatten(0, 1))
-    if coordinates.shape[1] < x.shape[1]:
+    operator = Operator.of(F, span.coordinates)
+    values = torch.linalg.eigvalsh(operator.matrix())
+    if not span.is_whole:
         values = torch.cat([values, torch.linalg.eigvalsh(operator.by.F_q)])
-    return Extremes(float(values.min()), float(values.max()))
-
-
-def in_their_span(x: Tensor) -> Tensor:
-    """Points of r coordinates that have the inner products of the points x (points, d), which span r dimensions."""
-    U, s, _ = torch.linalg.svd(x, full_matrices=False)
-    rank = int((s > s[0] * max(x.shape) * torch.finfo(x.dtype).eps).sum())
-    return U[:, :rank] * s[:rank]
+    smallest, largest = float(values.min()), float(values.max())
+    if smallest < SINGULAR * largest:
+        raise refused(
+            f"the kernel of these {len(x):,} examples is singular: its smallest eigenvalue is {smallest:.0e}, beside a"
+            f" largest of {largest:.0e}, which is rounding"
+        )
+    return Extremes(smallest, largest)

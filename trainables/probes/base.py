@@ -89,9 +89,9 @@ class Probe(Component):
     on: Split
     every: PositiveInt
 
-    def misfit(self, data: Dataset, model: Model | None) -> str | None:
-        """Why it cannot be part of a trial with this data and this model, None if that is wrong, as far as it is
-        known: a sentence without its name.
+    def misfit(self, data: Dataset, trial: Mapping[str, Any]) -> str | None:
+        """Why it cannot be part of a trial with this data and these settings, as far as they are right: a sentence
+        without its name. None if it can, or if that is not known.
         """
         return None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from trainables.configuration import NonNegativeInt, PositiveInt
 from trainables.probes._classes import no_such_class
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from trainables.datasets.base import Dataset
-    from trainables.models.base import Model
 
 
 class FixedPoint(Probe):
@@ -39,7 +38,7 @@ class FixedPoint(Probe):
         quantities = ("alignment", "centroid_norm", "inner_product")
         return tuple(f"{self.on}_point_of_class_{self.of_class}_{quantity}" for quantity in quantities)
 
-    def misfit(self, data: Dataset, model: Model | None) -> str | None:
+    def misfit(self, data: Dataset, trial: Mapping[str, Any]) -> str | None:
         return no_such_class(self.of_class, data)
 
     def measure(self, at: ProbeInput) -> Mapping[str, Tensor | float]:

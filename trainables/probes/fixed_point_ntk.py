@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from trainables.configuration import NonNegativeInt, PositiveFloat, PositiveInt
 from trainables.probes._classes import no_such_class
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from trainables.datasets.base import Dataset
-    from trainables.models.base import Model
 
 
 class FixedPointNtk(Probe):
@@ -45,7 +44,7 @@ class FixedPointNtk(Probe):
         quantities = ("ntk_mean", "ntk_change", "predicted_change", "measured_change")
         return tuple(f"{self.on}_point_of_class_{self.of_class}_{quantity}" for quantity in quantities)
 
-    def misfit(self, data: Dataset, model: Model | None) -> str | None:
+    def misfit(self, data: Dataset, trial: Mapping[str, Any]) -> str | None:
         return no_such_class(self.of_class, data)
 
     def measure(self, at: ProbeInput) -> Mapping[str, Tensor | float]:

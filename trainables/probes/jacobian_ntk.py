@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
 from trainables.configuration import PositiveInt
-from trainables.infinite_width import DENSE
 from trainables.probes.base import Probe, ProbeInput
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from trainables.datasets.base import Dataset
-    from trainables.models.base import Model
+
+_ROWS = 2_000
+"""Of the kernel at initialisation, which every snapshot holds."""
 
 
 class JacobianNtk(Probe):
@@ -37,20 +37,15 @@ class JacobianNtk(Probe):
     def metrics(self) -> tuple[str, ...]:
         return tuple(f"{self.on}_jacobian_ntk_{what}" for what in ("deviation", "change", "smallest_eigenvalue"))
 
-    def misfit(self, data: Dataset, model: Model | None) -> str | None:
-        from trainables.probes._ntk_mlp import why_not
+    def misfit(self, data: Dataset, trial: Mapping[str, Any]) -> str | None:
+        from trainables.probes._ntk_mlp import too_large, why_not
 
-        if (why := why_not(data, model)) is not None:
-            return why
-        rows = self.num_points * (1 + math.prod(data.shape[0])) if data.shape is not None else 0
-        if rows > DENSE:
-            return f"num_points {self.num_points:,} makes a kernel of {rows:,} rows, and {DENSE:,} are allowed"
-        return None
+        return why_not(data, trial) or too_large(self.num_points, data, _ROWS)
 
     def init(self, at: ProbeInput) -> dict[str, Tensor]:
         from trainables.probes._ntk_mlp import finite_kernel
 
-        return {"initial": finite_kernel(at, at.x[: self.num_points]).flatten(2).flatten(0, 1)}
+        return {"initial": finite_kernel(at, at.x[: self.num_points])}
 
     def measure(self, at: ProbeInput) -> Mapping[str, Tensor | float]:
         import torch
@@ -58,8 +53,7 @@ class JacobianNtk(Probe):
         from trainables.probes._ntk_mlp import finite_kernel, limit
 
         x, initial = at.x[: self.num_points], at.state["initial"]
-        theta = finite_kernel(at, x).flatten(2).flatten(0, 1)
-        theta_inf = limit(at, x).dense().flatten(2).flatten(0, 1)
+        theta, theta_inf = finite_kernel(at, x), limit(at, x).matrix()
         values = (
             (theta - theta_inf).norm() / theta_inf.norm(),
             (theta - initial).norm() / initial.norm(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, field_validator
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from trainables.datasets.base import Dataset
-    from trainables.models.base import Model
 
 
 def _growing(scales: tuple[float, ...]) -> tuple[float, ...]:
@@ -57,7 +56,7 @@ class NoiseAccuracy(Probe):
             raise ValueError(f"[{first}, {end}] is not allowed: the second should be larger than the first")
         return coordinates
 
-    def misfit(self, data: Dataset, model: Model | None) -> str | None:
+    def misfit(self, data: Dataset, trial: Mapping[str, Any]) -> str | None:
         if self.coordinates is None or data.shape is None:
             return None
         num = math.prod(data.shape[0])

@@ -40,7 +40,7 @@ class InfiniteWidth(Procedure):
 
 
 class Points(NamedTuple):
-    """Training and test points as vectors, (points, d), and the targets of the former, (points, outputs)."""
+    """Training and test points as vectors, (points, d), and the targets of the former, (outputs, points)."""
 
     x_train: Tensor
     x_test: Tensor
@@ -56,27 +56,43 @@ def points_of(data: Data, architecture: Architecture) -> Points:
 
     x_train, x_test = data.x_train.flatten(1), data.x_test.flatten(1)
     refuse_singular(architecture.ntk, x_train)
-    return Points(x_train, x_test, targets(x_train.new_zeros(len(x_train), data.num_outputs), data.y_train))
+    return Points(x_train, x_test, targets(x_train.new_zeros(len(x_train), data.num_outputs), data.y_train).T)
 
 
-def refuse_without_memory_for(data: Data, vectors: int) -> None:
-    """vectors: of one entry for each output and derivative of a training point, that are held at once.
+def refuse_without_memory(data: Data, *, vectors: int, draws: bool = False) -> None:
+    """vectors: of one entry for each output and derivative of a training point, that are held at once, where the kernel
+    is applied; draws: whether the start is drawn at all points
 
     Raises:
         ValidationErrors: the kernels of these examples are more than this machine holds.
     """
-    from trainables.infinite_width import DENSE
-    from trainables.infinite_width.operator import num_numbers
     from trainables.memory import memory_bytes
 
     num, num_test, inputs = len(data.x_train), len(data.x_test), data.x_train[0].numel()
-    entries = num * (1 + inputs)
-    solving = 3 * entries**2 if entries <= DENSE else vectors * entries
-    needed = 8 * (num_numbers(num, num) + num_numbers(num_test, num) + solving)
+    needed = _bytes_of(num, inputs, vectors) + _bytes_between(num_test, num, inputs)
+    if draws:
+        needed += _bytes_of(num + num_test, inputs, 400)
     if needed > (there := memory_bytes()):
         what = f"the kernel of {num:,} training and {num_test:,} test examples of {inputs:,} inputs"
-        wrong = f"{what} would take {needed / 1e9:,.1f} GB of memory, and this machine has {there / 1e9:,.1f} GB"
+        wrong = f"{what} would take {needed / 1e9:,.3g} GB of memory, and this machine has {there / 1e9:,.3g} GB"
         raise ValidationErrors("procedure", [Problem((), f"{wrong}: take fewer examples")])
+
+
+def _bytes_of(num: int, inputs: int, vectors: int) -> int:
+    """Of the kernel of so many points and what is solved with it, at its largest."""
+    from trainables.infinite_width import DENSE
+
+    rows = num * (1 + min(num, inputs))
+    # Decomposed, it stands beside its parts, its eigenvectors and what finds them.
+    solving = 8 * rows**2 if rows <= DENSE else (vectors + 8) * rows
+    return _bytes_between(num, num, inputs) + 8 * solving
+
+
+def _bytes_between(num: int, num2: int, inputs: int) -> int:
+    """Of the coefficients of a kernel, twice while they are put together, and the points."""
+    from trainables.infinite_width.operator import Coefficients
+
+    return 8 * (2 * len(Coefficients._fields) * num * num2 + (num + num2) * inputs)
 
 
 def usual_metrics(data: Dataset) -> tuple[str, ...]:

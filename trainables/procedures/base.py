@@ -20,7 +20,7 @@ State = Mapping[str, Any]
 class Yielded(NamedTuple):
     """One evaluation of a procedure.
 
-    step     how far it is, from 1; larger than that before
+    step     how far it is; larger than that before, and 0 before any training
     metrics  metric -> value
     state    all that it needs to go on from here: tensors, arrays, numbers, texts and bytes by name; None if it cannot
     """
@@ -50,7 +50,9 @@ class Procedure(Component):
         return True
 
     def next_step(self, steps: int) -> float | None:
-        """The step of its first evaluation after `steps`, inf if there is none; None if only it itself tells."""
+        """The step of its first evaluation after `steps`, which is NOT_YET at the beginning; inf if there is none; None
+        if only it itself tells.
+        """
         return None
 
     @abstractmethod

@@ -42,7 +42,8 @@ class JntkEigenvalue(InfiniteWidth):
         assert data is not None
         ntk = self.architecture.ntk
         x = points_of(data, self.architecture).x_train
-        norms, products = x.square().sum(1), x @ x.T
-        outputs = torch.linalg.eigvalsh(ntk(norms[:, None], norms[None], products))
-        values = (*extreme_eigenvalues(ntk, x), float(outputs[0]), float(outputs[-1]))
+        extremes = extreme_eigenvalues(ntk, x)
+        norms = x.square().sum(1)
+        outputs = torch.linalg.eigvalsh(ntk(norms[:, None], norms[None], x @ x.T))
+        values = (*extremes, float(outputs[0]), float(outputs[-1]))
         yield Yielded(1, dict(zip(_METRICS, values, strict=True)), {})

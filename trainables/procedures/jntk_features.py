@@ -30,8 +30,8 @@ _METRICS = (
 
 class JntkFeatures(InfiniteWidth):
     """Eigenfeatures of the Jacobian NTK with lambda = `strength`, as `jacobian` of the norm `half_mean_square` counts
-    it: each evaluation is one feature, its number the step, the largest eigenvalue first (arXiv:2312.03386). Of a
-    binary task.
+    it: each evaluation is one feature, its number the step, the largest eigenvalue first (arXiv:2312.03386). Features
+    that are 0 are left out. Of a binary task.
 
     test_accuracy         of the feature's sign
     test_robust_accuracy  the same after a step of length `epsilon` against the label, along the feature's own gradient
@@ -48,7 +48,7 @@ class JntkFeatures(InfiniteWidth):
     epsilon: PositiveFloat = 0.1
 
     def next_step(self, steps: int) -> float:
-        return steps + 1 if steps < self.num_features else float("inf")
+        return max(steps, 0) + 1 if steps < self.num_features else float("inf")
 
     def metrics(self, data: Dataset | None) -> tuple[str, ...]:
         return _METRICS
@@ -57,15 +57,15 @@ class JntkFeatures(InfiniteWidth):
         from trainables.infinite_width.eigenfeatures import eigenfeatures
         from trainables.infinite_width.operator import Operator, values_at
         from trainables.probes.accuracy import are_right
-        from trainables.procedures._infinite_width import points_of, refuse_without_memory_for
+        from trainables.procedures._infinite_width import points_of, refuse_without_memory
 
         assert data is not None
-        refuse_without_memory_for(data, vectors=2 * self.num_features)
+        refuse_without_memory(data, vectors=4 * self.num_features)
         ntk = self.architecture.ntk
         x_train, x, targets = points_of(data, self.architecture)
-        self._refuse_too_many(len(x_train), x_train.shape[1])
-        theta, across = Operator.of(ntk, x_train), Operator.of(ntk, x, x_train)
-        found = eigenfeatures(theta, targets[:, 0], strength=self.strength / 2, num=self.num_features)
+        self._refuse_too_many(len(x_train), min(x_train.shape))
+        across = Operator.of(ntk, x, x_train)
+        found = eigenfeatures(ntk, x_train, targets[0], strength=self.strength / 2, num=self.num_features)
         total = found.weights.cumsum(0)
         number, weight, lost = (
             (0, 0.0, 0.0) if state is None else (state[name] for name in ("number", "weight", "lost"))
@@ -83,10 +83,10 @@ class JntkFeatures(InfiniteWidth):
             now = {"number": number, "weight": weight, "lost": lost}
             yield Yielded(number, dict(zip(_METRICS, values, strict=True)), now)
 
-    def _refuse_too_many(self, num: int, inputs: int) -> None:
+    def _refuse_too_many(self, num: int, rank: int) -> None:
         from trainables.validation import Problem, ValidationErrors
 
-        most = num if self.strength == 0 else num * (1 + inputs)
+        most = num if self.strength == 0 else num * (1 + rank)
         if self.num_features > most:
             wrong = f"{self.num_features:,} is more than the {most:,} that the kernel has"
             raise ValidationErrors("procedure", [Problem(("num_features",), wrong)])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from trainables.configuration import Float, NonNegativeFloat, PositiveFloat, PositiveInt
-from trainables.evaluations import Evaluate
+from trainables.evaluations import NOT_YET, Evaluate
 from trainables.procedures._infinite_width import InfiniteWidth
 from trainables.procedures.base import State, Yielded
 
@@ -34,7 +34,8 @@ class JntkFlow(InfiniteWidth):
     tolerance     of the training residual, relative to its norm at the start
     max_products  with the kernel. If they do not reach the tolerance, the trial fails and names the residual
 
-    train_residual is the root of twice the objective, over its value at the start; error_bound bounds its error.
+    train_residual is the root of the objective over its value at the start; error_bound bounds its error. The errors
+    of test points are not bounded, but come from the same products.
     """
 
     name: Literal["jntk_flow"] = "jntk_flow"
@@ -50,7 +51,7 @@ class JntkFlow(InfiniteWidth):
         return self.start == "process"
 
     def next_step(self, steps: int) -> float:
-        return self.evaluate.next_after(max(steps, 0))
+        return self.evaluate.next_after(steps)
 
     def metrics(self, data: Dataset | None) -> tuple[str, ...] | None:
         from trainables.procedures._infinite_width import usual_metrics
@@ -62,34 +63,37 @@ class JntkFlow(InfiniteWidth):
 
         from trainables.infinite_width.dynamics import Flow
         from trainables.infinite_width.operator import Operator
-        from trainables.procedures._infinite_width import points_of, refuse_without_memory_for, usual_values
+        from trainables.procedures._infinite_width import points_of, refuse_without_memory, usual_values
 
         assert data is not None
-        refuse_without_memory_for(data, vectors=self.max_products)
         num, outputs = len(data.x_train), data.num_outputs
-        architecture = self.architecture
-        points = points_of(data, architecture)
-        theta, across = (Operator.of(architecture.ntk, x, points.x_train) for x in (points.x_train, points.x_test))
-        start = self._start(seed, points.x_train, points.x_test, outputs)
+        refuse_without_memory(data, vectors=self.max_products * outputs, draws=self.draws)
+        ntk = self.architecture.ntk
+        x_train, x_test, y = points_of(data, self.architecture)
+        start = self._start(seed, x_train, x_test, outputs)
         # The library's mean squared error is a mean over outputs, too, and has no factor 1/2.
         strength, speed = self.strength * outputs / 2, 2 * self.lr / outputs
-        flows = [
-            Flow(theta, points.y_train[:, output], strength, start[output, :num], self.tolerance, self.max_products)
-            for output in range(outputs)
-        ]
-        first = torch.stack([flow.residual(0.0) for flow in flows]).norm()
-        step = 0 if state is None else state["step"]
-        while not math.isinf(following := self.next_step(step)):
+        flow = Flow(
+            ntk,
+            x_train,
+            y,
+            start[:, :num],
+            strength,
+            tolerance=self.tolerance,
+            max_products=self.max_products,
+        )
+        kernels = [Operator.of(ntk, x, x_train) for x in (x_train, x_test)]
+        first = flow.residual(0.0)
+        step = NOT_YET if state is None else state["step"]
+        while not math.isinf(following := self.evaluate.next_after(step)):
             step = int(following)
-            bound = max(flow.error_bound(speed * step) for flow in flows)
-            pushed = [flow.pushed(speed * step) for flow in flows]
-            on_train, on_test = (
-                torch.stack([begin - K @ each for begin, each in zip(u, pushed, strict=True)])
-                for K, u in ((theta, start[:, :num]), (across, start[:, num:]))
-            )
-            residual = torch.stack([flow.residual(speed * step) for flow in flows]).norm()
-            values = usual_values(data, on_train, on_test)
-            values |= {_RESIDUAL: float(residual / first), _BOUND: bound}
+            w = flow.weights(speed * step)
+            changes = [torch.stack([kernel @ each for each in w]) for kernel in kernels]
+            values = usual_values(data, start[:, :num] - changes[0], start[:, num:] - changes[1])
+            values |= {
+                _RESIDUAL: float(flow.residual(speed * step) / first),
+                _BOUND: flow.error_bound(speed * step),
+            }
             yield Yielded(step, values, {"step": step})
 
     def _start(self, seed: int, x_train: Tensor, x_test: Tensor, outputs: int) -> Tensor:

@@ -69,15 +69,19 @@ class JntkGp(InfiniteWidth):
         from trainables.infinite_width.dual import scaled
         from trainables.infinite_width.initial import draw_networks
         from trainables.infinite_width.operator import Operator
-        from trainables.procedures._infinite_width import points_of
+        from trainables.infinite_width.singular import refuse_singular
+        from trainables.infinite_width.spectrum import extreme_eigenvalues
         from trainables.randomness import Stream, generator
 
         if state is not None:
             return
         assert data is not None
-        architecture = self.architecture
-        x = points_of(data, architecture).x_train[: self.num_points].cpu()
-        C = Operator.of(architecture.nngp, x).dense().flatten(2).flatten(0, 1)
+        x = data.x_train[: self.num_points].flatten(1).cpu()
+        nngp = self.architecture.nngp
+        refuse_singular(nngp, x)
+        # Points that are singular together are refused here.
+        extreme_eigenvalues(nngp, x)
+        C = Operator.of(nngp, x).matrix()
         u = draw_networks(
             x,
             scaled(self.activation),
@@ -111,7 +115,9 @@ def power(p: int, num: int, excess: float, seed: int) -> float:
     import numpy as np
     from scipy import stats
 
-    nu, rng = 4 + 2 / excess, np.random.default_rng(seed)
+    from trainables.randomness import Stream, seed_of
+
+    nu, rng = 4 + 2 / excess, np.random.default_rng(seed_of(seed, Stream.PROBES))
     critical = stats.kstwo(num).isf(_LEVEL)
     rejected = 0
     for _ in range(_SETS):

@@ -17,14 +17,16 @@ if TYPE_CHECKING:
     from trainables.data.load import Data
     from trainables.datasets.base import Dataset
 
+_RESIDUAL = "relative_residual"
+
 
 class JntkRegression(InfiniteWidth):
     """What `jntk_flow`, from a start at 0, comes to after infinite time: kernel regression of targets, and of
     derivatives that are 0, with the Jacobian NTK (arXiv:2312.03386, Theorem 10). No strength is part of it; without the
     regulariser, `regularised: false`, derivatives are free. One evaluation.
 
-    tolerance     of the relative residual, where the kernel is too large to be factorised
-    max_products  with the kernel. If they do not reach the tolerance, the trial fails and names the residual
+    tolerance     of the relative residual, which is measured: above it the trial fails and names the residual
+    max_products  with the kernel, where it is too large to be factorised
     """
 
     name: Literal["jntk_regression"] = "jntk_regression"
@@ -38,33 +40,29 @@ class JntkRegression(InfiniteWidth):
     def metrics(self, data: Dataset | None) -> tuple[str, ...] | None:
         from trainables.procedures._infinite_width import usual_metrics
 
-        return None if data is None else usual_metrics(data)
+        return None if data is None else (*usual_metrics(data), _RESIDUAL)
 
     def run(self, *, seed: int, state: State | None, device: torch.device, data: Data | None) -> Generator[Yielded]:
         import torch
 
         from trainables.infinite_width.operator import Operator
-        from trainables.infinite_width.regression import weights
-        from trainables.procedures._infinite_width import points_of, refuse_without_memory_for, usual_values
+        from trainables.infinite_width.regression import regress
+        from trainables.procedures._infinite_width import points_of, refuse_without_memory, usual_values
 
         if state is not None:
             return
         assert data is not None
-        refuse_without_memory_for(data, vectors=5)
-        architecture = self.architecture
-        x_train, x_test, y = points_of(data, architecture)
-        theta, across = (Operator.of(architecture.ntk, x, x_train) for x in (x_train, x_test))
-        start = x_train.new_zeros(len(x_train), 1 + x_train.shape[1])
-        found = [
-            weights(
-                theta,
-                target,
-                start,
-                regularised=self.regularised,
-                tolerance=self.tolerance,
-                max_products=self.max_products,
-            )
-            for target in y.T
-        ]
-        on_train, on_test = (torch.stack([K @ each for each in found]) for K in (theta, across))
-        yield Yielded(1, usual_values(data, on_train, on_test), {})
+        refuse_without_memory(data, vectors=5)
+        ntk = self.architecture.ntk
+        x_train, x_test, y = points_of(data, self.architecture)
+        found = regress(
+            ntk,
+            x_train,
+            y,
+            regularised=self.regularised,
+            tolerance=self.tolerance,
+            max_products=self.max_products,
+        )
+        kernels = [Operator.of(ntk, x, x_train) for x in (x_train, x_test)]
+        on_train, on_test = (torch.stack([kernel @ each for each in found.weights]) for kernel in kernels)
+        yield Yielded(1, usual_values(data, on_train, on_test) | {_RESIDUAL: found.residual}, {})

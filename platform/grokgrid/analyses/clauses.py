@@ -132,13 +132,21 @@ def _figure(results: Results, predicate: Predicate, cells: Sequence[Cell]) -> Fi
 
 def _of_values(results: Results, predicate: Predicate, cells: Sequence[Cell], values: "pd.Series[float]") -> Figure:
     """The mean over seeds of one cell's values."""
-    return _of_mean(SampleMean.of(values) if len(values) else None, _why_lost(results, predicate, cells, [values]))
+    mean = SampleMean.of(values) if len(values) else None
+    return _of_mean(mean, _why_lost(results, predicate, cells, [values]), is_exact=_draw_nothing(cells))
 
 
-def _of_mean(mean: SampleMean | None, why_lost: WhyOpen | None) -> Figure:
+def _draw_nothing(cells: Sequence[Cell]) -> bool:
+    """Whether all seeds have the same figure, which is then exact."""
+    return not any(cell.config.draws for cell in cells)
+
+
+def _of_mean(mean: SampleMean | None, why_lost: WhyOpen | None, *, is_exact: bool = False) -> Figure:
     """why_lost: why a mean would flatter."""
     if mean is None:
         return Figure(0, None, None, why_lost or WhyOpen.NO_VALUE)
+    if is_exact and why_lost is None:
+        return Figure(mean.n, mean.mean, Interval(mean.mean, mean.mean), None, 0.0)
     why = why_lost or mean.why_open
     return Figure(mean.n, mean.mean, None if why else mean.confidence_interval(LEVEL), why, mean.sd)
 
@@ -147,7 +155,8 @@ def _difference(results: Results, predicate: Difference, cells: Sequence[Cell]) 
     ours, theirs = (end_values(results, cell, predicate.metric) for cell in cells)
     found = paired_difference(theirs, ours)
     why = _why_lost(results, predicate, cells, [ours, theirs])
-    return _of_mean(found.mean if found else None, why or (None if found else WhyOpen.NO_PAIR))
+    why = why or (None if found else WhyOpen.NO_PAIR)
+    return _of_mean(found.mean if found else None, why, is_exact=_draw_nothing(cells))
 
 
 def _change(results: Results, predicate: Change, cells: Sequence[Cell]) -> Figure:
