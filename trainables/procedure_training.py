@@ -71,7 +71,7 @@ class ProcedureTraining:
             given = next(self._evaluations, None)
         if given is not None and given.step <= self._evaluated_at:
             after = f" after step {self.steps}" if self._evaluated_at >= 0 else ""
-            wrong = f"gave step {given.step}{after}: steps must grow from 0, and from the state on as well"
+            wrong = f"gave step {given.step}{after}: steps must grow, from the state on as well"
             raise ValidationErrors("procedures", [Problem(("name",), wrong)])
         self.next_evaluation = math.inf if given is None else given.step
         if given is None or given.step > self._config.budget.extent:

@@ -58,6 +58,8 @@ WIDE: dict[str, Any] = {
     "data": {"name": "sphere", "num_train": 70},
     "model": {"name": "ntk_mlp", "width": 12},
     "loss": "mean_squared_error",
+    "optimiser": {"name": "sgd", "lr": 0.01},
+    "batch_size": None,
     "dtype": "float64",
 }
 
