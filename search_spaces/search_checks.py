@@ -28,6 +28,13 @@ def problems_of_search(study: dict[str, Any], cells: list[Cell], measured: list[
         yield Problem(("baseline",), f"{search.baseline!r} has a grid of {num_cells} cells; a baseline is one cell")
     if search.arm == search.baseline:
         yield Problem(("arm",), f"{search.arm!r} is the baseline too: the best of an arm is held against another one")
+    draws_nothing = any(cell.arm == search.arm and not cell.config.draws for cell in cells)
+    by_others = [o.metric for o in search.objectives if not measured_by(o.metric).startswith("validation_")]
+    if draws_nothing and by_others:
+        wrong = (
+            f"{search.arm!r} draws nothing, so all seeds have one figure; what is chosen by {by_others[0]!r} cannot be"
+        )
+        yield Problem(("arm",), f"{wrong} claimed on other seeds. Choose by examples held out: data.num_validation")
     seeds = study.get("seeds")
     claimed = range(seeds) if isinstance(seeds, int) else seeds if isinstance(seeds, list | tuple) else ()
     if common := sorted(seed for seed in search.seed_list if seed in claimed):

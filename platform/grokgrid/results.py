@@ -103,7 +103,7 @@ class Results:
 
     @cached_property
     def _evaluations(self) -> "dict[str, pd.DataFrame]":
-        return _by_cell(self.curves)
+        return self._told_apart(_by_cell(self.curves))
 
     @cached_property
     def _trials(self) -> "dict[str, pd.DataFrame]":
@@ -112,7 +112,14 @@ class Results:
     @cached_property
     def _seen(self) -> "dict[str, pd.DataFrame]":
         looked_at = self.trials["key"].isin(self.curves["key"][self.curves["steps"] > 0].unique())
-        return _by_cell(self.trials[looked_at | (self.trials["state"] == State.DIVERGED)])
+        return self._told_apart(_by_cell(self.trials[looked_at | (self.trials["state"] == State.DIVERGED)]))
+
+    def _told_apart(self, tables: "dict[str, pd.DataFrame]") -> "dict[str, pd.DataFrame]":
+        """With the seed in the place of the key where one trial stands for all seeds: each is one sample."""
+        for cell in self.study.cells:
+            if not cell.config.draws and cell.name in tables:
+                tables[cell.name] = tables[cell.name].assign(key=tables[cell.name]["seed"].astype(str))
+        return tables
 
 
 def _by_cell(table: "pd.DataFrame") -> "dict[str, pd.DataFrame]":

@@ -75,3 +75,17 @@ def test_more_seeds_do_not_run_it_again():
     drive(more)
     after = {str(row.run_id) for row in results(more).trials.itertuples() if row.arm == "limit"}
     assert before == after and len(after) == 1
+
+
+def test_its_times_and_curves_are_of_every_seed():
+    """In comparisons of times, which pair by seed, and in the mean of curves."""
+    goal = {"metric": "train_residual", "below": 0.999}
+    trial = {"data": study().trial["data"], "budget": {"steps": 20}, "goal": goal}
+    arms = {name: {"procedure": FLOW | {"strength": each}} for name, each in (("weak", 0.01), ("strong", 2.0))}
+    analyses = [{"kind": "acceleration", "baseline": "weak"}, {"kind": "curves", "metrics": ["train_loss"]}]
+    asked = study(trial=trial, arms=arms, analyses=analyses)
+    drive(asked)
+    assert asked.num_trials == 2
+    report = make_report(results(asked))
+    assert (report.tables["curves"]["n"] == 5).all()
+    assert report.tables["acceleration"]["n"].iloc[0] == 5

@@ -208,3 +208,27 @@ def test_the_library_s_lambda_studies_can_be_searched_over_their_grids(name: str
     strengths = [dict(cell.point)["regulariser.strength"] for cell in study.cells if cell.point]
     assert spread.extremes == (min(strengths), max(strengths))
     assert not set(study.search.seed_list) & set(study.seed_list)
+
+
+def test_what_draws_nothing_is_not_chosen_on_seeds(tmp_path: Path):
+    """All seeds of ridge regression have one figure: by training examples nothing can be claimed on other seeds, by
+    those held out it can.
+    """
+    arm = "  jacobian:\n    regulariser: {name: jacobian}\n    grid: {regulariser.strength: [0.1, 1.0]}\n"
+    ridge = RIGHT.replace(
+        "  model: {name: mlp, width: 16}\n  loss: cross_entropy\n  optimiser: {name: adamw, lr: 1e-3}\n", ""
+    )
+    ridge = ridge.replace("{epochs: 100}", "{steps: 1}").replace(
+        "baseline: {}", "baseline: {procedure: {name: ridge, strength: 1.0}}"
+    )
+    ridge = ridge.replace(arm, "  jacobian: {procedure: {name: ridge}, grid: {procedure.strength: [0.1, 1.0]}}\n")
+    settings = RIGHT[RIGHT.index("    regulariser.strength: {log") : RIGHT.index("  objectives")]
+    ridge = ridge.replace(settings, f"    procedure.strength: {STRENGTH}\n")
+    path = tmp_path / "ridge.yaml"
+    path.write_text(ridge.replace("[steps, {metric: train_loss, better: less}]", "[validation_accuracy]"))
+    assert read_study(path).search is not None
+    path.write_text(ridge.replace("[steps, {metric: train_loss, better: less}]", "[train_accuracy]"))
+    with pytest.raises(
+        ValidationErrors, match="'jacobian' draws nothing, so all seeds have one figure; what is chosen by"
+    ):
+        read_study(path)

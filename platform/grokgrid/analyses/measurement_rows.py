@@ -131,6 +131,9 @@ def _row(m: Measurement, cell: str, num_seeds: int) -> Row:
     test = m.difference.test if m.difference else None
     nothing = WhyOpen.NO_VALUE if m.is_measured else WhyOpen.NOT_MEASURED
     why = m.finding.why if m.finding else mean.why_open if mean else nothing
+    if mean and not m.finding and not m.cell.config.draws:
+        # All seeds have the one figure, which is exact.
+        why = None
     return Row(
         m=m,
         metric=m.metric,
