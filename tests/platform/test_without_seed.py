@@ -77,15 +77,22 @@ def test_more_seeds_do_not_run_it_again():
     assert before == after and len(after) == 1
 
 
-def test_its_times_and_curves_are_of_every_seed():
-    """In comparisons of times, which pair by seed, and in the mean of curves."""
+def test_two_of_them_are_one_pair():
+    """Whatever the number of seeds: no p value rests on copies. Curves are of every seed."""
     goal = {"metric": "train_residual", "below": 0.999}
     trial = {"data": study().trial["data"], "budget": {"steps": 20}, "goal": goal}
     arms = {name: {"procedure": FLOW | {"strength": each}} for name, each in (("weak", 0.01), ("strong", 2.0))}
-    analyses = [{"kind": "acceleration", "baseline": "weak"}, {"kind": "curves", "metrics": ["train_loss"]}]
+    analyses = [
+        {"kind": "acceleration", "baseline": "weak"},
+        {"kind": "curves", "metrics": ["train_loss"]},
+        {"kind": "measurements", "metrics": ["train_loss"], "baseline": "weak"},
+    ]
     asked = study(trial=trial, arms=arms, analyses=analyses)
     drive(asked)
     assert asked.num_trials == 2
     report = make_report(results(asked))
     assert (report.tables["curves"]["n"] == 5).all()
-    assert report.tables["acceleration"]["n"].iloc[0] == 5
+    assert report.tables["acceleration"]["pairs"].iloc[0] == 1
+    measured = report.tables["measurements"].set_index("cell")
+    assert measured.loc["strong", "n"] == 5 and measured.loc["strong", "pairs"] == 1
+    assert report.tables["acceleration"]["p"].isna().all() or (report.tables["acceleration"]["p"] == 1).all()

@@ -91,6 +91,14 @@ def _stepper(cell: Cell) -> str:
     return f"procedure {config.procedure.name}" if isinstance(config, ProcedureConfig) else "an optimiser"
 
 
+def _pairs_of(baseline: Cell, ours: Times, cell: Cell, theirs: Times) -> tuple[Times, Times]:
+    """Of two that draw nothing all seeds are one pair."""
+    if baseline.config.draws or cell.config.draws:
+        return ours, theirs
+    one, other = (Times(each.value[:1], each.reached[:1], each.seeds[:1]) for each in (ours, theirs))
+    return one, other
+
+
 def holm(comparisons: Sequence[Comparison]) -> tuple[float | None, ...]:
     """Holm's adjusted p value of each. A family is all that one measure compares and that has a p value."""
     tests = [c.test for c in comparisons]
@@ -128,7 +136,7 @@ def _by_measure(
             cell=cell,
             baseline=baseline,
             measure=measure,
-            found=statistics.acceleration(ours, theirs, budget=min(limits, default=None)),
+            found=statistics.acceleration(*_pairs_of(baseline, ours, cell, theirs), budget=min(limits, default=None)),
             num_seeds=len(results.study.seed_list),
             reached=int(theirs.reached.sum()),
             reached_baseline=int(ours.reached.sum()),
