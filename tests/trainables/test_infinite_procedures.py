@@ -1,5 +1,6 @@
 """Procedures and probes of the infinite-width limit, as trials have them."""
 
+import os
 from typing import Any
 
 import pytest
@@ -129,6 +130,29 @@ class TestFlow:
         assert training.evaluate(0) is not None
         monkeypatch.setattr(_infinite_width, "usual_values", lambda *_: 1 / 0)
         assert training.evaluate(1) is None and training.next_evaluation == 10**6
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_thousand_digits_need_no_kernel():
+    """The first 1,000 zeros and ones of MNIST, which span 469 dimensions: Theta would take 1.8 TB there. After 1,000
+    steps at a rate of 0.25, t = 500, the error is known, and the digits are told apart.
+    """
+    if not os.environ.get("GROKGRID_DATA"):
+        pytest.skip("GROKGRID_DATA names no folder with MNIST")
+    digits = {
+        "name": "mnist",
+        "classes": [0, 1],
+        "task": "binary",
+        "num_train": 1000,
+        "num_test": 200,
+        "unit_norm": True,
+    }
+    procedure = FLOW | {"lr": 0.25, "hidden_layers": 3, "evaluate": {"at": [1000]}}
+    settings = {"data": digits, "procedure": procedure, "budget": {"steps": 1000}}
+    values = ProcedureTraining(Trial(config=TrialConfig.model_validate(settings), seed=0), CPU).evaluate(0)
+    assert values is not None and values["error_bound"] < 1e-6
+    assert values["test_accuracy"] > 0.98 and values["train_residual"] < 0.5
 
 
 def test_features_sum_to_the_regression():
