@@ -68,6 +68,7 @@ def test_is_run_once_and_stands_beside_each_seed():
     assert any("Nothing is drawn in limit: one trial stands for all seeds" in note for note in report.notes)
 
 
+@pytest.mark.slow
 def test_more_seeds_do_not_run_it_again():
     few, more = narrow(study(), seeds=[3, 4]), study()
     drive(few)

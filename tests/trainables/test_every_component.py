@@ -35,8 +35,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "steps": {"at": {"steps": [4, 9]}},
     "constant": {"warmup": {"steps": 5}},
     "ridge": {"strength": 0.1},
-    "jntk_flow": {"lr": 0.1, "strength": 0.1},
-    "jntk_features": {"num_features": 5},
+    "jntk_flow": {"lr": 0.1, "strength": 0.1, "hidden_layers": 1, "evaluate": {"at": [0, 2, 5]}},
+    "jntk_features": {"num_features": 2, "hidden_layers": 1},
     "jntk_gp": {"num_networks": 200, "width": 32, "num_points": 1},
     "xor_in_span": {"num_train": 20, "num_test": 10, "dimension": 90, "width": 8},
     "mlp": {"width": 12, "depth": 3, "batch_norm": True, "dropout": 0.3, "frozen": ["1.bias"]},
@@ -55,8 +55,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 WIDE: dict[str, Any] = {
-    "data": {"name": "sphere", "num_train": 70},
-    "model": {"name": "ntk_mlp", "width": 12},
+    "data": {"name": "sphere", "num_train": 10, "dimension": 2},
+    "model": {"name": "ntk_mlp", "width": 12, "hidden_layers": 1},
     "loss": "mean_squared_error",
     "optimiser": {"name": "sgd", "lr": 0.01},
     "batch_size": None,

@@ -201,6 +201,7 @@ def test_features_are_of_binary_tasks():
         config({"name": "jntk_features"})
 
 
+@pytest.mark.slow
 def test_normality_comes_with_width():
     """The excess of kurtosis falls from some 0.3 at width 16 to less than a sixth of it at 256."""
     sizes = []
@@ -210,6 +211,7 @@ def test_normality_comes_with_width():
     assert sizes[0] > 0.2 and abs(sizes[1]) < sizes[0] / 3
 
 
+@pytest.mark.slow
 def test_networks_that_are_not_normal_fail_the_test_of_normality():
     """At width 8 p is below 1e-10; of 2,000 networks of width 4,096 it is no longer told from normal. Errors of the
     covariance are what they are by chance, within a factor of 2.
