@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from trainables.infinite_width import dynamics, eigenfeatures, regression
+from trainables.infinite_width.activations import NAMES
 from trainables.infinite_width.dual import dual_of, scaled
 from trainables.infinite_width.dynamics import Flow
 from trainables.infinite_width.lanczos import Krylov, NotConverged, integrated
@@ -282,6 +283,11 @@ def test_opposite_and_parallel_inputs_that_are_regular_are_not():
     refuse_singular(GELU.ntk, torch.cat([X, -X[1:2]]))
     refuse_singular(ERF.ntk, torch.cat([X, 2 * X[1:2]]))
     assert float(smallest_of_pairs(ERF.ntk, X[:1], 2 * X[:1])) > 1e-8
+
+
+@pytest.mark.parametrize("activation", NAMES)
+def test_inputs_without_any_parallel_pair_are_not_refused(activation: str):
+    refuse_singular(Architecture(1, dual_of(activation), 1.0).ntk, X)
 
 
 def test_pairs_are_measured_by_their_whole_kernel():

@@ -73,7 +73,8 @@ def _parallel_pairs(directions: Tensor) -> Iterator[Tensor]:
     for start in range(0, len(directions), 1024):
         cosines = directions[start : start + 1024] @ directions.T
         pairs = (cosines.abs() > 1 - _PARALLEL).nonzero() + torch.tensor([start, 0], device=directions.device)
-        yield from pairs[pairs[:, 0] < pairs[:, 1]].split(_PAIRS)
+        pairs = pairs[pairs[:, 0] < pairs[:, 1]]
+        yield from pairs.split(_PAIRS) if len(pairs) else ()
 
 
 def _alike(x: Tensor, x2: Tensor) -> str:
