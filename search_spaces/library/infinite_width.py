@@ -134,7 +134,7 @@ def jntk_dynamics() -> Study:
     return Study(
         name="jntk-dynamics",
         question="Do wide networks train as the linear equation of the limit says?",
-        seeds=5,
+        seeds=10,
         trial=_training(steps=steps, lr=lr) | {"data": {**_SPHERE, "seed": 0}},
         arms={
             "finite": {"probes": [own], "grid": {"model.width": [64, 128, 256, 512, 1024]}},

@@ -101,7 +101,8 @@ def test_what_cannot_be_is_told(arguments: list[str], told: str, tmp_path: Path,
 
 @pytest.mark.slow
 def test_the_page_of_the_docs_is_made_of_what_is_exported(tmp_path: Path) -> None:
-    studies = ("figure2", "figure3-small", "figure5-small", "figure6")
+    limits = [f"jntk-{each}" for each in ("gp", "limit", "constancy", "dynamics", "eigenvalue", "features")]
+    studies = ("figure2", "figure3-small", "figure5-small", "figure6", *limits)
     for study in studies:
         api.import_trials(DOCS / "results" / study)
     files = api.gallery(studies, tmp_path / "gallery.md")
