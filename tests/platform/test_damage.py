@@ -52,7 +52,7 @@ def test_fifty_mutated_studies_are_refused_or_mean_what_they_say(benchmark: Modu
     tally = benchmark.mutate_studies(50, seed=1)
     assert not tally.wrong, tally.wrong[0]
     assert sum(count["refused"] for count in tally.counts.values()) > 10
-    assert sum(count["accepted"] for count in tally.counts.values()) > 2
+    assert sum(count["accepted"] for count in tally.counts.values()) > 0
 
 
 def artifacts(of: Study) -> Path:

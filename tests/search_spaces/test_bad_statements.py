@@ -183,9 +183,13 @@ def test_each_clause_survives_a_file(tmp_path: Path):
         "{statistic: change, arm: one, metric: max/test_loss, by: ratio, above: 1.1}",
         "{statistic: correlation, metrics: [test_loss, max/train_accuracy], below: 0}",
         "{statistic: agreement, arm: one, metrics: [test_loss, train_loss], from_step: 100, below: 0.01}",
+        "{statistic: slope, arm: wide, metric: test_loss, below: -0.5}",
     ]
     path = tmp_path / "study.yaml"
-    path.write_text(STUDY + "".join(f"  - {clause}\n" for clause in clauses))
+    wide = "  wide: {grid: {model.width: [8, 16, 32]}}\n"
+    path.write_text(
+        STUDY.replace("assessments:", f"{wide}assessments:") + "".join(f"  - {clause}\n" for clause in clauses)
+    )
     study = read_study(path)
     again = Study.model_validate(yaml.safe_load(yaml.safe_dump(study.model_dump(mode="json"))))
     assert again == study
@@ -195,7 +199,7 @@ def test_each_clause_survives_a_file(tmp_path: Path):
     assert isinstance(statement, Statement)
     kinds = {kind.model_fields["statistic"].default for kind in Predicate.__subclasses__()}
     assert {predicate.statistic for predicate in statement.that} == kinds
-    assert statement.arms == {"one", "two", "many"}
+    assert statement.arms == {"one", "two", "many", "wide"}
     assert narrow(study, arms=["one", "two"]).analyses == ()
 
 
