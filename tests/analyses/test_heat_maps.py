@@ -95,6 +95,7 @@ class TestFigure:
         assert isinstance(mesh(drawn(reported(mapped(analyses=[HEAT_MAP | {"metric": metric}])))).norm, LogNorm)
         assert not isinstance(mesh(drawn(reported(mapped()))).norm, LogNorm)
 
+    @pytest.mark.slow
     def test_of_a_large_grid_fits(self):
         widths = list(range(8, 48))
         grid = {"optimiser.lr": [float(x) for x in np.geomspace(1e-4, 1, 25)], "model.width": widths}

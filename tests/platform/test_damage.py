@@ -89,6 +89,7 @@ class TestATrialInMlflow:
         same(results(SLOW), undisturbed(SLOW))
         assert MlflowClient(home.tracking_uri()).get_run(run_id).info.lifecycle_stage == "deleted"
 
+    @pytest.mark.slow
     def test_is_run_again_by_the_run_that_notices(self, ready_home: Path, undisturbed):
         drive(SLOW)
         change_a_byte(artifacts(SLOW) / "curves.parquet")

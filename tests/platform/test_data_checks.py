@@ -157,7 +157,7 @@ def normalised(input_shape, num_outputs):
 
 
 @pytest.mark.usefixtures("ready_home")
-@pytest.mark.parametrize("make", [npz_study, function_study])
+@pytest.mark.parametrize("make", [pytest.param(npz_study, marks=pytest.mark.slow), function_study])
 def test_a_last_batch_of_one_under_batch_normalisation(make: Callable[..., Path], grokgrid: Grokgrid, tmp_path: Path):
     (tmp_path / "model.py").write_text(MODEL)
     study = make(tmp_path, content())

@@ -509,7 +509,10 @@ class TestTheEnvironment:
 
     @pytest.mark.parametrize(
         ("place", "words"),
-        [("storage", "storage/trials: Not a directory"), ("artifacts", "artifacts")],
+        [
+            pytest.param("storage", "storage/trials: Not a directory", marks=pytest.mark.slow),
+            ("artifacts", "artifacts"),
+        ],
     )
     def test_a_folder_that_is_gone_for_a_while(
         self, place: str, words: str, ready_home: Path, undisturbed: Undisturbed

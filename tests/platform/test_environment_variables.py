@@ -138,6 +138,7 @@ def test_none_of_them_breaks_or_changes_a_run(
     assert plain[2] and plain[2] == hostile[2]
 
 
+@pytest.mark.slow
 def test_figures_that_cannot_be_drawn_are_missing_with_a_note(file: Path, ready_home: Path):
     """As of a settings file that Matplotlib cannot read, so that it does not even load."""
     drive(read_study(file))

@@ -101,7 +101,9 @@ LONG = study(
 )
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, *(pytest.param(each, marks=pytest.mark.slow) for each in (signal.SIGINT, signal.SIGHUP))]
+)
 def test_an_interrupt_stops_cleanly_with_130(number: signal.Signals, run: Run):
     grokgrid = run(LONG, "--checkpoint-every", "600")
     until(lambda: "1 running" in grokgrid.log.read_text())

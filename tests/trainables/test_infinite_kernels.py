@@ -104,7 +104,10 @@ def with_derivatives(F: KernelFunction, x: Tensor, x2: Tensor) -> Tensor:
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:FutureWarning")
-@pytest.mark.parametrize(("activation", "hidden_layers"), [("erf", 1), ("erf", 3), ("gelu", 2), ("silu", 1)])
+@pytest.mark.parametrize(
+    ("activation", "hidden_layers"),
+    [("erf", 1), ("erf", 3), ("gelu", 2), pytest.param("silu", 1, marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize("which", ["ntk", "nngp"])
 def test_the_operator_has_the_derivatives_of_the_kernel(activation: str, hidden_layers: int, which: str):
     """Inputs of different norms, and one that is on both sides."""
