@@ -189,6 +189,7 @@ def test_what_a_part_of_ones_own_opens_is_its_own_affair(tmp_path: Path):
     assert isinstance(events[-1], Failed) and "No space left on device" in events[-1].log
 
 
+@pytest.mark.slow
 def test_a_lack_of_memory_is_not_yet_a_failure(engine: Engine, tmp_path: Path):
     mine = with_plugin(tmp_path, "torch.empty(2**60)")
     engine.submit(block("two", tmp_path, mine, trial(1)))

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from small_blocks import block, collect, ended, of, trial
 
 from grokgrid.engine import Block, Engine, Finished
@@ -43,6 +44,7 @@ def probe(evaluation):
 """
 
 
+@pytest.mark.slow
 def test_children_end_when_their_plugin_ends_them(engine: Engine, tmp_path: Path):
     (tmp_path / "plugins.py").write_text(PLUGIN)
     config = trial(0, num_evaluations=2).config.model_dump(mode="json") | {

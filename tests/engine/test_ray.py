@@ -62,6 +62,7 @@ def test_short_blocks_use_all_slots(engine: Engine, workers: dict[str, set[int]]
     assert min(counts) >= 10, counts
 
 
+@pytest.mark.slow
 def test_a_lost_workers_block_goes_on_from_its_snapshots(
     engine: Engine, workers: dict[str, set[int]], tmp_path: Path, long_curves: list[dict[str, str]]
 ) -> None:
@@ -84,6 +85,7 @@ def test_a_lost_workers_block_goes_on_from_its_snapshots(
     assert curves(tmp_path, long_trial()) == long_curves
 
 
+@pytest.mark.slow
 def test_a_worker_lost_without_work_costs_nothing(engine: Engine, workers: dict[str, set[int]], tmp_path: Path) -> None:
     engine.submit(block("before", tmp_path, trial(0)))
     collect(engine, ended(trial(0)))

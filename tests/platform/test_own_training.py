@@ -66,6 +66,7 @@ def steps_to_the_goal(lr: float, seed: int) -> int:
     return steps
 
 
+@pytest.mark.slow
 def test_an_answer_to_a_question_about_it(file: Path):
     mine = study(file)
     report = api.run(mine, engine=InlineEngine)

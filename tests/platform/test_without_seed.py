@@ -53,6 +53,7 @@ def study(**changes: Any) -> Study:
     return Study.model_validate(content | changes)
 
 
+@pytest.mark.slow
 def test_is_run_once_and_stands_beside_each_seed():
     asked = study()
     assert asked.num_trials == 11

@@ -33,6 +33,7 @@ def test_every_trial_is_won_once(tracking, uri: str, study: str, processes) -> N
     assert tracking.find(wanted) == {}
 
 
+@pytest.mark.slow
 def test_the_claims_of_a_killed_process_are_free_at_once(tracking, uri: str, study: str, folders, processes) -> None:
     subject = trial()
     told = processes.queue()

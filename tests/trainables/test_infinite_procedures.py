@@ -69,6 +69,7 @@ class TestFlow:
         objective = values["train_loss"] + 0.1 * values["train_jacobian_norm_mean"] ** 2
         assert values["train_residual"] == pytest.approx((objective / float(y.square().mean())) ** 0.5, rel=1e-9)
 
+    @pytest.mark.slow
     def test_of_several_outputs_is_what_wide_networks_do(self):
         """Two classes, of which squared error is a mean over outputs, too. A network of width 16,384 whose start is
         small, kappa 0.1, has the same losses within 5% after 100 steps; half the rate would be a third away.
@@ -96,6 +97,7 @@ class TestFlow:
         assert len({drawn.key(0), drawn.key(7), process.key(0), process.key(7)}) == 4
         assert evaluations(FLOW, seed=3) != evaluations(FLOW, seed=4)
 
+    @pytest.mark.slow
     def test_starts_from_the_process_are_drawn_by_seed(self):
         one, again, other = (evaluations(FLOW | {"start": "process"}, seed=seed, steps=1) for seed in (1, 1, 2))
         assert one == again != other
@@ -155,6 +157,7 @@ def test_a_thousand_digits_need_no_kernel():
     assert values["test_accuracy"] > 0.98 and values["train_residual"] < 0.5
 
 
+@pytest.mark.slow
 def test_features_sum_to_the_regression():
     """All of them: accuracy of the sum is that of the regression."""
     data = {"task": "binary", "num_test": 40}
@@ -325,6 +328,7 @@ def test_the_flow_is_held_against_nothing_else_than_its_own_training(changes: di
         TrialConfig.model_validate(TRAINED | changes)
 
 
+@pytest.mark.slow
 def test_the_flow_is_computed_in_float64_whatever_the_network_is_trained_in():
     """And with an activation whose dual is a series."""
     settings = TRAINED | {"dtype": "float32", "model": TRAINED["model"] | {"activation": "silu", "width": 512}}
