@@ -38,7 +38,7 @@ class FunctionsOf(Protocol):
         """Takes products until that bound is at most `tolerance`.
 
         Raises:
-            NotConverged: there are no more to be had.
+            NotConverged: the largest number of products is not enough.
         """
 
 
