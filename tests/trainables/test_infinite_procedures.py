@@ -138,7 +138,7 @@ class TestFlow:
 @pytest.mark.timeout(300)
 def test_a_thousand_digits_need_no_kernel():
     """The first 1,000 zeros and ones of MNIST, which span 469 dimensions: Theta would take 1.8 TB there. After 1,000
-    steps at a rate of 0.25, t = 500, the error is known, and the digits are told apart.
+    steps at a rate of 0.25, which is t = 500, the error has a bound, and the accuracy is high.
     """
     if not os.environ.get("GROKGRID_DATA"):
         pytest.skip("GROKGRID_DATA names no folder with MNIST")

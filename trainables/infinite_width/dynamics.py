@@ -42,6 +42,8 @@ class Flow:
     """Training of one or several outputs, which are independent and have one kernel.
 
     It is computed in the span of the training points; what of the start's derivatives lies across it decays by itself.
+
+    theta  the Jacobian NTK of the training points
     """
 
     def __init__(
@@ -65,6 +67,8 @@ class Flow:
         """
         self._span = span_of(x)
         self._theta = Operator.of(ntk, self._span.coordinates)
+        # The coefficients depend on inner products alone, which are the same in both coordinates.
+        self.theta = Operator(x, x, self._theta.by)
         self._num, self._strength = len(x), strength
         self._tolerance, self._max_products = tolerance, max_products
         residual = start.clone()

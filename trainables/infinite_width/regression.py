@@ -23,10 +23,12 @@ from trainables.infinite_width.span import span_of
 class Regression(NamedTuple):
     """u(x) = Theta(x, X) weights.
 
+    theta     of the training points
     weights   (outputs, N, 1 + d)
     residual  |Theta weights - (y, 0)| / |y| at the training points, the largest of all outputs
     """
 
+    theta: Operator
     weights: Tensor
     residual: float
 
@@ -71,7 +73,7 @@ def regress(
             f"{how} the kernel regression leaves a relative residual of {residual:.1e}, and {tolerance:.0e} is allowed:"
             " the kernel is too near to a singular one. Take fewer examples, or `jntk_flow` for a finite time"
         )
-    return Regression(weights, residual)
+    return Regression(Operator(x, x, theta.by), weights, residual)
 
 
 def _solved(K: Tensor, b: Tensor) -> Tensor:

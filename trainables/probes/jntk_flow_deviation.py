@@ -89,14 +89,14 @@ class JntkFlowDeviation(Probe):
 
         from trainables.infinite_width.dynamics import Flow
         from trainables.losses.mean_squared_error import targets
-        from trainables.probes._ntk_mlp import architecture, limit, with_derivatives
+        from trainables.probes._ntk_mlp import architecture, with_derivatives
 
         now, own = with_derivatives(at, at.x).double(), at.state["start"].double()
         start = own if self.start == "own" else torch.zeros_like(own)
         y, t = targets(now[:, :1], at.y)[:, 0].double(), 2 * self.lr * at.steps
         x = at.x.flatten(1).double()
         flow = Flow(architecture(at).ntk, x, y[None], start[None], self.strength / 2)
-        change = -(limit(at, at.x) @ flow.weights(t)[0])
+        change = -(flow.theta @ flow.weights(t)[0])
         residual = self._missing(now, y) / self._missing(own, y)
         values = (
             *(_relative(now[:, those] - start[:, those], change[:, those]) for those in (slice(1), slice(1, None))),

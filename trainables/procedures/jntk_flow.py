@@ -82,7 +82,7 @@ class JntkFlow(InfiniteWidth):
             tolerance=self.tolerance,
             max_products=self.max_products,
         )
-        kernels = [Operator.of(ntk, x, x_train) for x in (x_train, x_test)]
+        kernels = [flow.theta, Operator.of(ntk, x_test, x_train)]
         first = flow.residual(0.0)
         step = NOT_YET if state is None else state["step"]
         while not math.isinf(following := self.evaluate.next_after(step)):

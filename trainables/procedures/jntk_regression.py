@@ -63,6 +63,6 @@ class JntkRegression(InfiniteWidth):
             tolerance=self.tolerance,
             max_products=self.max_products,
         )
-        kernels = [Operator.of(ntk, x, x_train) for x in (x_train, x_test)]
+        kernels = [found.theta, Operator.of(ntk, x_test, x_train)]
         on_train, on_test = (torch.stack([kernel @ each for each in found.weights]) for kernel in kernels)
         yield Yielded(1, usual_values(data, on_train, on_test) | {_RESIDUAL: found.residual}, {})
